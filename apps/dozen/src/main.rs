@@ -1,0 +1,3 @@
+//! One binary: gateway, registry, sidecars, broker and console.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Side by side with real peers.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Competing workers that write invoices.
+
+fn main() {}

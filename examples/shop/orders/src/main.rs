@@ -1,0 +1,3 @@
+//! Takes orders: row, event and work item in one transaction.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Subscribes to orders and keeps stock.
+
+fn main() {}

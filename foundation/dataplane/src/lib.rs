@@ -1,0 +1,1 @@
+//! The HTTP engine: listeners, framing, upstream pools, balancing.

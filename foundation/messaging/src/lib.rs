@@ -1,0 +1,22 @@
+//! The ports that messages pass through, and the loop that handles them.
+//!
+//! ```text
+//!  Publisher ──► a topic or queue, wherever it lives ──► Subscriber ──► Worker ──► Handler
+//!                                                           ▲                        │
+//!                                                           └──────── verdict ◄──────┘
+//! ```
+//!
+//! A [`Publisher`] makes messages durable. A [`Subscriber`] hands them out under a lease and settles them. A
+//! [`Worker`] stands between a subscriber and a [`Handler`]: it bounds how much is handled at once, keeps leases
+//! alive while the work lasts, turns a [`Verdict`] into a settlement by the rules of [`Policy`], and stops in two
+//! stages. Queue workers, pushed subscriptions, relays and sidecars are all this one loop with another handler.
+
+mod error;
+mod policy;
+mod port;
+mod worker;
+
+pub use error::Error;
+pub use policy::Policy;
+pub use port::{Broker, Delivery, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions};
+pub use worker::{Handler, Verdict, Worker, WorkerOptions};

@@ -1,0 +1,1 @@
+//! The heart: transactions, one journal, tables and leases, over any engine.

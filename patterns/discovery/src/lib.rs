@@ -1,0 +1,1 @@
+//! Service discovery: who is alive, and where.

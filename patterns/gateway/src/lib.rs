@@ -1,0 +1,1 @@
+//! API gateway: one endpoint in front of every service.

@@ -1,0 +1,1 @@
+//! Outbox and inbox: events in the transaction that caused them, effects once.

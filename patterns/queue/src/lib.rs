@@ -1,0 +1,1 @@
+//! Point-to-point queues over the journal.

@@ -1,0 +1,1 @@
+//! The sidecar: Dapr's HTTP API for any language.

@@ -1,0 +1,1 @@
+//! Starts real servers and programs for tests.

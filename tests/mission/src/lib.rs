@@ -1,0 +1,1 @@
+//! Every row of the mission as a test.
