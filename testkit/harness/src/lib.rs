@@ -1,1 +1,25 @@
-//! Starts real servers and programs for tests.
+//! Starts real servers and programs for tests, and leaves nothing of them behind.
+//!
+//! ```text
+//! ensure_debian(["redis-server"])      a package, installed once however many tests ask for it
+//!        │
+//! Program::start("redis", command)     its own process group; output kept in a bounded ring
+//!        │  wait_for_line · wait_until_listening · signal · kill9 · wait_exit
+//!        ▼
+//! drop                                 the whole group is killed and the child is reaped
+//! ```
+//!
+//! Everything here blocks a thread and has a time-out: a test that hangs says nothing. Every failure is one sentence
+//! (a `String`) for the person who reads the test's output; nobody branches on it.
+
+mod debian;
+mod http;
+mod net;
+mod output;
+mod program;
+
+pub use debian::ensure_debian;
+pub use http::{Reply, get, post, request};
+pub use net::{free_port, wait_until_listening};
+pub use program::Program;
+pub use rustix::process::Signal;
