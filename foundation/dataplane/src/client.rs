@@ -1,0 +1,128 @@
+//! An HTTP client for the calls that a runtime makes itself: deliveries, probes, invocations.
+//!
+//! Cheap to clone; the clones share a pool of connections on the runtime that they are used on. The strict framing
+//! reads what comes back. The response's body is read from the connection as the caller takes it, so a slow caller
+//! slows the sender and nothing piles up here; the connection returns to the pool when the body has ended.
+
+mod answer;
+mod outgoing;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, timeout_at};
+
+use crate::buffer::Buffer;
+use crate::{Body, Error};
+
+/// Idle connections kept for each address.
+const IDLE_MAX: usize = 32;
+/// How long an idle connection is kept. Shorter than what usual servers keep theirs.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Sends requests.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    pool: Arc<Pool>,
+}
+
+impl Client {
+    /// A client with an empty pool.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends `request` to `address` (`host:port`) and waits for the head of the response.
+    ///
+    /// `deadline` bounds the time until that head, and after it each wait for more of the body. A request whose method
+    /// may be repeated, and whose body is at hand, is sent again once if a kept connection turns out to be dead; any
+    /// other request is sent at most once. Dropping the future, or the response's body, closes the connection.
+    pub async fn send(
+        &self,
+        address: &str,
+        request: http::Request<Body>,
+        deadline: Duration,
+    ) -> Result<http::Response<Body>, Error> {
+        let until = Instant::now() + deadline;
+        let attempt = self.attempt(address, request, deadline);
+        timeout_at(until, attempt).await.map_err(|_| Error::TimedOut { address: address.to_owned() })?
+    }
+
+    async fn attempt(
+        &self,
+        address: &str,
+        request: http::Request<Body>,
+        stall: Duration,
+    ) -> Result<http::Response<Body>, Error> {
+        let outgoing = outgoing::Outgoing::new(address, request)?;
+        if let Some(first) = outgoing.again()
+            && let Some(kept) = self.pool.take(address)
+        {
+            match answer::exchange(kept, first, address, stall, self.pool.clone()).await {
+                Err(answer::Failure { error: Error::Broken { .. }, untouched: true }) => {}
+                other => return other.map_err(|failure| failure.error),
+            }
+        }
+        let stream = TcpStream::connect(address)
+            .await
+            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+            .map_err(|source| Error::Connect { address: address.to_owned(), source })?;
+        let (read, write) = stream.into_split();
+        let fresh = Connection { read, write, buffer: Buffer::new() };
+        let answered = answer::exchange(fresh, outgoing, address, stall, self.pool.clone()).await;
+        answered.map_err(|failure| failure.error)
+    }
+}
+
+/// A connection between two exchanges, or in one.
+#[derive(Debug)]
+struct Connection {
+    read: OwnedReadHalf,
+    write: OwnedWriteHalf,
+    buffer: Buffer,
+}
+
+impl Connection {
+    /// Whether nothing has happened on it while it lay idle. Anything that has is an end, or a reason to end it.
+    fn is_quiet(&self) -> bool {
+        let mut byte = [0u8; 1];
+        self.buffer.is_empty()
+            && matches!(self.read.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
+}
+
+impl Pool {
+    fn take(&self, address: &str) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let kept = idle.get_mut(address)?;
+        while let Some((since, connection)) = kept.pop() {
+            if since.elapsed() < IDLE && connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        idle.remove(address);
+        None
+    }
+
+    fn put(&self, address: &str, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Each return also sweeps, so that addresses that are never called again do not keep their connections.
+        for kept in idle.values_mut() {
+            kept.retain(|(since, _)| since.elapsed() < IDLE);
+        }
+        idle.retain(|_, kept| !kept.is_empty());
+        let kept = idle.entry(address.to_owned()).or_default();
+        if kept.len() < IDLE_MAX {
+            kept.push((Instant::now(), connection));
+        }
+    }
+}

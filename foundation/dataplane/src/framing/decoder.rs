@@ -1,0 +1,61 @@
+//! One body, whatever its framing.
+
+use super::{ChunkedDecoder, Length, Refusal};
+
+/// The front part of some input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'i> {
+    /// How many bytes of the input are dealt with.
+    pub consumed: usize,
+    /// The data among them.
+    pub data: &'i [u8],
+}
+
+/// Separates a body's data from its framing, and knows where it ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoder {
+    /// So many bytes are still to come.
+    Exactly(u64),
+    /// Chunks.
+    Chunked(ChunkedDecoder),
+    /// All that comes.
+    UntilClose,
+}
+
+impl Decoder {
+    /// For a body of `length`.
+    pub fn new(length: Length) -> Self {
+        match length {
+            Length::Exactly(bytes) => Self::Exactly(bytes),
+            Length::Chunked => Self::Chunked(ChunkedDecoder::default()),
+            Length::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Whether the whole body has been taken. A body that ends with the connection never says so itself.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::Exactly(left) => *left == 0,
+            Self::Chunked(chunked) => chunked.is_done(),
+            Self::UntilClose => false,
+        }
+    }
+
+    /// The next run of data in `input`. Bytes beyond the end of the body are left alone.
+    pub fn take<'i>(&mut self, input: &'i [u8]) -> Result<Piece<'i>, Refusal> {
+        match self {
+            Self::Exactly(left) => {
+                let take = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                *left -= take as u64;
+                Ok(Piece { consumed: take, data: &input[..take] })
+            }
+            Self::Chunked(chunked) => chunked.take(input),
+            Self::UntilClose => Ok(Piece { consumed: input.len(), data: input }),
+        }
+    }
+
+    /// The connection has closed: was that the end of the body?
+    pub fn closed(&self) -> Result<(), Refusal> {
+        if self.is_done() || matches!(self, Self::UntilClose) { Ok(()) } else { Err(Refusal::Truncated) }
+    }
+}
