@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(20);
 fn shell(script: &str) -> Program {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
-    Program::start("script", command).unwrap()
+    Program::start("script", command).expect("a shell is on the path")
 }
 
 #[test]
