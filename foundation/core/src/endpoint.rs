@@ -25,14 +25,7 @@ impl Endpoint {
     /// A healthy instance of weight 1 whose id is its address.
     pub fn at(address: impl Into<String>) -> Self {
         let address = address.into();
-        Self {
-            id: address.clone(),
-            address,
-            weight: 1,
-            zone: None,
-            healthy: true,
-            metadata: BTreeMap::new(),
-        }
+        Self { id: address.clone(), address, weight: 1, zone: None, healthy: true, metadata: BTreeMap::new() }
     }
 }
 

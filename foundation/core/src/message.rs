@@ -281,7 +281,9 @@ impl Message {
                 let value = match value {
                     Value::String(text) => Attribute::Text(text),
                     Value::Bool(truth) => Attribute::Boolean(truth),
-                    Value::Number(number) if number.is_i64() => Attribute::Integer(number.as_i64().unwrap_or(0)),
+                    Value::Number(number) if number.is_i64() => {
+                        Attribute::Integer(number.as_i64().unwrap_or(0))
+                    }
                     other => Attribute::Text(other.to_string()),
                 };
                 self.extensions.insert(name, value);
@@ -439,7 +441,8 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_told_from_what_is_a_wrong_one() {
-        let plain = Message::from_http([("content-type", &b"application/json"[..])].into_iter(), Bytes::new());
+        let plain =
+            Message::from_http([("content-type", &b"application/json"[..])].into_iter(), Bytes::new());
         assert!(plain.unwrap().is_none());
         for (text, says) in [
             ("[]", "must be one JSON object"),

@@ -48,9 +48,7 @@ impl FromStr for TraceContext {
         let bytes = text.as_bytes();
         let shaped = bytes.len() >= 55 && bytes[2] == b'-' && bytes[35] == b'-' && bytes[52] == b'-';
         let hex = |range: std::ops::Range<usize>| {
-            bytes.get(range).filter(|part| {
-                part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            })
+            bytes.get(range).filter(|part| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
         };
         let text_of = |range| hex(range).and_then(|part| std::str::from_utf8(part).ok()).ok_or(());
         let version = text_of(0..2)?;

@@ -208,7 +208,11 @@ mod tests {
                 return Err(why.into());
             }
             ready.ready();
-            if self.deaf { stop.hard.cancelled().await } else { stop.soft.cancelled().await }
+            if self.deaf {
+                stop.hard.cancelled().await
+            } else {
+                stop.soft.cancelled().await
+            }
             self.log.lock().expect("no test panics while it holds the log").push(self.name);
             Ok(())
         }

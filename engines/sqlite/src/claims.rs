@@ -1,0 +1,422 @@
+//! Readers and what they have in hand. The model stands at [`dozen_store::Claim`].
+
+use std::sync::Arc;
+
+use dozen_core::Timestamp;
+use dozen_store::{
+    Claim, Claimed, Ended, Error, Extend, OpenReader, Outcome, Place, Revise, Revision, Seek, Settle,
+};
+use rusqlite::{OptionalExtension, params};
+
+use crate::ops::{Scribe, sql};
+use crate::rows::{self, ENTRY, signed, signed_any, unsigned};
+use crate::schema::{OWNER_MAX, POSITION_MAX, place, position_of};
+
+const LEASED: i64 = 0;
+const WAITING: i64 = 1;
+const HELD: i64 = 2;
+const PARKED: i64 = 3;
+const DONE: i64 = 10;
+const DROPPED: i64 = 11;
+
+/// What a reader's row says.
+struct Reader {
+    stream: i64,
+    reader: i64,
+    position: i64,
+}
+
+impl Scribe<'_> {
+    fn find_reader(&mut self, stream_name: &Arc<str>, name: &Arc<str>) -> Result<Option<Reader>, Error> {
+        let stream = self.stream(stream_name)?;
+        self.connection
+            .prepare_cached("select reader, position from dozen_reader where stream = ?1 and name = ?2")
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![stream, &**name], |row| {
+                        Ok(Reader { stream, reader: row.get(0)?, position: row.get(1)? })
+                    })
+                    .optional()
+            })
+            .map_err(sql(self))
+    }
+
+    fn reader(&mut self, stream: &Arc<str>, name: &Arc<str>) -> Result<Reader, Error> {
+        self.find_reader(stream, name)?
+            .ok_or_else(|| Error::NoReader { stream: stream.to_string(), reader: name.to_string() })
+    }
+
+    pub(crate) fn open_reader(&mut self, open: &OpenReader) -> Result<Outcome, Error> {
+        if self.find_reader(&open.stream, &open.reader)?.is_some() {
+            return Ok(Outcome::Opened(false));
+        }
+        let stream = self.stream(&open.stream)?;
+        let (position, taken) = self.standing(stream, open.start)?;
+        self.connection
+            .execute(
+                "insert into dozen_reader (stream, name, position, taken) values (?1, ?2, ?3, ?4)",
+                params![stream, &*open.reader, position, taken],
+            )
+            .map_err(sql(self))?;
+        if self.connection.last_insert_rowid() > OWNER_MAX {
+            return Err(Error::Invalid(format!("a store holds {OWNER_MAX} readers at most")));
+        }
+        self.changed = true;
+        self.touch(&open.stream);
+        Ok(Outcome::Opened(true))
+    }
+
+    pub(crate) fn seek(&mut self, seek: &Seek) -> Result<Outcome, Error> {
+        let Reader { stream, reader, .. } = self.reader(&seek.stream, &seek.reader)?;
+        let (position, taken) = self.standing(stream, seek.start)?;
+        let run = || {
+            self.connection.execute(
+                "delete from dozen_claim where place between ?1 and ?2 and (state < 10 or place > ?3)",
+                [place(reader, 0), place(reader, POSITION_MAX), place(reader, position)],
+            )?;
+            self.connection.execute(
+                "update dozen_reader set position = ?2, taken = ?3 where reader = ?1",
+                [reader, position, taken],
+            )
+        };
+        run().map_err(sql(self))?;
+        self.changed = true;
+        self.touch(&seek.stream);
+        Ok(Outcome::Touched(1))
+    }
+
+    pub(crate) fn claim(&mut self, claim: &Claim) -> Result<Outcome, Error> {
+        let reader = self.reader(&claim.stream, &claim.reader)?;
+        let until = claim.now.after(claim.lease);
+        let mut claims = Vec::new();
+        self.claim_due(claim, &reader, until, &mut claims)?;
+        if claims.len() < claim.limit {
+            self.claim_fresh(claim, &reader, until, &mut claims)?;
+        }
+        let next_due = if claims.is_empty() { self.next_due(reader.reader)? } else { None };
+        Ok(Outcome::Claimed { claims, next_due })
+    }
+
+    /// Retries that are due, delays that are over, leases that have ended.
+    fn claim_due(
+        &mut self,
+        claim: &Claim,
+        reader: &Reader,
+        until: Timestamp,
+        claims: &mut Vec<Claimed>,
+    ) -> Result<(), Error> {
+        let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
+        let due: Vec<(i64, i64, u32)> = self
+            .connection
+            .prepare_cached(
+                "select place, state, attempts from dozen_claim where reader = ?1 and due <= ?2
+                 order by due, place limit ?3",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_map([reader.reader, claim.now.0, limit], |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    })?
+                    .collect()
+            })
+            .map_err(sql(self))?;
+        for (at, state, attempts) in due {
+            let position = position_of(at);
+            if state == LEASED {
+                self.remember_error(at, "its lease ended before it was settled")?;
+            }
+            let entry = self
+                .connection
+                .prepare_cached(&format!("select {ENTRY} from dozen_entry where place = ?1"))
+                .and_then(|mut statement| {
+                    statement.query_row([place(reader.stream, position)], rows::entry).optional()
+                })
+                .map_err(sql(self))?;
+            let fence = self.next_fence();
+            let (state, due, attempts) = match entry {
+                Some(_) => (LEASED, Some(until.0), attempts + 1),
+                // Its entry is gone, which only a hand on the tables can bring about. It must not come back for ever.
+                None => (DROPPED, None, attempts),
+            };
+            self.connection
+                .prepare_cached(
+                    "update dozen_claim set state = ?2, due = ?3, attempts = ?4, fence = ?5, claimed = ?6
+                     where place = ?1",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![at, state, due, attempts, fence, claim.now.0])
+                })
+                .map_err(sql(self))?;
+            self.changed = true;
+            if let Some(entry) = entry {
+                claims.push(Claimed {
+                    place: Place { position: entry.position, fence: unsigned(fence) },
+                    attempts,
+                    until,
+                    at: entry.at,
+                    record: entry.record,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// New entries, from the high-water mark on.
+    fn claim_fresh(
+        &mut self,
+        claim: &Claim,
+        reader: &Reader,
+        until: Timestamp,
+        claims: &mut Vec<Claimed>,
+    ) -> Result<(), Error> {
+        let connection = self.connection;
+        let path = self.path;
+        let fail = move |error: rusqlite::Error| crate::error::translate(path, &error);
+        let mut scan = connection
+            .prepare_cached(&format!(
+                "select {ENTRY} from dozen_entry where place > ?1 and place <= ?2 order by place limit ?3"
+            ))
+            .map_err(fail)?;
+        let mut entries = scan
+            .query([
+                place(reader.stream, reader.position),
+                place(reader.stream, POSITION_MAX),
+                i64::try_from(Claim::SCAN_MAX).unwrap_or(i64::MAX),
+            ])
+            .map_err(fail)?;
+        let mut insert = connection
+            .prepare_cached(
+                "insert into dozen_claim (place, reader, state, due, attempts, fence, claimed, key)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )
+            .map_err(fail)?;
+        let (mut position, mut scanned) = (reader.position, 0i64);
+        while claims.len() < claim.limit {
+            let Some(row) = entries.next().map_err(fail)? else { break };
+            let entry = rows::entry(row).map_err(fail)?;
+            position = signed(entry.position);
+            scanned += 1;
+            let behind = match &entry.record.key {
+                Some(key) => self.has_open(reader.reader, key)?,
+                None => false,
+            };
+            let delayed = entry.due.filter(|due| *due > claim.now);
+            let (state, due, attempts, fence, claimed) = match delayed {
+                _ if behind => (HELD, None, 0, 0, None),
+                Some(due) => (WAITING, Some(due.0), 0, 0, None),
+                None => (LEASED, Some(until.0), 1, self.next_fence(), Some(claim.now.0)),
+            };
+            insert
+                .execute(params![
+                    place(reader.reader, position),
+                    reader.reader,
+                    state,
+                    due,
+                    attempts,
+                    fence,
+                    claimed,
+                    entry.record.key
+                ])
+                .map_err(fail)?;
+            if state == LEASED {
+                claims.push(Claimed {
+                    place: Place { position: entry.position, fence: unsigned(fence) },
+                    attempts: 1,
+                    until,
+                    at: entry.at,
+                    record: entry.record,
+                });
+            }
+        }
+        if scanned > 0 {
+            self.changed = true;
+            connection
+                .prepare_cached("update dozen_reader set position = ?2, taken = taken + ?3 where reader = ?1")
+                .and_then(|mut statement| statement.execute([reader.reader, position, scanned]))
+                .map_err(fail)?;
+        }
+        if claims.is_empty() && scanned == i64::try_from(Claim::SCAN_MAX).unwrap_or(i64::MAX) {
+            // Nothing of this stretch could be handed out, and there is more: come again at once.
+            self.touch(&claim.stream);
+        }
+        Ok(())
+    }
+
+    fn has_open(&self, reader: i64, key: &str) -> Result<bool, Error> {
+        self.connection
+            .prepare_cached("select 1 from dozen_claim where reader = ?1 and key = ?2 and state < 10 limit 1")
+            .and_then(|mut statement| statement.exists(params![reader, key]))
+            .map_err(sql(self))
+    }
+
+    fn next_due(&self, reader: i64) -> Result<Option<Timestamp>, Error> {
+        self.connection
+            .prepare_cached("select min(due) from dozen_claim where reader = ?1 and due is not null")
+            .and_then(|mut statement| statement.query_row([reader], |row| row.get::<_, Option<i64>>(0)))
+            .map(|due| due.map(Timestamp))
+            .map_err(sql(self))
+    }
+
+    pub(crate) fn settle(&mut self, settle: &Settle) -> Result<Outcome, Error> {
+        let reader = self.reader(&settle.stream, &settle.reader)?.reader;
+        let mut settled = Vec::with_capacity(settle.ends.len());
+        for (held, ended) in &settle.ends {
+            let at = place(reader, signed(held.position));
+            let (state, due, error, over) = match ended {
+                Ended::Done => (DONE, None, None, true),
+                Ended::Dropped(reason) => (DROPPED, None, Some(reason), true),
+                Ended::Retry { at, error } => (WAITING, Some(at.0), Some(error), false),
+                Ended::Parked(error) => (PARKED, None, Some(error), false),
+            };
+            let ended_at = due.is_none().then_some(settle.now.0);
+            let key: Option<Option<String>> = self
+                .connection
+                .prepare_cached(
+                    "update dozen_claim set state = ?3, due = ?4, ended = ?5
+                     where place = ?1 and fence = ?2 and state = 0 returning key",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![at, signed_any(held.fence), state, due, ended_at], |row| {
+                            row.get(0)
+                        })
+                        .optional()
+                })
+                .map_err(sql(self))?;
+            settled.push(key.is_some());
+            let Some(key) = key else { continue };
+            self.changed = true;
+            if let Some(error) = error {
+                self.remember_error(at, error)?;
+            }
+            if let (true, Some(key)) = (over, &key) {
+                self.release_next(reader, key, settle.now)?;
+            }
+            if due.is_some() || key.is_some() {
+                self.touch(&settle.stream);
+            }
+        }
+        Ok(Outcome::Settled(settled))
+    }
+
+    /// Lets the next message of a key go, if it was held.
+    fn release_next(&mut self, reader: i64, key: &str, now: Timestamp) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "update dozen_claim set state = 1, due = ?3 where state = 2 and place =
+                 (select min(place) from dozen_claim where reader = ?1 and key = ?2 and state < 10)",
+            )
+            .and_then(|mut statement| statement.execute(params![reader, key, now.0]))
+            .map_err(sql(self))?;
+        Ok(())
+    }
+
+    /// Adds to a claim's history: the first errors stay, the latest replaces the one before it.
+    fn remember_error(&mut self, at: i64, error: &str) -> Result<(), Error> {
+        let errors: Option<String> = self
+            .connection
+            .prepare_cached("select errors from dozen_claim where place = ?1")
+            .and_then(|mut statement| statement.query_row([at], |row| row.get(0)))
+            .map_err(sql(self))?;
+        let mut errors: Vec<String> =
+            errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        errors.truncate(Settle::ERRORS_MAX - 1);
+        errors.push(error.chars().take(Settle::ERROR_LENGTH_MAX).collect());
+        let text = serde_json::Value::from(errors).to_string();
+        self.connection
+            .prepare_cached("update dozen_claim set errors = ?2 where place = ?1")
+            .and_then(|mut statement| statement.execute(params![at, text]))
+            .map_err(sql(self))?;
+        Ok(())
+    }
+
+    pub(crate) fn extend(&mut self, extend: &Extend) -> Result<Outcome, Error> {
+        let reader = self.reader(&extend.stream, &extend.reader)?.reader;
+        let mut kept = Vec::with_capacity(extend.places.len());
+        for held in &extend.places {
+            let changed = self
+                .connection
+                .prepare_cached(
+                    "update dozen_claim set due = ?3 where place = ?1 and fence = ?2 and state = 0",
+                )
+                .and_then(|mut statement| {
+                    statement.execute([
+                        place(reader, signed(held.position)),
+                        signed_any(held.fence),
+                        extend.until.0,
+                    ])
+                })
+                .map_err(sql(self))?;
+            self.changed |= changed == 1;
+            kept.push(changed == 1);
+        }
+        Ok(Outcome::Settled(kept))
+    }
+
+    pub(crate) fn revise(&mut self, revise: &Revise) -> Result<Outcome, Error> {
+        let reader = self.reader(&revise.stream, &revise.reader)?.reader;
+        let limit = i64::try_from(revise.limit).unwrap_or(i64::MAX);
+        let places: Vec<i64> = if revise.positions.is_empty() {
+            self.connection
+                .prepare_cached(
+                    "select place from dozen_claim
+                     where reader = ?1 and state = ?2 and due is null and state < 10 order by place limit ?3",
+                )
+                .and_then(|mut statement| {
+                    statement.query_map([reader, PARKED, limit], |row| row.get(0))?.collect()
+                })
+                .map_err(sql(self))?
+        } else {
+            let positions = revise.positions.iter().take(revise.limit);
+            positions.map(|position| place(reader, signed(*position))).collect()
+        };
+        let (state, due, ended) = match revise.revision {
+            Revision::Redrive => (WAITING, Some(revise.now.0), None),
+            Revision::Discard => (DROPPED, None, Some(revise.now.0)),
+        };
+        let mut touched = 0;
+        for at in places {
+            let key: Option<Option<String>> = self
+                .connection
+                .prepare_cached(
+                    "update dozen_claim set state = ?2, due = ?3, ended = ?4, attempts = 0
+                     where place = ?1 and state = 3 returning key",
+                )
+                .and_then(|mut statement| {
+                    statement.query_row(params![at, state, due, ended], |row| row.get(0)).optional()
+                })
+                .map_err(sql(self))?;
+            let Some(key) = key else { continue };
+            touched += 1;
+            if let (Revision::Discard, Some(key)) = (revise.revision, key) {
+                self.release_next(reader, &key, revise.now)?;
+            }
+        }
+        if touched > 0 {
+            self.changed = true;
+            self.touch(&revise.stream);
+        }
+        Ok(Outcome::Touched(touched))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dozen_store::ClaimState;
+
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_port() {
+        for (state, code) in [
+            (ClaimState::Leased, LEASED),
+            (ClaimState::Waiting, WAITING),
+            (ClaimState::Held, HELD),
+            (ClaimState::Parked, PARKED),
+            (ClaimState::Done, DONE),
+            (ClaimState::Dropped, DROPPED),
+        ] {
+            assert_eq!(state.code(), code);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Operations, as the writer does them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use dozen_store::{Error, Expect, Op, Outcome, Put, Remove};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::entries::Uncounted;
+use crate::error::translate;
+use crate::rows;
+
+/// What the writer remembers between groups. All of it can be read again from the file.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The last position given.
+    pub(crate) head: i64,
+    /// The numbers of streams.
+    pub(crate) streams: HashMap<Arc<str>, i64>,
+    /// What is appended and not counted.
+    pub(crate) uncounted: Uncounted,
+    /// The last fence given.
+    pub(crate) fence: i64,
+}
+
+/// Does the operations of one caller.
+pub(crate) struct Scribe<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) path: &'a Path,
+    pub(crate) memory: &'a mut Memory,
+    /// Streams whose readers should look again once the group is committed.
+    pub(crate) touched: &'a mut HashSet<Arc<str>>,
+    /// Whether anything was written.
+    pub(crate) changed: bool,
+}
+
+/// Turns an error of SQLite, met by `scribe`, into one of the store.
+pub(crate) fn sql<'a>(scribe: &Scribe<'a>) -> impl Fn(rusqlite::Error) -> Error + use<'a> {
+    let path = scribe.path;
+    move |error| translate(path, &error)
+}
+
+impl Scribe<'_> {
+    /// Notes that readers of `stream` should look again.
+    pub(crate) fn touch(&mut self, stream: &Arc<str>) {
+        if !self.touched.contains(stream) {
+            self.touched.insert(stream.clone());
+        }
+    }
+
+    /// Does one operation.
+    pub(crate) fn apply(&mut self, op: &Op) -> Result<Outcome, Error> {
+        match op {
+            Op::Append(append) => self.append(append),
+            Op::OpenReader(open) => self.open_reader(open),
+            Op::Seek(seek) => self.seek(seek),
+            Op::Claim(claim) => self.claim(claim),
+            Op::Settle(settle) => self.settle(settle),
+            Op::Extend(extend) => self.extend(extend),
+            Op::Revise(revise) => self.revise(revise),
+            Op::Trim(trim) => self.trim(trim),
+            Op::Put(put) => self.put(put),
+            Op::Remove(remove) => self.remove(remove),
+            Op::Execute(statement) => {
+                self.changed = true;
+                rows::execute(self.connection, statement).map(Outcome::Touched)
+            }
+            Op::Select(statement) => {
+                // `insert … returning` is a query too.
+                self.changed = true;
+                rows::select(self.connection, statement).map(Outcome::Rows)
+            }
+        }
+    }
+
+    fn put(&mut self, put: &Put) -> Result<Outcome, Error> {
+        let found: Option<(i64, Option<i64>)> = self
+            .connection
+            .prepare_cached("select version, expires from dozen_record where space = ?1 and key = ?2")
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![&*put.space, put.key], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()
+            })
+            .map_err(sql(self))?;
+        let live = found.filter(|(_, expires)| expires.is_none_or(|expires| expires > put.now.0));
+        let as_expected = match (put.expect, live) {
+            (Expect::Any, _) | (Expect::Absent, None) => true,
+            (Expect::Version(version), Some((found, _))) => rows::unsigned(found) == version,
+            (Expect::Absent, Some(_)) | (Expect::Version(_), None) => false,
+        };
+        if !as_expected {
+            return Ok(Outcome::Put(None));
+        }
+        // Fences and versions come from one counter, so a version is never used again, not even after a removal.
+        let version = self.next_fence();
+        self.connection
+            .prepare_cached("insert or replace into dozen_record (space, key, version, value, expires) values (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut statement| {
+                let expires = put.expires.map(|expires| expires.0);
+                statement.execute(params![&*put.space, put.key, version, put.value, expires])
+            })
+            .map_err(sql(self))?;
+        self.changed = true;
+        self.expire(put.now.0)?;
+        Ok(Outcome::Put(Some(rows::unsigned(version))))
+    }
+
+    /// Clears a few rows that have expired: each write pays for a little of the sweeping.
+    fn expire(&mut self, now: i64) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "delete from dozen_record where (space, key) in
+                 (select space, key from dozen_record where expires is not null and expires <= ?1 limit 4)",
+            )
+            .and_then(|mut statement| statement.execute([now]))
+            .map_err(sql(self))?;
+        Ok(())
+    }
+
+    fn remove(&mut self, remove: &Remove) -> Result<Outcome, Error> {
+        let version = match remove.expect {
+            Expect::Any => None,
+            Expect::Version(version) => Some(rows::signed_any(version)),
+            Expect::Absent => {
+                return Err(Error::Invalid("a removal cannot expect that nothing is there".into()));
+            }
+        };
+        let gone = self
+            .connection
+            .prepare_cached(
+                "delete from dozen_record where space = ?1 and key = ?2 and (?3 is null or version = ?3)",
+            )
+            .and_then(|mut statement| statement.execute(params![&*remove.space, remove.key, version]))
+            .map_err(sql(self))?;
+        self.changed |= gone > 0;
+        Ok(Outcome::Touched(gone as u64))
+    }
+
+    /// A number that no other lease or row version of this file has or will have.
+    pub(crate) fn next_fence(&mut self) -> i64 {
+        self.memory.fence += 1;
+        self.memory.fence
+    }
+}

@@ -1,0 +1,147 @@
+//! The tables, and how an older file becomes a newer one.
+
+use std::path::Path;
+
+use dozen_store::Error;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::error::translate;
+
+/// Bits of a place that hold the position; the rest, above, holds the stream or the reader.
+pub(crate) const POSITION_BITS: u32 = 44;
+/// The highest position.
+pub(crate) const POSITION_MAX: i64 = (1 << POSITION_BITS) - 1;
+/// The highest number of a stream or reader.
+pub(crate) const OWNER_MAX: i64 = (1 << (63 - POSITION_BITS)) - 1;
+
+/// The key of a row that belongs to a stream or reader, ordered by position within it.
+///
+/// One integer key keeps the entries of a stream together and in order without a second index: 524,287 streams, and
+/// 17 million million positions, which a store that takes 100,000 messages a second uses up in five years.
+pub(crate) fn place(owner: i64, position: i64) -> i64 {
+    (owner << POSITION_BITS) | position
+}
+
+/// The position in a place.
+pub(crate) fn position_of(place: i64) -> i64 {
+    place & POSITION_MAX
+}
+
+/// Each step leads from one schema to the next. Append, never change: files in the field have gone through them.
+const MIGRATIONS: &[&str] = &["
+    create table dozen_head (
+        one      integer primary key check (one = 1),
+        position integer not null,      -- the last one given
+        commits  integer not null       -- how many groups were committed, by any process
+    ) strict;
+    insert into dozen_head values (1, 0, 0);
+
+    create table dozen_stream (
+        stream   integer primary key,
+        name     text not null unique,
+        appended integer not null,      -- how many entries ever
+        position integer not null       -- of the last one
+    ) strict;
+
+    create table dozen_entry (
+        place      integer primary key, -- stream << 44 | position
+        id         any not null,        -- a UUID as 16 bytes, anything else as text
+        kind       text not null,
+        key        text,
+        at         integer not null,    -- microseconds since 1970
+        due        integer,
+        attributes text not null,       -- the other CloudEvents attributes, one JSON object
+        data       blob not null
+    ) strict;
+    create index dozen_entry_id on dozen_entry (id);
+
+    create table dozen_reader (
+        reader   integer primary key,
+        stream   integer not null references dozen_stream,
+        name     text not null,
+        position integer not null,      -- everything up to here has been looked at
+        taken    integer not null,      -- how many entries that were
+        unique (stream, name)
+    ) strict;
+
+    create table dozen_claim (
+        place    integer primary key,   -- reader << 44 | position
+        reader   integer not null,
+        state    integer not null,      -- 0 leased 1 waiting 2 held 3 parked | 10 done 11 dropped
+        due      integer,               -- when the lease ends or the retry comes; null where nothing comes by itself
+        attempts integer not null,
+        fence    integer not null,
+        claimed  integer,
+        ended    integer,
+        key      text,
+        errors   text                   -- a JSON array
+    ) strict;
+    create index dozen_claim_due on dozen_claim (reader, due, state) where due is not null;
+    create index dozen_claim_stuck on dozen_claim (reader, state) where due is null and state < 10;
+    create index dozen_claim_key on dozen_claim (reader, key, place) where key is not null and state < 10;
+
+    create table dozen_record (
+        space   text not null,
+        key     text not null,
+        version integer not null,
+        value   blob not null,
+        expires integer,
+        primary key (space, key)
+    ) strict, without rowid;
+    create index dozen_record_expires on dozen_record (expires) where expires is not null;
+
+    create view dozen_journal as
+        select place & 17592186044415 as position, name as stream, kind, key,
+               iif(typeof(id) = 'blob', lower(hex(id)), id) as id,
+               strftime('%Y-%m-%dT%H:%M:%fZ', at / 1e6, 'unixepoch') as at, attributes, cast(data as text) as data
+        from dozen_entry join dozen_stream on stream = place >> 44;
+"];
+
+/// What a file says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// Given to the file when it was made.
+    pub(crate) store: String,
+    /// Which history of it.
+    pub(crate) epoch: u64,
+    /// How often it was opened for writing, this time included: no two writers share it.
+    pub(crate) opened: i64,
+}
+
+/// Brings the file to the schema of this binary, and registers this opening of it.
+pub(crate) fn open(connection: &mut Connection, path: &Path) -> Result<Identity, Error> {
+    let fail = |error: rusqlite::Error| translate(path, &error);
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    tx.execute_batch(
+        "create table if not exists dozen_meta (name text primary key, value any not null) strict, without rowid",
+    )
+    .map_err(fail)?;
+    let meta = |name: &str| {
+        tx.query_row("select value from dozen_meta where name = ?1", [name], |row| row.get::<_, i64>(0))
+            .optional()
+    };
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found = u32::try_from(meta("schema").map_err(fail)?.unwrap_or(0)).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(Error::Newer { location: path.display().to_string(), found, known });
+    }
+    for step in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
+        tx.execute_batch(step).map_err(fail)?;
+    }
+    let opened = meta("opened").map_err(fail)?.unwrap_or(0) + 1;
+    tx.execute(
+        "insert into dozen_meta values ('schema', ?1), ('opened', ?2), ('epoch', 1), ('store', lower(hex(randomblob(6))))
+         on conflict (name) do update set value = excluded.value where name in ('schema', 'opened')",
+        params![known, opened],
+    )
+    .map_err(fail)?;
+    let identity = tx
+        .query_row(
+            "select (select value from dozen_meta where name = 'store'), (select value from dozen_meta where name = 'epoch')",
+            [],
+            |row| Ok(Identity { store: row.get(0)?, epoch: row.get(1)?, opened }),
+        )
+        .map_err(fail)?;
+    tx.commit().map_err(fail)?;
+    Ok(identity)
+}

@@ -1,0 +1,148 @@
+//! Hints: who appended to what, here or in another process.
+//!
+//! In this process the writer says which streams it touched. Another process's commits show in the write-ahead log,
+//! which Linux can watch without cost while nothing happens: the watcher sleeps until the file changes, then looks at
+//! the head row each millisecond until it is quiet again (a commit becomes visible a little after its bytes are
+//! written). Once a second it looks anyway. Where the kernel offers no such watch it looks each 4 ms.
+//!
+//! Hints only: whoever misses one still finds everything by asking.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+/// How long the watcher goes on looking after the last change of the log.
+const LINGER: Duration = Duration::from_millis(100);
+/// Between two looks while something is going on.
+const STEP: Duration = Duration::from_millis(1);
+/// Between two looks while nothing is.
+const NET: Duration = Duration::from_secs(1);
+
+/// The counters that readers wait on.
+#[derive(Default)]
+pub(crate) struct Hints {
+    streams: Mutex<HashMap<Arc<str>, watch::Sender<u64>>>,
+    /// Groups that this process has committed.
+    pub(crate) own_commits: AtomicI64,
+    pub(crate) closed: AtomicBool,
+}
+
+impl Hints {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Arc<str>, watch::Sender<u64>>) -> T) -> T {
+        // A panic while it is held can only come from an allocation; the map is whole nevertheless.
+        work(&mut self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// A counter for `stream`.
+    pub(crate) fn watch(&self, stream: &str) -> watch::Receiver<u64> {
+        self.with(|streams| {
+            // Those that nobody waits on any more go, so that the map is bounded by who is waiting.
+            if streams.len() >= 64 && streams.len().is_power_of_two() {
+                streams.retain(|_, sender| sender.receiver_count() > 0);
+            }
+            streams.entry(stream.into()).or_insert_with(|| watch::channel(0).0).subscribe()
+        })
+    }
+
+    /// `touched` streams have something new.
+    pub(crate) fn touch<'a>(&self, touched: impl Iterator<Item = &'a Arc<str>>) {
+        self.with(|streams| {
+            for stream in touched {
+                if let Some(sender) = streams.get(stream) {
+                    sender.send_modify(|count| *count += 1);
+                }
+            }
+        });
+    }
+
+    /// Any stream may have something new.
+    fn touch_all(&self) {
+        self.with(|streams| streams.values().for_each(|sender| sender.send_modify(|count| *count += 1)));
+    }
+}
+
+/// Looks for other processes' commits until the hints are closed.
+pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
+    let mut others = i64::MIN;
+    let mut bell = Bell::new(path);
+    let mut quiet_from = Instant::now();
+    while !hints.closed.load(Ordering::Relaxed) {
+        // Own commits are read first: a commit in between makes a spurious hint, never a missed one.
+        let own = hints.own_commits.load(Ordering::Acquire);
+        let head = connection
+            .prepare_cached("select commits from dozen_head")
+            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
+        if let Ok(commits) = head {
+            let now = commits - own;
+            if now != others {
+                if others != i64::MIN {
+                    hints.touch_all();
+                }
+                others = now;
+            }
+        }
+        let active = Instant::now() < quiet_from;
+        if bell.wait(if active { STEP } else { NET }) {
+            quiet_from = Instant::now() + LINGER;
+            if active {
+                std::thread::sleep(STEP);
+            }
+        }
+    }
+}
+
+/// Rings when the write-ahead log changes.
+struct Bell {
+    #[cfg(target_os = "linux")]
+    watch: Option<rustix::fd::OwnedFd>,
+    #[allow(dead_code, reason = "only where there is no watch")]
+    path: PathBuf,
+}
+
+impl Bell {
+    #[cfg(target_os = "linux")]
+    fn new(path: &Path) -> Self {
+        use rustix::fs::inotify;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok();
+        let watch = watch
+            .filter(|watch| inotify::add_watch(watch, Path::new(&log), inotify::WatchFlags::MODIFY).is_ok());
+        Self { watch, path: path.to_owned() }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Waits for a change, `at_most` this long; says whether there was one.
+    #[cfg(target_os = "linux")]
+    fn wait(&mut self, at_most: Duration) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let Some(watch) = &self.watch else {
+            std::thread::sleep(at_most.min(Duration::from_millis(4)));
+            return false;
+        };
+        let timeout =
+            Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
+        let mut fds = [PollFd::new(watch, PollFlags::IN)];
+        let rang = matches!(poll(&mut fds, Some(&timeout)), Ok(1..));
+        if rang {
+            let mut events = [0u8; 4096];
+            while matches!(rustix::io::read(watch, &mut events), Ok(1..)) {}
+        }
+        rang
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wait(&mut self, at_most: Duration) -> bool {
+        std::thread::sleep(at_most.min(Duration::from_millis(4)));
+        false
+    }
+}

@@ -1,0 +1,76 @@
+//! The port that an engine implements.
+
+use async_trait::async_trait;
+use dozen_core::Token;
+use tokio::sync::watch;
+
+use crate::{Answer, Error, Op, Outcome, Query};
+
+/// What an engine can do beyond the promises that all of them keep. Cases of the conformance suite that need an
+/// ability which is absent are shown as skipped, with this as the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The engine's name.
+    pub engine: &'static str,
+    /// What was committed outlives the process.
+    pub durable: bool,
+    /// Several processes may use one store at the same time.
+    pub shared: bool,
+    /// The caller's own SQL may stand in a transaction.
+    pub sql: bool,
+}
+
+/// What a commit gives back.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// One outcome for each operation, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Names this commit for those who wait for it.
+    pub token: Token,
+}
+
+/// A store's engine. Each promise is a test of the same name in `testkit/conformance`, run against every engine.
+///
+/// * `append_is_the_callers` – an entry is visible if and only if the transaction that appended it committed.
+/// * `commit_order_is_read_order` – a reader never steps over an entry that becomes visible later.
+/// * `per_key_order_is_strict` – of one key, one message at a time is handed out, in the order of their positions.
+/// * `a_parked_key_holds_what_follows` – and only that: other keys flow.
+/// * `a_claim_is_fenced` – after a lease has passed on, its old holder settles nothing.
+/// * `a_lease_that_ends_is_handed_out_again` – with one attempt more.
+/// * `a_wake_up_is_a_hint` – a reader that misses all of them still sees every entry by asking.
+/// * `a_failed_operation_leaves_nothing` – not of its transaction, and everything of its neighbours'.
+/// * `a_dropped_transaction_leaves_nothing`.
+/// * `a_put_expects_what_it_says` – compare-and-set on table rows; an expired row is an absent one.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Runs a transaction that is known in full: all of `ops`, in order, or none.
+    ///
+    /// Durable when it returns `Ok`, except that a batch of nothing but claims and extensions may be lost with the
+    /// machine's power: such a lease is given out again under another fence.
+    async fn commit(&self, ops: Vec<Op>) -> Result<Committed, Error>;
+
+    /// Opens a transaction that is decided step by step.
+    async fn begin(&self) -> Result<Box<dyn EngineTx>, Error>;
+
+    /// Reads from one snapshot of what is committed.
+    async fn query(&self, query: Query) -> Result<Answer, Error>;
+
+    /// Hints that something was appended to `stream` or became due in it, by this process or another.
+    fn changes(&self, stream: &str) -> Changes;
+}
+
+/// A transaction under way. Dropped, it leaves nothing.
+#[async_trait]
+pub trait EngineTx: Send {
+    /// Runs operations; later reads of this transaction see them.
+    async fn apply(&mut self, ops: Vec<Op>) -> Result<Vec<Outcome>, Error>;
+
+    /// Runs the last operations and commits.
+    async fn commit(self: Box<Self>, ops: Vec<Op>) -> Result<Committed, Error>;
+}
+
+/// Hints, never more: a counter that moves when it is worth looking again.
+pub type Changes = watch::Receiver<u64>;

@@ -1,0 +1,162 @@
+//! The journal: entries appended in a transaction, and readers that progress.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dozen_core::{Clock, Message, Timestamp, Token};
+
+use crate::{
+    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, Ended, Engine, Entry, Error, Extend, Op,
+    OpenReader, Outcome, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle, Sighting, Start,
+    StreamStatus, Trim,
+};
+
+/// The journal of a store, each call a transaction of its own. What must happen together with other things goes
+/// through [`crate::Tx`] as an [`Op`].
+///
+/// The promises stand at [`Engine`].
+#[derive(Clone)]
+pub struct Journal {
+    engine: Arc<dyn Engine>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Journal {
+    pub(crate) fn new(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>) -> Self {
+        Self { engine, clock }
+    }
+
+    async fn one(&self, op: Op) -> Result<(Outcome, Token), Error> {
+        let mut committed = self.engine.commit(vec![op]).await?;
+        let outcome = committed.outcomes.pop();
+        Ok((outcome.ok_or_else(|| Error::Invalid("an engine gave no outcome".into()))?, committed.token))
+    }
+
+    /// Appends messages; durable when it returns.
+    pub async fn append(&self, stream: &Arc<str>, messages: Vec<Message>) -> Result<Token, Error> {
+        self.append_due(stream, messages, None).await
+    }
+
+    /// Appends messages that no reader is handed before `due`.
+    pub async fn append_due(
+        &self,
+        stream: &Arc<str>,
+        messages: Vec<Message>,
+        due: Option<Timestamp>,
+    ) -> Result<Token, Error> {
+        let records = messages.into_iter().map(Record::from).collect();
+        let append = Append { stream: stream.clone(), records, at: self.clock.now(), due };
+        Ok(self.one(Op::Append(append)).await?.1)
+    }
+
+    /// Entries after a position, in commit order.
+    pub async fn read(&self, stream: &Arc<str>, after: u64, limit: usize) -> Result<Vec<Entry>, Error> {
+        self.engine.query(Query::Read { stream: stream.clone(), after, limit }).await?.entries()
+    }
+
+    /// The last entries, oldest first.
+    pub async fn tail(&self, stream: &Arc<str>, limit: usize) -> Result<Vec<Entry>, Error> {
+        self.engine.query(Query::Tail { stream: stream.clone(), limit }).await?.entries()
+    }
+
+    /// Everything known of a message.
+    pub async fn find(&self, id: &str) -> Result<Vec<Sighting>, Error> {
+        self.engine.query(Query::Find { id: id.to_owned() }).await?.sightings()
+    }
+
+    /// The streams whose names begin with `prefix`.
+    pub async fn streams(&self, prefix: &str) -> Result<Vec<StreamStatus>, Error> {
+        self.engine.query(Query::Streams { prefix: prefix.to_owned() }).await?.streams()
+    }
+
+    /// The readers of the streams whose names begin with `prefix`.
+    pub async fn readers(&self, prefix: &str) -> Result<Vec<ReaderStatus>, Error> {
+        self.engine.query(Query::Readers { prefix: prefix.to_owned() }).await?.readers()
+    }
+
+    /// Makes a reader where there is none, and says whether it did.
+    pub async fn open(&self, stream: &Arc<str>, reader: &Arc<str>, start: Start) -> Result<bool, Error> {
+        let open = OpenReader { stream: stream.clone(), reader: reader.clone(), start };
+        self.one(Op::OpenReader(open)).await?.0.opened()
+    }
+
+    /// Moves a reader.
+    pub async fn seek(&self, stream: &Arc<str>, reader: &Arc<str>, start: Start) -> Result<(), Error> {
+        let seek = Seek { stream: stream.clone(), reader: reader.clone(), start };
+        self.one(Op::Seek(seek)).await.map(drop)
+    }
+
+    /// Takes messages under a lease; gives them, and when to look again if nothing new comes.
+    pub async fn claim(
+        &self,
+        stream: &Arc<str>,
+        reader: &Arc<str>,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<(Vec<Claimed>, Option<Timestamp>), Error> {
+        let claim =
+            Claim { stream: stream.clone(), reader: reader.clone(), limit, now: self.clock.now(), lease };
+        self.one(Op::Claim(claim)).await?.0.claimed()
+    }
+
+    /// Ends claims; says for each whether its lease was still good.
+    pub async fn settle(
+        &self,
+        stream: &Arc<str>,
+        reader: &Arc<str>,
+        ends: Vec<(Place, Ended)>,
+    ) -> Result<Vec<bool>, Error> {
+        let settle = Settle { stream: stream.clone(), reader: reader.clone(), ends, now: self.clock.now() };
+        self.one(Op::Settle(settle)).await?.0.settled()
+    }
+
+    /// Holds claims for `lease` from now; says for each whether its lease was still good.
+    pub async fn extend(
+        &self,
+        stream: &Arc<str>,
+        reader: &Arc<str>,
+        places: Vec<Place>,
+        lease: Duration,
+    ) -> Result<Vec<bool>, Error> {
+        let until = self.clock.now().after(lease);
+        let extend = Extend { stream: stream.clone(), reader: reader.clone(), places, until };
+        self.one(Op::Extend(extend)).await?.0.settled()
+    }
+
+    /// Claims of a reader in one state, with their entries.
+    pub async fn claims(
+        &self,
+        stream: &Arc<str>,
+        reader: &Arc<str>,
+        state: ClaimState,
+        limit: usize,
+    ) -> Result<Vec<(ClaimStatus, Option<Entry>)>, Error> {
+        let query = Query::Claims { stream: stream.clone(), reader: reader.clone(), state, limit };
+        self.engine.query(query).await?.claims()
+    }
+
+    /// Acts on dead letters; gives how many.
+    pub async fn revise(
+        &self,
+        stream: &Arc<str>,
+        reader: &Arc<str>,
+        positions: Vec<u64>,
+        limit: usize,
+        revision: Revision,
+    ) -> Result<u64, Error> {
+        let now = self.clock.now();
+        let revise =
+            Revise { stream: stream.clone(), reader: reader.clone(), positions, limit, revision, now };
+        self.one(Op::Revise(revise)).await?.0.touched()
+    }
+
+    /// Forgets what is old and finished; gives how many entries.
+    pub async fn trim(&self, stream: &Arc<str>, before: Timestamp, limit: usize) -> Result<u64, Error> {
+        self.one(Op::Trim(Trim { stream: stream.clone(), before, limit })).await?.0.touched()
+    }
+
+    /// Hints that it is worth looking at `stream` again.
+    pub fn changes(&self, stream: &str) -> Changes {
+        self.engine.changes(stream)
+    }
+}

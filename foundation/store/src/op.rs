@@ -1,0 +1,345 @@
+//! What can be done inside a transaction, as data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dozen_core::Timestamp;
+
+use crate::{Error, Record, Row, Statement};
+
+/// One change, or one read that must see the transaction's own changes.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Append messages to a stream.
+    Append(Append),
+    /// Make a reader where there is none.
+    OpenReader(OpenReader),
+    /// Move a reader to another place.
+    Seek(Seek),
+    /// Take messages under a lease.
+    Claim(Claim),
+    /// End claims.
+    Settle(Settle),
+    /// Hold claims for longer.
+    Extend(Extend),
+    /// Act on dead letters.
+    Revise(Revise),
+    /// Forget what is old and finished.
+    Trim(Trim),
+    /// Write a table row.
+    Put(Put),
+    /// Remove a table row.
+    Remove(Remove),
+    /// The caller's own statement.
+    Execute(Statement),
+    /// The caller's own query.
+    Select(Statement),
+}
+
+impl Op {
+    /// Whether it may be lost with the machine's power without breaking a promise.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Claim(_) | Self::Extend(_))
+    }
+
+    /// A short name for logs, metrics and faults.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Append(_) => "append",
+            Self::OpenReader(_) => "open-reader",
+            Self::Seek(_) => "seek",
+            Self::Claim(_) => "claim",
+            Self::Settle(_) => "settle",
+            Self::Extend(_) => "extend",
+            Self::Revise(_) => "revise",
+            Self::Trim(_) => "trim",
+            Self::Put(_) => "put",
+            Self::Remove(_) => "remove",
+            Self::Execute(_) => "execute",
+            Self::Select(_) => "select",
+        }
+    }
+}
+
+/// Append messages to the end of a stream, which exists from its first append on.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The messages, in order.
+    pub records: Vec<Record>,
+    /// The moment of it, by the caller's clock.
+    pub at: Timestamp,
+    /// Not to be handed out before this moment.
+    pub due: Option<Timestamp>,
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest entry that is kept.
+    Earliest,
+    /// With what is appended from now on.
+    Latest,
+    /// With the first entry whose position is greater.
+    After(u64),
+    /// With the first entry that was appended at this moment or later.
+    At(Timestamp),
+}
+
+/// Make a reader; one that exists stays as it is.
+#[derive(Clone, Debug)]
+pub struct OpenReader {
+    /// The stream, made if it does not exist.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// Where it begins.
+    pub start: Start,
+}
+
+/// Move a reader. Its unfinished claims are forgotten; what lies after the new place is handed out (again).
+#[derive(Clone, Debug)]
+pub struct Seek {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// Where it goes on.
+    pub start: Start,
+}
+
+/// Take up to `limit` messages: first those whose retry is due or whose lease has ended, then new ones.
+///
+/// A message whose key has an unfinished earlier message is not handed out; it is held, and becomes available when
+/// that one is done. One call looks at no more than [`Claim::SCAN_MAX`] new entries.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// How many at most.
+    pub limit: usize,
+    /// The present moment, by the caller's clock.
+    pub now: Timestamp,
+    /// How long they may be held.
+    pub lease: Duration,
+}
+
+impl Claim {
+    /// New entries that one claim looks at, at most. Bounds the time that it keeps others waiting.
+    pub const SCAN_MAX: usize = 1_000;
+}
+
+/// A message in a reader's hands.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Which one, under which lease.
+    pub place: Place,
+    /// How often it has been handed out, this time included.
+    pub attempts: u32,
+    /// When the lease ends.
+    pub until: Timestamp,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// The message.
+    pub record: Record,
+}
+
+/// One message under one lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The entry.
+    pub position: u64,
+    /// The lease of it: another one for each time that it is handed out.
+    pub fence: u64,
+}
+
+/// How a claim ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Handled.
+    Done,
+    /// Not wanted.
+    Dropped(String),
+    /// Again, not before `at`.
+    Retry {
+        /// Not before this moment.
+        at: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// Given up: a dead letter. What follows it under its key is held.
+    Parked(String),
+}
+
+/// End claims. Those whose lease has passed on are left alone.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// Which, and how.
+    pub ends: Vec<(Place, Ended)>,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+impl Settle {
+    /// Errors that a message's history keeps: the first and the latest.
+    pub const ERRORS_MAX: usize = 16;
+    /// Characters of one error that are kept.
+    pub const ERROR_LENGTH_MAX: usize = 1_000;
+}
+
+/// Hold claims until `until`.
+#[derive(Clone, Debug)]
+pub struct Extend {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// Which.
+    pub places: Vec<Place>,
+    /// For how long.
+    pub until: Timestamp,
+}
+
+/// What to do with dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revision {
+    /// Hand them out again, with their attempts counted anew.
+    Redrive,
+    /// Forget them; what they held back goes on.
+    Discard,
+}
+
+/// Act on dead letters of one reader.
+#[derive(Clone, Debug)]
+pub struct Revise {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// Which positions; empty means the oldest `limit`.
+    pub positions: Vec<u64>,
+    /// How many at most.
+    pub limit: usize,
+    /// What to do.
+    pub revision: Revision,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// Forget entries that were appended before `before` and that no reader of the stream still needs, together with what
+/// is known of their handling. At most `limit` in one call.
+#[derive(Clone, Debug)]
+pub struct Trim {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The age from which they may go.
+    pub before: Timestamp,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// What a write expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything.
+    Any,
+    /// Nothing, or an expired row.
+    Absent,
+    /// This version.
+    Version(u64),
+}
+
+/// Write a table row.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// The table.
+    pub space: Arc<str>,
+    /// The row.
+    pub key: String,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// What must be there for it to happen.
+    pub expect: Expect,
+    /// When it goes by itself.
+    pub expires: Option<Timestamp>,
+    /// The present moment, by which expiry is judged.
+    pub now: Timestamp,
+}
+
+/// Remove a table row.
+#[derive(Clone, Debug)]
+pub struct Remove {
+    /// The table.
+    pub space: Arc<str>,
+    /// The row.
+    pub key: String,
+    /// What must be there for it to happen.
+    pub expect: Expect,
+}
+
+/// What an operation gave.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The positions of what was appended: the first and the last.
+    Appended {
+        /// The first entry's position.
+        first: u64,
+        /// The last entry's position.
+        last: u64,
+    },
+    /// The reader is there; whether it is new.
+    Opened(bool),
+    /// What was taken, and when something else becomes due if nothing new comes.
+    Claimed {
+        /// In the order in which they should be handled.
+        claims: Vec<Claimed>,
+        /// The earliest moment at which a lease ends or a retry is due.
+        next_due: Option<Timestamp>,
+    },
+    /// For each claim, whether the lease was still good.
+    Settled(Vec<bool>),
+    /// How many rows or entries it touched.
+    Touched(u64),
+    /// The row's new version; `None` when what was expected was not there.
+    Put(Option<u64>),
+    /// The rows of a query.
+    Rows(Vec<Row>),
+}
+
+macro_rules! unpack {
+    ($(#[$doc:meta] $name:ident -> $type:ty = $pattern:pat => $value:expr;)*) => {
+        impl Outcome {
+            $(#[$doc]
+            pub fn $name(self) -> Result<$type, Error> {
+                match self {
+                    $pattern => Ok($value),
+                    other => Err(Error::Invalid(format!("an engine answered {other:?} to another question"))),
+                }
+            })*
+        }
+    };
+}
+
+unpack! {
+    /// The positions of an append.
+    appended -> (u64, u64) = Self::Appended { first, last } => (first, last);
+    /// The claims and the next moment to look.
+    claimed -> (Vec<Claimed>, Option<Timestamp>) = Self::Claimed { claims, next_due } => (claims, next_due);
+    /// Which leases were good.
+    settled -> Vec<bool> = Self::Settled(settled) => settled;
+    /// How many were touched.
+    touched -> u64 = Self::Touched(count) => count;
+    /// The new version.
+    put -> Option<u64> = Self::Put(version) => version;
+    /// The rows.
+    rows -> Vec<Row> = Self::Rows(rows) => rows;
+    /// Whether the reader is new.
+    opened -> bool = Self::Opened(new) => new;
+}
