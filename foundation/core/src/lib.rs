@@ -13,6 +13,7 @@ mod diagnose;
 mod endpoint;
 mod id;
 mod message;
+mod nearest;
 mod token;
 mod trace;
 
@@ -22,5 +23,6 @@ pub use diagnose::{Diagnose, Fault, Retry, chain};
 pub use endpoint::{Endpoint, EndpointSet};
 pub use id::Ids;
 pub use message::{Attribute, Message, MessageError};
+pub use nearest::nearest;
 pub use token::{Token, TokenError};
 pub use trace::TraceContext;

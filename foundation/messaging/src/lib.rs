@@ -12,11 +12,13 @@
 //! stages. Queue workers, pushed subscriptions, relays and sidecars are all this one loop with another handler.
 
 mod error;
+mod journal;
 mod policy;
 mod port;
 mod worker;
 
 pub use error::Error;
+pub use journal::{Effect, EffectError, JournalSubscriber, Once};
 pub use policy::Policy;
 pub use port::{Broker, Delivery, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions};
 pub use worker::{Handler, Verdict, Worker, WorkerOptions};

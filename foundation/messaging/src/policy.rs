@@ -20,9 +20,11 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// What to do with a delivery that was handed out `attempts` times, given the handler's `verdict`.
-    pub fn decide(&self, verdict: Verdict, attempts: u32, now: Timestamp, random: u64) -> Settlement {
-        match verdict {
+    /// What to do with a delivery that was handed out `attempts` times, given the handler's `verdict`. `None` when there
+    /// is nothing left to do.
+    pub fn decide(&self, verdict: Verdict, attempts: u32, now: Timestamp, random: u64) -> Option<Settlement> {
+        Some(match verdict {
+            Verdict::Settled => return None,
             Verdict::Done => Settlement::Done,
             Verdict::Drop(reason) => Settlement::Drop { reason },
             Verdict::Poison(error) => Settlement::Park { error },
@@ -33,7 +35,7 @@ impl Policy {
             Verdict::Later(wait) => {
                 Settlement::Retry { at: now.after(wait), error: "the handler asked for it later".into() }
             }
-        }
+        })
     }
 }
 
@@ -49,12 +51,12 @@ mod tests {
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
         };
         let failed = |attempts| policy.decide(Verdict::Failed("no".into()), attempts, Timestamp(0), 0);
-        assert_eq!(failed(1), Settlement::Retry { at: Timestamp(500_000), error: "no".into() });
-        assert_eq!(failed(2), Settlement::Retry { at: Timestamp(1_000_000), error: "no".into() });
-        assert_eq!(failed(3), Settlement::Park { error: "no".into() });
+        assert_eq!(failed(1), Some(Settlement::Retry { at: Timestamp(500_000), error: "no".into() }));
+        assert_eq!(failed(2), Some(Settlement::Retry { at: Timestamp(1_000_000), error: "no".into() }));
+        assert_eq!(failed(3), Some(Settlement::Park { error: "no".into() }));
         assert_eq!(
             policy.decide(Verdict::Poison("bad".into()), 1, Timestamp(0), 0),
-            Settlement::Park { error: "bad".into() }
+            Some(Settlement::Park { error: "bad".into() })
         );
     }
 }

@@ -23,6 +23,8 @@ pub enum Verdict {
     Later(Duration),
     /// Not wanted; forget it.
     Drop(String),
+    /// The handler has settled it by itself, or found that it is no longer its to settle.
+    Settled,
 }
 
 /// Does something with a message.
@@ -87,8 +89,8 @@ impl Worker {
                 () = stop.hard.cancelled() => return, // the lease ends by itself, and another worker takes over
             }
         };
-        let settlement =
-            self.options.policy.decide(verdict, attempts, self.ids.clock().now(), self.ids.random());
+        let (now, random) = (self.ids.clock().now(), self.ids.random());
+        let Some(settlement) = self.options.policy.decide(verdict, attempts, now, random) else { return };
         match self.subscriber.settle(vec![(lease, settlement)]).await {
             Ok(settled) if settled == [true] => {}
             Ok(_) => tracing::warn!(worker = self.name, position = lease.position, "lease had passed on"),
