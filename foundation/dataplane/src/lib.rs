@@ -7,11 +7,18 @@ mod error;
 pub mod framing;
 mod listen;
 mod problem;
+mod proxy;
 mod server;
+mod ticker;
+mod upstream;
 
 pub use body::Body;
 pub use client::Client;
 pub use dozen_lifecycle::BoxError;
 pub use error::Error;
 pub use problem::{problem, problem_document};
+pub use proxy::{
+    Failure, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Verdict,
+};
 pub use server::{Limits, Peer, Server};
+pub use upstream::{Ejection, EndpointView, Lease, Resolve, Strategy, Upstream, Upstreams};

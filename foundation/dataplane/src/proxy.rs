@@ -1,0 +1,139 @@
+//! Proxied HTTP/1.1, on a path of its own.
+//!
+//! ```text
+//! worker = one thread, one runtime, one listening socket, one pool; nothing shared with the other workers
+//!
+//! client ─► read head ─► strict parse ─► Handler::begin ─► pick, take or open a connection ─► one write
+//!    ▲                                    (route, policy)                                        │
+//!    └── one write ◄── canonical head ◄── strict parse ◄── read head ◄──────────────────────── upstream
+//! ```
+//!
+//! No header map, no boxed future and no timer is made for a request; buffers come from a stack that the worker keeps.
+//! Bodies stream in both directions at once through one buffer each, so the slower side sets the pace.
+//!
+//! What fails, and what the client then sees: nothing healthy 503; a connection that cannot be opened, breaks or speaks
+//! no HTTP 502, after other endpoints were tried while nothing had been sent; too late 504. A kept connection that
+//! turns out to be dead is replaced once, if no byte of an answer came and the request may be repeated. After the head
+//! of the answer is sent there is no status left to give: the client's connection is cut.
+
+mod connection;
+mod exchange;
+mod handler;
+mod plan;
+mod pool;
+mod relay;
+mod worker;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+
+use crate::Error;
+pub use handler::{Failure, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Verdict};
+
+/// How a proxy treats its connections.
+#[derive(Clone, Debug)]
+pub struct ProxyOptions {
+    /// The setting to name when the address cannot be listened on.
+    pub setting: String,
+    /// Threads that each do everything; one for each core by default.
+    pub workers: usize,
+    /// Client connections at one time, over all workers; more wait in the kernel's queue.
+    pub connections_max: usize,
+    /// Bytes of a request's head.
+    pub head_max: usize,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// How long a client connection is kept without a request.
+    pub idle_timeout: Duration,
+    /// How long either side may neither send nor take anything of a body.
+    pub stall_timeout: Duration,
+    /// How long opening a connection to an endpoint may take.
+    pub connect_timeout: Duration,
+    /// Idle connections kept to each endpoint, by each worker.
+    pub kept_max: usize,
+    /// How long they are kept.
+    pub kept_for: Duration,
+}
+
+impl Default for ProxyOptions {
+    fn default() -> Self {
+        Self {
+            setting: "listen".into(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            connections_max: 50_000,
+            head_max: 16 * 1024,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            stall_timeout: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(2),
+            kept_max: 512,
+            kept_for: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Listens, and forwards what its handler decides to forward.
+pub struct Proxy<H> {
+    sockets: Mutex<Vec<TcpListener>>,
+    address: SocketAddr,
+    options: Arc<ProxyOptions>,
+    handler: Arc<H>,
+}
+
+impl<H> std::fmt::Debug for Proxy<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl<H: Handler> Proxy<H> {
+    /// Listens on `address`; port 0 chooses one. Connections wait until the proxy runs.
+    pub fn bind(address: SocketAddr, options: ProxyOptions, handler: Arc<H>) -> Result<Self, Error> {
+        let name = |error: Error| error.in_setting(&options.setting);
+        let sockets = crate::listen::shared(address, options.workers.max(1)).map_err(name)?;
+        let bound = sockets.first().map_or(Ok(address), TcpListener::local_addr);
+        let setting = options.setting.clone();
+        let address = bound.map_err(|source| Error::Listen { address, setting, source })?;
+        Ok(Self { sockets: Mutex::new(sockets), address, options: Arc::new(options), handler })
+    }
+
+    /// The address that is listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+#[async_trait]
+impl<H: Handler> Service for Proxy<H> {
+    /// Runs once: when it ends, its sockets are closed.
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        let sockets =
+            std::mem::take(&mut *self.sockets.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        if sockets.is_empty() {
+            return Err("a proxy that has stopped does not start again".into());
+        }
+        // The threads outlive this future if it is dropped, so dropping it has to stop them.
+        let hard = stop.hard.child_token();
+        let _cut = hard.clone().drop_guard();
+        let stop = Stop { soft: stop.soft.clone(), hard };
+        let mut threads = Vec::new();
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let share = Arc::new(worker::Worker::new(index, self.handler.clone(), self.options.clone()));
+            threads.push(worker::spawn(share, socket, stop.clone())?);
+        }
+        ready.ready();
+        let mut outcome = Ok(());
+        for ended in threads {
+            match ended.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => outcome = Err(error.into()),
+                Err(_) => outcome = Err("a worker thread panicked".into()),
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,179 @@
+//! The decisions that a proxy leaves to its user.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::Upstream;
+use crate::framing::{Field, Refusal, RequestHead, field};
+
+/// Says what becomes of each request. Called on the worker's thread, so nothing here may block.
+pub trait Handler: Send + Sync + 'static {
+    /// What the handler remembers of a request from [`Handler::begin`] to [`Handler::end`]; also the snapshot of the
+    /// configuration that the request keeps.
+    type Ticket: Send + 'static;
+
+    /// Decides. The request's head is well-formed and its path canonical.
+    fn begin(&self, request: &Incoming<'_>, outgoing: &mut Outgoing<'_>) -> Verdict<Self::Ticket>;
+
+    /// Called once for each request that began, however it ended.
+    fn end(&self, ticket: Self::Ticket, outcome: &Outcome<'_>);
+
+    /// Whether a request's header is kept from the endpoint.
+    fn strips_from_request(&self, name: &str) -> bool;
+
+    /// Whether a response's header is kept from the client.
+    fn strips_from_response(&self, name: &str) -> bool;
+}
+
+/// A request that has just been read.
+#[derive(Debug)]
+pub struct Incoming<'r> {
+    /// Which worker asks, from 0: an index for what is kept per worker.
+    pub worker: usize,
+    /// Where the client's connection comes from.
+    pub peer: SocketAddr,
+    /// The head as sent.
+    pub head: &'r RequestHead<'r, 'r>,
+    /// The canonical path.
+    pub path: &'r str,
+    /// The canonical query, without the `?`.
+    pub query: Option<&'r str>,
+    /// When the head was complete.
+    pub started: Instant,
+}
+
+impl<'r> Incoming<'r> {
+    /// The first header called `name`.
+    pub fn field(&self, name: &str) -> Option<&'r [u8]> {
+        let fields: &'r [Field<'r>] = self.head.fields;
+        fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+}
+
+/// The request as it will be sent on.
+#[derive(Debug)]
+pub struct Outgoing<'o> {
+    /// Path and query; the client's canonical ones unless the handler changes them. Must stay canonical.
+    pub target: &'o mut String,
+    pub(crate) fields: &'o mut Vec<u8>,
+}
+
+impl Outgoing<'_> {
+    /// Adds a header. A value that cannot stand in one (a line end, a control character) is left out.
+    pub fn add(&mut self, name: &str, value: &[u8]) {
+        if value.iter().all(|byte| *byte >= 32 && *byte != 127) {
+            field(name, value, self.fields);
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// It goes to a service.
+    Forward(Forward<T>),
+    /// It is answered here.
+    Reply(Reply, T),
+}
+
+/// To which service, and within which limits.
+#[derive(Debug)]
+pub struct Forward<T> {
+    /// The service.
+    pub upstream: Arc<Upstream>,
+    /// Chooses between endpoints that are equally good.
+    pub random: u64,
+    /// The most that its body may hold.
+    pub body_max: u64,
+    /// How long the endpoint may take from the end of the request to the head of its answer.
+    pub timeout: Duration,
+    /// How long all of it may take, the bodies included.
+    pub total: Option<Duration>,
+    /// Handed back at the end.
+    pub ticket: T,
+}
+
+/// An answer that needs no service: a problem document.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// One sentence for the client; names nothing internal.
+    pub detail: Cow<'static, str>,
+    /// Further headers.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    /// A problem document without further headers.
+    pub fn new(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: detail.into(), fields: Vec::new() }
+    }
+}
+
+/// Why a request did not get its service's answer, or not all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The service has no endpoint that may take traffic.
+    #[error("no endpoint is healthy")]
+    NoEndpoint,
+    /// No endpoint accepted a connection.
+    #[error("the endpoint cannot be connected to")]
+    Connect,
+    /// The connection to the endpoint broke.
+    #[error("the connection to the endpoint broke")]
+    Broken,
+    /// The endpoint's answer is refused.
+    #[error("the endpoint's answer is refused: {0}")]
+    Refused(Refusal),
+    /// The endpoint took too long.
+    #[error("the endpoint took too long")]
+    TimedOut,
+    /// The client's request is refused, at its head or further on.
+    #[error("the request is refused: {0}")]
+    Request(Refusal),
+    /// The client went away.
+    #[error("the client went away")]
+    ClientGone,
+}
+
+impl Failure {
+    /// What the client is told, if it is still there.
+    pub(crate) fn reply(self) -> Option<Reply> {
+        Some(match self {
+            Self::NoEndpoint => Reply::new(503, "the service is not available at the moment"),
+            Self::Connect | Self::Broken | Self::Refused(_) => {
+                Reply::new(502, "the service did not give an answer that can be passed on")
+            }
+            Self::TimedOut => Reply::new(504, "the service did not answer in time"),
+            Self::Request(refusal) => Reply::new(refusal.status(), refusal.to_string()),
+            Self::ClientGone => return None,
+        })
+    }
+
+    /// Whether the endpoint is to blame.
+    pub(crate) fn is_of_endpoint(self) -> bool {
+        matches!(self, Self::Connect | Self::Broken | Self::Refused(_) | Self::TimedOut)
+    }
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Outcome<'o> {
+    /// Which worker served it.
+    pub worker: usize,
+    /// The status that the client was sent; 499 if it went away before.
+    pub status: u16,
+    /// The endpoint that was asked last.
+    pub address: Option<&'o Arc<str>>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Bytes of body from the client.
+    pub bytes_in: u64,
+    /// Bytes of body to the client.
+    pub bytes_out: u64,
+    /// What went wrong.
+    pub failure: Option<Failure>,
+}

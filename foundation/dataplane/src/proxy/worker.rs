@@ -1,0 +1,164 @@
+//! One thread that accepts, reads, forwards and answers.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use dozen_lifecycle::Stop;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::pool::Pool;
+use super::{Handler, ProxyOptions, connection};
+use crate::buffer::Buffer;
+use crate::server::pause_after;
+use crate::ticker::Ticker;
+
+/// Sets of buffers that a worker keeps for the next request.
+const SCRATCH_KEPT: usize = 256;
+
+/// The buffers of one request. A connection without a request has none.
+pub(super) struct Scratch {
+    /// What the client sent and nobody has used yet.
+    pub(super) client: Buffer,
+    /// What the endpoint sent and nobody has used yet.
+    pub(super) upstream: Buffer,
+    /// The request as it is sent on, kept until its answer begins, in case it has to be sent again.
+    pub(super) request: Vec<u8>,
+    /// The answer on its way to the client.
+    pub(super) answer: Vec<u8>,
+    /// Canonical path and query.
+    pub(super) target: String,
+    /// Headers that the handler adds.
+    pub(super) fields: Vec<u8>,
+}
+
+impl Scratch {
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            client: Buffer::new(),
+            upstream: Buffer::new(),
+            request: Vec::with_capacity(1024),
+            answer: Vec::with_capacity(4096),
+            target: String::with_capacity(256),
+            fields: Vec::with_capacity(256),
+        })
+    }
+}
+
+/// What all connections of one thread share.
+pub(super) struct Worker<H> {
+    pub(super) index: usize,
+    pub(super) handler: Arc<H>,
+    pub(super) options: Arc<ProxyOptions>,
+    pub(super) ticker: Arc<Ticker>,
+    pub(super) pool: Pool,
+    draining: AtomicBool,
+    #[expect(clippy::vec_box, reason = "a scratch moves from connection to connection; its box does not")]
+    scratch: Mutex<Vec<Box<Scratch>>>,
+}
+
+impl<H: Handler> Worker<H> {
+    pub(super) fn new(index: usize, handler: Arc<H>, options: Arc<ProxyOptions>) -> Self {
+        Self {
+            index,
+            handler,
+            ticker: Ticker::new(),
+            pool: Pool::new(options.kept_max),
+            draining: AtomicBool::new(false),
+            scratch: Mutex::default(),
+            options,
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Buffers for a request: those used last, which the processor still has near.
+    pub(super) fn borrow(&self) -> Box<Scratch> {
+        let kept = self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        kept.unwrap_or_else(Scratch::new)
+    }
+
+    pub(super) fn give_back(&self, mut scratch: Box<Scratch>) {
+        scratch.client.clear();
+        scratch.upstream.clear();
+        let mut kept = self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if kept.len() < SCRATCH_KEPT {
+            kept.push(scratch);
+        }
+    }
+
+    async fn run(self: Arc<Self>, listener: TcpListener, stop: Stop) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let connections_max = (self.options.connections_max / self.options.workers.max(1)).max(1);
+        let mut connections = JoinSet::new();
+        let mut upkeep = JoinSet::new();
+        let sweeper = self.clone();
+        let kept_for = u64::try_from(self.options.kept_for.as_millis()).unwrap_or(u64::MAX);
+        upkeep.spawn(self.ticker.clone().run(move |now| sweeper.pool.sweep(now.saturating_sub(kept_for))));
+        loop {
+            tokio::select! { biased;
+                () = stop.soft.cancelled() => break,
+                Some(ended) = connections.join_next() => note(ended),
+                accepted = listener.accept(), if connections.len() < connections_max => match accepted {
+                    Ok((stream, peer)) => {
+                        connections.spawn(connection::serve(self.clone(), stream, peer));
+                    }
+                    Err(error) => pause_after(&error).await,
+                },
+            }
+        }
+        // Those that the kernel had already accepted are served too: their clients have sent their requests.
+        while let Some(Ok((stream, peer))) = at_once(&listener).await {
+            connections.spawn(connection::serve(self.clone(), stream, peer));
+        }
+        drop(listener);
+        self.draining.store(true, Ordering::Relaxed);
+        self.ticker.wake_all();
+        while !connections.is_empty() {
+            tokio::select! { biased;
+                () = stop.hard.cancelled() => break,
+                Some(ended) = connections.join_next() => note(ended),
+            }
+        }
+        connections.shutdown().await;
+        upkeep.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn at_once(
+    listener: &tokio::net::TcpListener,
+) -> Option<io::Result<(tokio::net::TcpStream, std::net::SocketAddr)>> {
+    tokio::select! { biased;
+        accepted = listener.accept() => Some(accepted),
+        () = std::future::ready(()) => None,
+    }
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("serving a connection panicked; the connection is closed");
+    }
+}
+
+/// Starts a worker's thread. The receiver gets how it ended, and nothing if it panicked.
+pub(super) fn spawn<H: Handler>(
+    worker: Arc<Worker<H>>,
+    listener: TcpListener,
+    stop: Stop,
+) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+    let (ended, ending) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(format!("dozen-http-{}", worker.index)).spawn(move || {
+        let outcome = runtime.block_on(worker.run(listener, stop));
+        // Nobody waits any more if the service's future was dropped.
+        let _ = ended.send(outcome);
+    })?;
+    Ok(ending)
+}
