@@ -1,3 +1,5 @@
 //! One binary: gateway, registry, sidecars, broker and console.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    dozen::cli::main()
+}

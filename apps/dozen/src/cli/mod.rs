@@ -1,0 +1,123 @@
+//! The command line: one verb for the whole application, one noun for each thing that can be looked at.
+//!
+//! A noun is a file of this folder under its own name. Errors are printed once, here, with their whole chain.
+
+mod check;
+mod child;
+mod completion;
+mod service;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use dozen_core::{Diagnose as _, chain};
+
+use crate::config::{self, App};
+use crate::{Error, up};
+
+const EXAMPLES: &str = "\
+Examples:
+  dozen up                         run ./dozen.yaml: its services, and all that they need
+  dozen check shop.yaml            name every mistake in the file
+  dozen check --expanded           the file with every default written out
+  dozen service list               which services answer
+  dozen completion bash            completion for your shell
+
+Exit codes: 0 all is well, 1 it failed, 2 the arguments or the file are wrong.
+`dozen up` ends with 0 after SIGINT or SIGTERM, with 130 if a second signal cut it short.
+docs/configuration.md describes every key of the file.";
+
+/// The patterns of distributed systems as one program: gateway, registry, sidecars, queues, topics.
+#[derive(Debug, Parser)]
+#[command(name = "dozen", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything of a file on this machine, until Ctrl-C
+    #[command(after_help = UP_HELP)]
+    Up(File),
+    /// Say what is wrong with a file, without starting anything
+    Check(check::Check),
+    /// Look at services
+    Service(service::Service),
+    /// Print a completion script for a shell
+    Completion(completion::Completion),
+    #[command(hide = true)]
+    Child(child::Child),
+    /// Not for people: kills what is left when `dozen up` was killed
+    #[command(hide = true)]
+    Guard,
+}
+
+const UP_HELP: &str = "\
+Starts the services of the file as child processes, restarts those that crash, and stops them all
+with itself. SIGINT or SIGTERM drains and exits 0; a second signal cuts at once and exits 130.
+
+Examples:
+  dozen up
+  dozen up shop/dozen.yaml
+  RUST_LOG=debug dozen up          say more";
+
+/// The file that a command is about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct File {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = config::FILE)]
+    path: PathBuf,
+}
+
+impl File {
+    pub(crate) fn load(&self) -> Result<App, Error> {
+        Ok(config::load(&self.path).map(|loaded| loaded.app)?)
+    }
+}
+
+/// Reads the arguments, does what they say, and prints what went wrong.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // where it cannot be printed, the exit code still tells
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Up(file) => file.load().and_then(up::run),
+        Command::Check(check) => check.run(),
+        Command::Service(service) => service.run(),
+        Command::Completion(completion) => completion.run(),
+        Command::Child(child) => return child.run(),
+        Command::Guard => {
+            up::guard::stand();
+            return ExitCode::SUCCESS;
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{}", told(&error));
+        error.exit_code()
+    })
+}
+
+/// An error with its causes, and where to read more. Mistakes in a file are a report of their own.
+fn told(error: &Error) -> String {
+    match error {
+        Error::Config(config::Error::Wrong(mistakes)) => mistakes.to_string(),
+        error => format!("error: {}\nsee docs/errors/{}.md", chain(error), error.page()),
+    }
+}
+
+/// Prints to stdout; a reader that went away (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> Result<ExitCode, Error> {
+    use std::io::Write as _;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::System { doing: "write to stdout".into(), source: error })
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

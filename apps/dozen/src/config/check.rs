@@ -1,0 +1,366 @@
+//! Holds a tree against the description: unknown keys, missing keys, values of the wrong kind.
+//!
+//! Nothing stops at the first mistake. A value that is wrong is left out of the checked tree, so that what depends on
+//! it is not reported as wrong too.
+
+use super::diagnostic::{Mistake, Span, nearest, suggest};
+use super::item::{Field, Item, Value};
+use super::placeholder::{Surroundings, resolve};
+use super::schema::{Key, Kind, Presence, Section, Short};
+use super::yaml::{Data, Entry, Node};
+use super::{keys, scalar, template};
+
+/// Collects what is wrong while walking.
+pub(crate) struct Checker<'a> {
+    pub(crate) around: &'a Surroundings<'a>,
+    pub(crate) mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Checker<'_> {
+    pub(crate) fn wrong(&mut self, span: Span, wrong: impl Into<String>, help: impl Into<String>) {
+        self.mistakes.push(Mistake { span, wrong: wrong.into(), help: help.into() });
+    }
+
+    /// The checked form of `node`, which belongs to the key at `at`.
+    pub(crate) fn check(&mut self, kind: &Kind, node: Node, at: Span) -> Option<Item> {
+        match kind {
+            Kind::Section(section) => self.section(section, node, at),
+            Kind::Switch(section) => match &node.data {
+                Data::Scalar { text, plain: true } if text == "true" => {
+                    self.section(section, Node::map(node.span, vec![]), at)
+                }
+                Data::Scalar { text, plain: true } if text == "false" => {
+                    Some(Item::new(node.span, Value::Off))
+                }
+                Data::Map(_) | Data::Null => self.section(section, node, at),
+                _ => self.mismatch(kind, &node, at),
+            },
+            Kind::Named { noun, name, of } => self.named(kind, noun, name, of, node, at),
+            Kind::Many(of) => self.many(of, node, at),
+            Kind::Command => self.command(node, at),
+            Kind::Routes(route) => self.routes(kind, route, node, at),
+            _ => self.single(kind, node, at),
+        }
+    }
+
+    fn mismatch(&mut self, kind: &Kind, node: &Node, at: Span) -> Option<Item> {
+        let span = if matches!(node.data, Data::Null) { at } else { node.span };
+        self.wrong(
+            span,
+            format!("here should be {}, but there is {}", kind.noun(), node.noun()),
+            kind.advice(),
+        );
+        None
+    }
+
+    fn section(&mut self, section: &'static Section, node: Node, at: Span) -> Option<Item> {
+        let kind = Kind::Section(section);
+        let (span, entries) = match (node.data, section.short) {
+            (Data::Map(entries), _) => (node.span, entries),
+            (Data::Null, _) => (at, Vec::new()),
+            (Data::Scalar { text, .. }, Short::Word(word)) if text == word => (node.span, Vec::new()),
+            (Data::Scalar { text, .. }, Short::RequestLine) => (node.span, request_line(&text, node.span)),
+            (data, _) => return self.mismatch(&kind, &Node { span: node.span, data }, at),
+        };
+        let mut fields: Vec<Field> = Vec::new();
+        let mut misspelt = Vec::new();
+        for entry in entries {
+            let Some(key) = section.key(&entry.name) else {
+                misspelt.extend(self.unknown(section, &entry));
+                continue;
+            };
+            if fields.iter().any(|field| field.name == key.name) {
+                let alias = key.alias.unwrap_or_default();
+                self.wrong(
+                    entry.span,
+                    format!("`{alias}` and `{}` are one key", key.name),
+                    "keep one of the two",
+                );
+                continue;
+            }
+            // What is wrong stays as an empty place: its absence would be a second mistake.
+            let item = self.check(&key.kind, entry.node, entry.span);
+            let item = item.unwrap_or(Item::new(entry.span, Value::Off));
+            fields.push(Field { name: key.name.into(), span: entry.span, item, given: true });
+        }
+        for key in section.keys {
+            let meant =
+                misspelt.contains(&key.name) || key.alias.is_some_and(|alias| misspelt.contains(&alias));
+            let there = |name: &str| fields.iter().any(|field| field.name == name);
+            if !there(key.name) && !meant && key.with.is_none_or(there) {
+                fields.extend(self.absent(section, key, at));
+            }
+        }
+        let order = |field: &Field| section.keys.iter().position(|key| key.name == field.name);
+        fields.sort_by_key(order);
+        Some(Item::new(span, Value::Map(fields)))
+    }
+
+    fn absent(&mut self, section: &Section, key: &'static Key, at: Span) -> Option<Field> {
+        match key.presence {
+            Presence::Optional => None,
+            Presence::Required => {
+                let wrong = format!("{} needs the key `{}`", section.noun, key.name);
+                self.wrong(at, wrong, format!("{} {}", key.doc, sentence(&key.kind.advice())));
+                None
+            }
+            Presence::Default(text) => {
+                let node = match text {
+                    "{}" => Node::map(at, vec![]),
+                    "[]" => Node { span: at, data: Data::List(vec![]) },
+                    text => Node::scalar(at, text),
+                };
+                let item = self.check(&key.kind, node, at)?;
+                Some(Field { name: key.name.into(), span: at, item, given: false })
+            }
+        }
+    }
+
+    /// Reports a key that does not exist; the answer is the key that was meant, if one is near.
+    fn unknown(&mut self, section: &Section, entry: &Entry) -> Option<&'static str> {
+        let name = &entry.name;
+        if std::ptr::eq(section, &keys::FILE) && keys::LATER.contains(&name.as_str()) {
+            let wrong = format!("`{name}` is not available in this version of dozen");
+            self.wrong(entry.span, wrong, "remove the section; the README says which patterns work today");
+            return None;
+        }
+        let near = nearest(name, section.names());
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => suggest(name, "key", section.keys.iter().map(|key| key.name)),
+        };
+        self.wrong(entry.span, format!("`{name}` is not a key of {}", section.noun), help);
+        near
+    }
+
+    fn named(
+        &mut self,
+        kind: &Kind,
+        noun: &str,
+        name: &Kind,
+        of: &Kind,
+        node: Node,
+        at: Span,
+    ) -> Option<Item> {
+        let span = node.span;
+        let entries = match node.data {
+            Data::Map(entries) => entries,
+            Data::Null => Vec::new(),
+            data => return self.mismatch(kind, &Node { span, data }, at),
+        };
+        let mut fields = Vec::new();
+        for entry in entries {
+            if matches!(name, Kind::Name) && !template::is_name(&entry.name) {
+                let wrong = format!("`{}` cannot be the name of a {noun}", entry.name);
+                self.wrong(entry.span, wrong, name.advice());
+                continue;
+            }
+            if matches!(name, Kind::Text) && (entry.name.is_empty() || entry.name.contains(['=', '\0'])) {
+                let wrong = format!("`{}` cannot be the name of a {noun}", entry.name);
+                self.wrong(entry.span, wrong, "use letters, digits and `_`");
+                continue;
+            }
+            // A variable that is set to nothing is an empty text, not a mistake.
+            let node = match (of, &entry.node.data) {
+                (Kind::Text, Data::Null) => Node::scalar(entry.span, ""),
+                _ => entry.node,
+            };
+            let item = self.check(of, node, entry.span).unwrap_or(Item::new(entry.span, Value::Off));
+            fields.push(Field { name: entry.name, span: entry.span, item, given: true });
+        }
+        Some(Item::new(span, Value::Map(fields)))
+    }
+
+    fn many(&mut self, of: &Kind, node: Node, at: Span) -> Option<Item> {
+        let span = node.span;
+        let nodes = match node.data {
+            Data::List(nodes) => nodes,
+            data => vec![Node { span, data }],
+        };
+        if nodes.is_empty() {
+            self.wrong(span, "this list is empty", of.advice());
+            return None;
+        }
+        let count = nodes.len();
+        let items: Vec<Item> = nodes.into_iter().filter_map(|node| self.check(of, node, at)).collect();
+        (items.len() == count).then(|| Item::new(span, Value::List(items)))
+    }
+
+    fn command(&mut self, node: Node, at: Span) -> Option<Item> {
+        let span = node.span;
+        let items = match node.data {
+            Data::List(nodes) => {
+                let count = nodes.len();
+                let items: Vec<Item> =
+                    nodes.into_iter().filter_map(|node| self.check(&Kind::Text, node, at)).collect();
+                if items.len() < count {
+                    return None;
+                }
+                items
+            }
+            // Cut into words before placeholders are filled: a secret with a space in it stays one word.
+            Data::Scalar { text, .. } => match scalar::words(&text) {
+                Ok(words) => {
+                    let word = |word: String| self.check(&Kind::Text, Node::scalar(span, word), at);
+                    words.into_iter().map(word).collect::<Option<_>>()?
+                }
+                Err(why) => {
+                    self.wrong(span, format!("the command {why}"), Kind::Command.advice());
+                    return None;
+                }
+            },
+            data => return self.mismatch(&Kind::Command, &Node { span, data }, at),
+        };
+        if items.first().is_none_or(|item| item.as_text().is_none_or(str::is_empty)) {
+            self.wrong(span, "the command is empty", Kind::Command.advice());
+            return None;
+        }
+        Some(Item::new(span, Value::List(items)))
+    }
+
+    fn routes(&mut self, kind: &Kind, route: &Kind, node: Node, at: Span) -> Option<Item> {
+        let span = node.span;
+        let nodes: Vec<Node> = match node.data {
+            Data::List(nodes) => nodes,
+            Data::Null => Vec::new(),
+            Data::Map(entries) => entries.into_iter().map(long_route).collect(),
+            data => return self.mismatch(kind, &Node { span, data }, at),
+        };
+        let check = |node: Node| {
+            let at = node.span;
+            match node.data {
+                Data::Map(_) => self.check(route, node, at),
+                _ => self.mismatch(route, &node, at),
+            }
+        };
+        Some(Item::new(span, Value::List(nodes.into_iter().filter_map(check).collect())))
+    }
+
+    fn single(&mut self, kind: &Kind, node: Node, at: Span) -> Option<Item> {
+        let Data::Scalar { text, .. } = &node.data else { return self.mismatch(kind, &node, at) };
+        let (resolved, placeholder) = match resolve(text, node.span, self.around) {
+            Ok(None) => (text.clone(), None),
+            Ok(Some(resolved)) => (resolved, Some(text.clone())),
+            Err(mistake) => {
+                self.mistakes.push(mistake);
+                return None;
+            }
+        };
+        match read(kind, &resolved) {
+            Ok(value) => Some(Item { span: node.span, value, placeholder }),
+            Err(reason) => {
+                let reason =
+                    if reason.is_empty() { format!("is not {}", kind.noun()) } else { reason.to_owned() };
+                let help = match kind {
+                    Kind::Choice(words) if placeholder.is_none() => {
+                        match nearest(&resolved, words.iter().copied()) {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => kind.advice(),
+                        }
+                    }
+                    _ => kind.advice(),
+                };
+                let shown: String = text.chars().take(80).collect();
+                self.wrong(node.span, format!("`{shown}` {reason}"), help);
+                None
+            }
+        }
+    }
+}
+
+/// `"GET /orders/{id}": orders` as a route in full.
+fn long_route(entry: Entry) -> Node {
+    let matching = Node::scalar(entry.span, entry.name);
+    match entry.node.data {
+        // `"/orders": { to: orders, timeout: 2s }`
+        Data::Map(mut entries) => {
+            entries.insert(0, Entry { name: "match".into(), span: entry.span, node: matching });
+            Node { span: entry.span, data: Data::Map(entries) }
+        }
+        data => {
+            let to =
+                Node { span: if matches!(data, Data::Null) { entry.span } else { entry.node.span }, data };
+            Node::map(entry.span, vec![("match", matching), ("to", to)])
+        }
+    }
+}
+
+/// `GET /orders` or `GET,POST /orders` or `/orders` as the keys of a match.
+fn request_line(text: &str, span: Span) -> Vec<Entry> {
+    let scalar = |text: &str| Node::scalar(span, text);
+    let (methods, path) = match text.split_once(char::is_whitespace) {
+        Some((methods, path)) => (Some(methods), path.trim_start()),
+        None => (None, text),
+    };
+    let mut entries = vec![("path", scalar(path))];
+    if let Some(methods) = methods {
+        let methods = methods.split(',').map(scalar).collect();
+        entries.push(("method", Node { span, data: Data::List(methods) }));
+    }
+    match Node::map(span, entries).data {
+        Data::Map(entries) => entries,
+        _ => Vec::new(),
+    }
+}
+
+/// Reads one value. The reason of a refusal never repeats the text, for it may be a secret.
+fn read(kind: &Kind, text: &str) -> Result<Value, &'static str> {
+    let checked = |fine: bool| if fine { Ok(Value::Text(text.to_owned())) } else { Err("") };
+    match kind {
+        Kind::Text => match text.contains('\0') {
+            true => Err("holds a zero byte"),
+            false => checked(true),
+        },
+        Kind::Folder => checked(!text.is_empty() && !text.contains('\0')),
+        Kind::Name => checked(template::is_name(text)),
+        Kind::Topic => checked(text == "*" || template::is_name(text.strip_suffix(".*").unwrap_or(text))),
+        Kind::Store => checked(
+            text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty() && !path.contains(['\0', '?'])),
+        ),
+        Kind::Url => checked(scalar::base_url(text).is_some()),
+        Kind::Host => checked(is_host(text)),
+        Kind::Method => {
+            checked((1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase()))
+        }
+        Kind::Choice(words) => checked(words.contains(&text)),
+        Kind::Path => match template::Template::parse(text) {
+            Ok(template) if template.names().next().is_none() => checked(true),
+            Ok(_) => Err("holds a `{name}`, but nothing is there to fill it"),
+            Err(reason) => Err(reason),
+        },
+        Kind::Template => template::Template::parse(text).map(|_| Value::Text(text.to_owned())),
+        Kind::Target => template::target(text).map(|_| Value::Text(text.to_owned())),
+        Kind::Address => scalar::address(text).map(Value::Address).ok_or(""),
+        Kind::Port => number(text, 1, 65_535),
+        Kind::Count(min, max) => number(text, *min, *max),
+        Kind::Duration => scalar::duration(text).map(Value::Duration).ok_or(""),
+        Kind::Range => scalar::range(text).map(|(first, last)| Value::Range(first, last)).ok_or(""),
+        Kind::Size => scalar::size(text).map(Value::Size).ok_or(""),
+        // Collections have readers of their own above.
+        Kind::Command | Kind::Many(_) | Kind::Named { .. } => Err(""),
+        Kind::Section(_) | Kind::Switch(_) | Kind::Routes(_) => Err(""),
+    }
+}
+
+fn number(text: &str, min: u64, max: u64) -> Result<Value, &'static str> {
+    scalar::whole(text).filter(|number| (min..=max).contains(number)).map(Value::Number).ok_or("")
+}
+
+fn is_host(text: &str) -> bool {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
+        None => String::new(),
+    }
+}

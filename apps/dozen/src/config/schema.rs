@@ -1,0 +1,203 @@
+//! The words in which the file is described: what a key is called, what it means, and what may stand there.
+//!
+//! The description itself is in `keys.rs`, once. Everything that has to know the file reads it from there: the checks,
+//! the suggestions, `check --schema`, `check --expanded`, and docs/configuration.md.
+
+/// What may stand in a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// A name of a service, queue, topic…
+    Name,
+    /// The name of a topic that the file declares, or a pattern like `orders.*`.
+    Topic,
+    /// `sqlite:path`.
+    Store,
+    /// A folder.
+    Folder,
+    /// A command and its arguments: a list, or one line.
+    Command,
+    /// `http://host:port`.
+    Url,
+    /// `host:port` to listen on.
+    Address,
+    Port,
+    /// A whole number between two bounds.
+    Count(u64, u64),
+    Duration,
+    /// `1s..5m`.
+    Range,
+    /// `4MiB`.
+    Size,
+    /// A path of an URL.
+    Path,
+    /// A path with names in it.
+    Template,
+    /// `service` or `service:/path`.
+    Target,
+    /// A host name, or `*.name`.
+    Host,
+    /// An HTTP method.
+    Method,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list; one value alone is short for a list of one.
+    Many(&'static Kind),
+    /// A mapping from names that the user chooses.
+    Named {
+        noun: &'static str,
+        name: &'static Kind,
+        of: &'static Kind,
+    },
+    /// A mapping with these keys; nothing is short for all defaults.
+    Section(&'static Section),
+    /// A section that can be switched: `true` for all defaults, `false` for off.
+    Switch(&'static Section),
+    /// A list of routes; a mapping from request line to target is short for it.
+    Routes(&'static Kind),
+}
+
+/// A mapping whose keys are known.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// With its article: "a service".
+    pub(crate) noun: &'static str,
+    pub(crate) keys: &'static [Key],
+    pub(crate) short: Short,
+}
+
+/// What a single value in the place of a section is short for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Short {
+    None,
+    /// This word: all defaults.
+    Word(&'static str),
+    /// `GET /path` or `/path`: the keys `method` and `path`.
+    RequestLine,
+}
+
+/// One key of a section.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// Another way to write it.
+    pub(crate) alias: Option<&'static str>,
+    /// One sentence or two, for the manual.
+    pub(crate) doc: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) presence: Presence,
+    /// It means something only where this other key stands.
+    pub(crate) with: Option<&'static str>,
+}
+
+/// What holds when a key is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Required,
+    /// Absent means that there is none.
+    Optional,
+    /// Absent means this, as it would be written.
+    Default(&'static str),
+}
+
+impl Key {
+    pub(crate) const fn new(name: &'static str, kind: Kind, presence: Presence, doc: &'static str) -> Self {
+        Self { name, alias: None, doc, kind, presence, with: None }
+    }
+
+    pub(crate) const fn or(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+
+    pub(crate) const fn with(mut self, other: &'static str) -> Self {
+        self.with = Some(other);
+        self
+    }
+}
+
+impl Section {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name || key.alias == Some(name))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().flat_map(|key| [Some(key.name), key.alias]).flatten()
+    }
+}
+
+impl Kind {
+    /// What it is, after "is not …" and "should be …".
+    pub(crate) fn noun(&self) -> String {
+        match self {
+            Self::Text => "a text".into(),
+            Self::Name => "a name".into(),
+            Self::Topic => "a topic's name or a pattern".into(),
+            Self::Store => "a store of this version".into(),
+            Self::Folder => "a folder".into(),
+            Self::Command => "a command".into(),
+            Self::Url => "an address of a service".into(),
+            Self::Address => "an address to listen on".into(),
+            Self::Port => "a port".into(),
+            Self::Count(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Duration => "a duration".into(),
+            Self::Range => "a range of durations".into(),
+            Self::Size => "a size".into(),
+            Self::Path => "a path".into(),
+            Self::Template => "a path template".into(),
+            Self::Target => "a target".into(),
+            Self::Host => "a host".into(),
+            Self::Method => "an HTTP method".into(),
+            Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
+            Self::Many(kind) => format!("a list, each {}", kind.noun()),
+            Self::Named { noun, .. } => format!("a mapping, one entry for each {noun}"),
+            Self::Section(section) | Self::Switch(section) => {
+                format!("a mapping, the keys of {}", section.noun)
+            }
+            Self::Routes(_) => "a list of routes, or a mapping from path to target".into(),
+        }
+    }
+
+    /// How to write it.
+    pub(crate) fn advice(&self) -> String {
+        let text = match self {
+            Self::Text => "write a text; quotes help where it holds `: ` or `#`",
+            Self::Name => "use letters, digits, `-`, `_` and `.`, at most 63, the first a letter or a digit",
+            Self::Topic => "write a topic's name, or `orders.*` for all topics that begin with `orders.`",
+            Self::Store => "write `sqlite:` and a file, for example `sqlite:shop.db`",
+            Self::Folder => "write the folder's path; a relative one starts from the folder of this file",
+            Self::Command => "write `[python, stock.py]` or `python stock.py`",
+            Self::Url => "write `http://host:port`, for example `http://127.0.0.1:9001`",
+            Self::Address => "write an IP address and a port, for example `127.0.0.1:8080`",
+            Self::Port => "write a number from 1 to 65535",
+            Self::Count(..) => "write the number in digits",
+            Self::Duration => "write a whole number and a unit: `250ms`, `30s`, `5m`, `2h` or `7d`",
+            Self::Range => "write the shorter duration, two dots and the longer one: `1s..5m`",
+            Self::Size => "write a whole number and a unit: `512B`, `64KiB`, `4MiB` or `1GiB`",
+            Self::Path => "write a path, for example `/healthz`",
+            Self::Template => "write a path, for example `/orders/{id}` or `/files/{*rest}`",
+            Self::Target => "write a service, or a service and a path: `orders` or `orders:/orders/{id}`",
+            Self::Host => "write a host name without port, for example `shop.example` or `*.shop.example`",
+            Self::Method => "write for example `GET` or `[GET, POST]`",
+            Self::Choice(words) => return format!("write `{}`", words.join("` or `")),
+            Self::Many(kind) => return kind.advice(),
+            Self::Named { noun, of, .. } => {
+                return match of {
+                    Self::Section(_) => format!("write `name: {{ … }}` below, one line for each {noun}"),
+                    _ => format!("write `name: value` below, one line for each {noun}"),
+                };
+            }
+            Self::Section(Section { short: Short::Word(word), .. }) => {
+                return format!("write `{word}`, or `key: value` lines below it");
+            }
+            Self::Section(Section { short: Short::RequestLine, .. }) => {
+                "write `{ path: /orders, method: GET }` or `GET /orders`"
+            }
+            Self::Section(_) => "write `key: value` lines below it, or `{ key: value }`",
+            Self::Switch(_) => "write `true`, `false` or `{ key: value }`",
+            Self::Routes(_) => "write `\"GET /orders/{id}\": orders`, one line for each route",
+        };
+        text.to_owned()
+    }
+}

@@ -1,0 +1,146 @@
+//! What runs where: the table that `up` prints when all is started, and one line on what to do next.
+
+use crate::config::App;
+
+use super::children::{Child, State};
+use super::probe::probe;
+
+/// One line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What runs: `gateway`, `console`, a service.
+    pub what: String,
+    /// Where it listens.
+    pub at: String,
+    /// Where its sidecar listens.
+    pub sidecar: String,
+    /// Its process, if it is not this one.
+    pub pid: String,
+    /// How it is.
+    pub state: String,
+}
+
+impl Row {
+    /// A part of this very process.
+    pub fn part(what: &str, at: impl ToString, state: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            at: at.to_string(),
+            sidecar: String::new(),
+            pid: String::new(),
+            state: state.to_owned(),
+        }
+    }
+}
+
+/// The services: those that were started with their state, those that run elsewhere with their addresses.
+pub fn services(app: &App, children: &[Child]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for service in &app.services {
+        let sidecar = service.sidecar.map(|sidecar| format!("http://{sidecar}")).unwrap_or_default();
+        let own: Vec<&Child> = children.iter().filter(|child| child.service == service.name).collect();
+        for child in &own {
+            rows.push(Row {
+                what: if own.len() > 1 {
+                    format!("{}.{}", service.name, child.instance)
+                } else {
+                    service.name.clone()
+                },
+                at: child.port.map(|port| format!("http://127.0.0.1:{port}")).unwrap_or_default(),
+                sidecar: sidecar.clone(),
+                pid: child.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+                state: describe(&child.state),
+            });
+        }
+        if own.is_empty() {
+            let addresses: Vec<String> =
+                service.addresses().iter().map(|address| format!("http://{address}")).collect();
+            rows.push(Row { sidecar, ..Row::part(&service.name, addresses.join(" "), "runs elsewhere") });
+        }
+    }
+    rows
+}
+
+fn describe(state: &State) -> String {
+    match state {
+        State::Starting => "starting".into(),
+        State::Healthy => "healthy".into(),
+        State::Unhealthy { .. } => "unhealthy".into(),
+        State::Restarting { wait, .. } => format!("not running; again in {:.1}s", wait.as_secs_f64()),
+        State::Stopped { .. } => "stopped".into(),
+    }
+}
+
+/// The table as text; columns that nobody uses are left out.
+pub fn render(rows: &[Row]) -> String {
+    let head = Row {
+        what: "WHAT".into(),
+        at: "WHERE".into(),
+        sidecar: "SIDECAR".into(),
+        pid: "PID".into(),
+        state: "STATE".into(),
+    };
+    let cells = |row: &Row| [&row.what, &row.at, &row.sidecar, &row.pid, &row.state].map(String::clone);
+    let lines: Vec<[String; 5]> = std::iter::once(&head).chain(rows).map(cells).collect();
+    let widths: Vec<usize> = (0..5)
+        .map(|column| match lines.iter().skip(1).all(|cells| cells[column].is_empty()) {
+            true => 0,
+            false => lines.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0),
+        })
+        .collect();
+    let line = |cells: &[String; 5]| {
+        let used = cells.iter().zip(&widths).filter(|(_, width)| **width > 0);
+        let padded: Vec<String> = used.map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("  {}", padded.join("  ").trim_end())
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What to do next: something to ask, and a page to open. Only for what is running.
+pub fn hint(app: &App, gateway: bool, console: bool) -> Option<String> {
+    let plain = |path: &str| !path.contains('{');
+    let curl = app.gateway.as_ref().filter(|_| gateway).and_then(|gateway| {
+        let asked = |route: &&crate::config::Route| {
+            route.host.is_none()
+                && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
+        };
+        let routes: Vec<_> = gateway.routes.iter().filter(asked).collect();
+        let route = routes.iter().find(|route| plain(&route.path)).or(routes.first())?;
+        let path = if plain(&route.path) {
+            route.path.clone()
+        } else {
+            let segments = route.path.split('/').map(|part| match part.strip_prefix("{") {
+                Some(name) if name.starts_with('*') => "",
+                Some(_) => "1",
+                None => part,
+            });
+            segments.collect::<Vec<_>>().join("/")
+        };
+        Some(format!("try `curl -i http://{}{path}`", gateway.listen))
+    });
+    let page = app.console.filter(|_| console).map(|console| format!("open http://{console}"));
+    let parts: Vec<String> = curl.into_iter().chain(page).collect();
+    (!parts.is_empty()).then(|| parts.join(", or "))
+}
+
+/// The services as they answer now, asked one instance after the other.
+pub async fn asked(app: &App) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for service in &app.services {
+        let sidecar = service.sidecar.map(|sidecar| format!("http://{sidecar}")).unwrap_or_default();
+        let addresses = service.addresses();
+        if addresses.is_empty() {
+            rows.push(Row { sidecar, ..Row::part(&service.name, "", "has no port to ask") });
+            continue;
+        }
+        for address in addresses {
+            let state = match probe(&address, service.health.as_deref()).await {
+                Ok(()) => "healthy".to_owned(),
+                Err(why) => why,
+            };
+            let at = format!("http://{address}");
+            rows.push(Row { sidecar: sidecar.clone(), ..Row::part(&service.name, at, &state) });
+        }
+    }
+    rows
+}
