@@ -224,7 +224,9 @@ impl Writer {
         let mut scribe = self.scribe(touched);
         let result = ops.iter().map(|op| scribe.apply(op)).collect::<Result<Vec<_>, _>>();
         *changed |= scribe.changed;
-        self.release(result.is_ok())?;
+        // A lease for somebody who has gone would keep its messages from everybody else until it ends.
+        let wanted = !(reply.is_closed() && ops.iter().all(Op::is_transient));
+        self.release(result.is_ok() && wanted)?;
         self.answer(result, reply, waiting)
     }
 

@@ -130,12 +130,23 @@ impl Service for Worker {
         ready.ready();
         let mut jobs = JoinSet::new();
         let mut failures = 0;
+        // Kept over the turns of the loop: a call that is dropped may already have leased what nobody then handles.
+        let mut receiving = None;
         loop {
-            let free = self.options.running_max.max(1) - jobs.len().min(self.options.running_max);
+            let free = self.options.running_max.max(1).saturating_sub(jobs.len());
+            if receiving.is_none() && free > 0 {
+                receiving = Some(self.subscriber.receive(free, self.options.wait));
+            }
+            let received = async {
+                match receiving.as_mut() {
+                    Some(receiving) => receiving.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! { biased;
                 () = stop.soft.cancelled() => break,
                 Some(_) = jobs.join_next() => {}
-                received = self.subscriber.receive(free, self.options.wait), if free > 0 => match received {
+                received = received => { receiving = None; match received {
                     Ok(deliveries) => {
                         failures = 0;
                         for delivery in deliveries {
@@ -152,9 +163,10 @@ impl Service for Worker {
                             () = tokio::time::sleep(pause) => {}
                         }
                     }
-                },
+                } }
             }
         }
+        drop(receiving);
         while jobs.join_next().await.is_some() {}
         Ok(())
     }
