@@ -26,6 +26,12 @@ pub async fn open(address: &str) -> Result<Store, Error> {
     Ok(Store::new(Arc::new(Observed::new(engine)), Arc::new(SystemClock)))
 }
 
+/// A seed that no other process has: from the operating system, by way of the standard library.
+pub fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
 fn engine(address: &str) -> Result<Arc<dyn Engine>, Error> {
     if address == "memory:" {
         return Ok(Memory::new());
