@@ -35,8 +35,7 @@ pub(crate) async fn change(
             () = registry.closing.cancelled() => {}
         }
     }
-    let set = watch.borrow().clone();
-    set
+    watch.borrow().clone()
 }
 
 struct Events {

@@ -1,0 +1,277 @@
+//! Calling another app: found by name, chosen by load, streamed both ways.
+//!
+//! The answer is passed on as it is, whatever its status. A call is made once; only when no connection could be made is
+//! it made again, on another instance while there is one, and after a pause on all of them, as Dapr does
+//! (`DaprBuiltInServiceRetries`: three times, a second apart).
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::Bytes;
+use dozen_core::{Endpoint, EndpointSet, chain};
+use dozen_dataplane::{Body, BoxError, Error, Peer};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::choice::Ticket;
+use crate::envelope::trace;
+use crate::fault::Fault;
+use crate::sidecar::Sidecar;
+
+/// Rounds over all instances after the first.
+const RETRIES: u32 = 3;
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Calls `target` with `path_and_query`, and passes on what it answers.
+pub(crate) async fn invoke<B>(
+    sidecar: &Sidecar,
+    target: &str,
+    path_and_query: &str,
+    parts: request::Parts,
+    body: B,
+) -> Result<Response, Fault>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let uri: Uri = path_and_query.parse().map_err(|error| {
+        Fault::bad_request("ERR_MALFORMED_REQUEST", format!("`{path_and_query}` is no path: {error}"))
+    })?;
+    if target.is_empty() {
+        return Err(Fault::invoke(StatusCode::NOT_FOUND, "the app id is empty"));
+    }
+    if target.starts_with("http:") || target.starts_with("https:") {
+        return Err(Fault::unimplemented("invoke of an absolute URL"));
+    }
+    let headers = outgoing_headers(sidecar, target, &parts);
+    let body = Kept::new(body);
+    let mut tried = Vec::new();
+    let mut retries = 0;
+    loop {
+        let set = instances(sidecar, target)?;
+        let Some(ticket) = sidecar.load.choose(&set, &tried, sidecar.ids.random()) else {
+            if tried.is_empty() {
+                let message = format!("app `{target}` has no healthy instance");
+                return Err(Fault::invoke(StatusCode::INTERNAL_SERVER_ERROR, message));
+            }
+            // Every instance refused the connection: one that restarts gets the time to.
+            tokio::time::sleep(PAUSE).await;
+            retries += 1;
+            tried.clear();
+            continue;
+        };
+        let request = outgoing(&parts.method, &uri, &headers, body.lend());
+        match sidecar.client.send(&ticket.address, request, sidecar.options.invoke_timeout).await {
+            Ok(response) => return Ok(incoming(response, ticket)),
+            Err(Error::Connect { .. }) if body.is_whole() && retries < RETRIES => {
+                tried.push(ticket.address.clone());
+            }
+            Err(error) => {
+                let status = match error {
+                    Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                let message = format!("failed to invoke app `{target}`: {}", chain(&error));
+                return Err(Fault::invoke(status, message));
+            }
+        }
+    }
+}
+
+/// The instances of an app. `name.namespace` is looked for as it is, and then without its namespace.
+fn instances(sidecar: &Sidecar, target: &str) -> Result<Arc<EndpointSet>, Fault> {
+    if target == sidecar.options.app_id
+        && let Some(address) = &sidecar.options.app_address
+    {
+        let endpoints = vec![Endpoint::at(address.as_str())];
+        return Ok(Arc::new(EndpointSet { service: target.to_owned(), version: 0, endpoints }));
+    }
+    let find = |name: &str| (sidecar.resolve)(name).map(|watch| watch.borrow().clone());
+    let found = find(target);
+    if found.as_ref().is_some_and(|set| !set.endpoints.is_empty()) {
+        return found.ok_or_else(|| unreachable_app(target));
+    }
+    let bare = target.rsplit_once('.').and_then(|(name, _)| find(name));
+    bare.filter(|set| !set.endpoints.is_empty()).or(found).ok_or_else(|| unreachable_app(target))
+}
+
+fn unreachable_app(target: &str) -> Fault {
+    Fault::invoke(StatusCode::NOT_FOUND, format!("app `{target}` is not known"))
+}
+
+/// Between sidecar and neighbour only: never passed on, in either direction.
+fn is_private(name: &HeaderName) -> bool {
+    dozen_dataplane::framing::is_hop_by_hop(name.as_str())
+        || matches!(
+            name.as_str(),
+            "dapr-api-token"
+                | "dapr-app-id"
+                | "dapr-caller-app-id"
+                | "dapr-callee-app-id"
+                | "dapr-caller-namespace"
+                | "host"
+                | "expect"
+                | "content-length"
+        )
+}
+
+/// The end-to-end headers without those named by `connection`.
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let mut passed = HeaderMap::with_capacity(headers.len() + 8);
+    for (name, value) in headers {
+        if !is_private(name) && !named.iter().any(|named| named == name.as_str()) {
+            passed.append(name, value.clone());
+        }
+    }
+    passed
+}
+
+fn outgoing_headers(sidecar: &Sidecar, target: &str, parts: &request::Parts) -> HeaderMap {
+    let mut headers = end_to_end(&parts.headers);
+    if crate::api::basic_app_id(&parts.headers).is_some() {
+        headers.remove(header::AUTHORIZATION); // it named the app, and is no credential
+    }
+    let mut put = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    put("dapr-caller-app-id", &sidecar.options.app_id);
+    put("dapr-callee-app-id", target);
+    put("traceparent", &trace(&parts.headers, &sidecar.ids).to_string());
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    if let Some(host) = host {
+        put("x-forwarded-host", host);
+    }
+    if let Some(Peer(peer)) = parts.extensions.get::<Peer>() {
+        let before = parts.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+        let peer = peer.ip();
+        put(
+            "x-forwarded-for",
+            &before.map_or_else(|| peer.to_string(), |before| format!("{before}, {peer}")),
+        );
+        let quoted = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
+        let host =
+            host.map(|host| format!(";host=\"{}\"", host.replace(['"', '\\'], ""))).unwrap_or_default();
+        put("forwarded", &format!("for={quoted}{host}"));
+    }
+    if target == sidecar.options.app_id
+        && let Some(token) = &sidecar.options.app_token
+    {
+        put("dapr-api-token", token.reveal());
+    }
+    headers
+}
+
+fn outgoing(method: &Method, uri: &Uri, headers: &HeaderMap, body: Body) -> Request<Body> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = headers.clone();
+    request
+}
+
+fn incoming(response: http::Response<Body>, ticket: Ticket) -> Response {
+    let (mut parts, body) = response.into_parts();
+    // A body of known length keeps its length, which a HEAD's answer has no body to tell.
+    let length = parts.headers.get(header::CONTENT_LENGTH).cloned();
+    parts.headers = end_to_end(&parts.headers);
+    if let Some(length) = length {
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Response::from_parts(parts, axum::body::Body::new(Answering { body, _ticket: ticket }))
+}
+
+/// An answer's body; the call counts as under way until it has ended.
+struct Answering {
+    body: Body,
+    _ticket: Ticket,
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request's body that can be sent again as long as nobody has begun to read it.
+struct Kept(Option<Arc<Mutex<Reading>>>);
+
+struct Reading {
+    body: Body,
+    begun: bool,
+}
+
+impl Kept {
+    fn new<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if body.is_end_stream() || body.size_hint().exact() == Some(0) {
+            return Self(None);
+        }
+        Self(Some(Arc::new(Mutex::new(Reading { body: Body::new(body), begun: false }))))
+    }
+
+    fn lend(&self) -> Body {
+        match &self.0 {
+            None => Body::empty(),
+            Some(reading) => Body::new(Lent(reading.clone())),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        let begun = |reading: &Arc<Mutex<Reading>>| lock(reading).begun;
+        !self.0.as_ref().is_some_and(begun)
+    }
+}
+
+fn lock(reading: &Mutex<Reading>) -> std::sync::MutexGuard<'_, Reading> {
+    reading.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+struct Lent(Arc<Mutex<Reading>>);
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut reading = lock(&self.0);
+        reading.begun = true;
+        Pin::new(&mut reading.body).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        lock(&self.0).body.size_hint()
+    }
+}
