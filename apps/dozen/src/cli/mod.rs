@@ -5,7 +5,10 @@
 mod check;
 mod child;
 mod completion;
+mod look;
+mod queue;
 mod service;
+mod topic;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +25,8 @@ Examples:
   dozen check shop.yaml            name every mistake in the file
   dozen check --expanded           the file with every default written out
   dozen service list               which services answer
+  dozen queue list                 what waits, what failed
+  dozen topic follow orders        what is published, as it comes
   dozen completion bash            completion for your shell
 
 Exit codes: 0 all is well, 1 it failed, 2 the arguments or the file are wrong.
@@ -45,6 +50,10 @@ enum Command {
     Check(check::Check),
     /// Look at services
     Service(service::Service),
+    /// Look at queues, and give what failed another try
+    Queue(queue::Queue),
+    /// Look at topics, and follow messages
+    Topic(topic::Topic),
     /// Print a completion script for a shell
     Completion(completion::Completion),
     #[command(hide = true)]
@@ -90,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::Up(file) => file.load().and_then(up::run),
         Command::Check(check) => check.run(),
         Command::Service(service) => service.run(),
+        Command::Queue(queue) => queue.run(),
+        Command::Topic(topic) => topic.run(),
         Command::Completion(completion) => completion.run(),
         Command::Child(child) => return child.run(),
         Command::Guard => {

@@ -9,6 +9,8 @@ use crate::{Error, up};
 /// Looks at services.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Service {
+    #[command(flatten)]
+    place: super::look::Where,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -16,13 +18,13 @@ pub(crate) struct Service {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List the services of a file, and ask each instance whether it is well
-    List(super::File),
+    List,
 }
 
 impl Service {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let Verb::List(file) = self.verb;
-        let app = file.load()?;
+        let Verb::List = self.verb;
+        let app = self.place.load()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

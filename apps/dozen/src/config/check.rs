@@ -84,8 +84,7 @@ impl Checker<'_> {
             fields.push(Field { name: key.name.into(), span: entry.span, item, given: true });
         }
         for key in section.keys {
-            let meant =
-                misspelt.contains(&key.name) || key.alias.is_some_and(|alias| misspelt.contains(&alias));
+            let meant = misspelt.iter().any(|name| key.name == name || key.alias == Some(name));
             let there = |name: &str| fields.iter().any(|field| field.name == name);
             if !there(key.name) && !meant && key.with.is_none_or(there) {
                 fields.extend(self.absent(section, key, at));
@@ -117,7 +116,7 @@ impl Checker<'_> {
     }
 
     /// Reports a key that does not exist; the answer is the key that was meant, if one is near.
-    fn unknown(&mut self, section: &Section, entry: &Entry) -> Option<&'static str> {
+    fn unknown(&mut self, section: &Section, entry: &Entry) -> Option<String> {
         let name = &entry.name;
         if std::ptr::eq(section, &keys::FILE) && keys::LATER.contains(&name.as_str()) {
             let wrong = format!("`{name}` is not available in this version of dozen");
@@ -125,7 +124,7 @@ impl Checker<'_> {
             return None;
         }
         let near = nearest(name, section.names());
-        let help = match near {
+        let help = match &near {
             Some(near) => format!("did you mean `{near}`?"),
             None => suggest(name, "key", section.keys.iter().map(|key| key.name)),
         };

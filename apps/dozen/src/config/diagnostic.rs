@@ -101,15 +101,12 @@ fn window(line: &str, column: usize) -> (String, usize) {
 }
 
 /// The known name that is nearest to `name`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name: Vec<char> = name.chars().take(64).flat_map(char::to_lowercase).collect();
-    let allowed = (name.len() / 3).max(1);
-    known
-        .into_iter()
-        .map(|candidate| (distance(&name, &candidate.chars().take(64).collect::<Vec<_>>()), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let name = name.to_lowercase();
+    // Two letters away from a short name is another word, unless it begins alike.
+    let first = |text: &str| text.chars().next();
+    let could = known.into_iter().filter(|other| name.len() > 3 || first(other) == first(&name));
+    dozen_core::nearest(&name, could).into_iter().next()
 }
 
 /// What to say about a name that does not exist, given those that do.
@@ -123,25 +120,6 @@ pub(crate) fn suggest<'a>(name: &str, noun: &str, known: impl IntoIterator<Item 
     }
 }
 
-/// Edit distance in which swapping two neighbours is one step (optimal string alignment).
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let change = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + change);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before[j - 2] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +130,7 @@ mod tests {
         for (typed, meant) in
             [("prot", Some("port")), ("Helth", Some("health")), ("time-out", Some("timeout"))]
         {
-            assert_eq!(nearest(typed, keys), meant, "{typed}");
+            assert_eq!(nearest(typed, keys).as_deref(), meant, "{typed}");
         }
         assert_eq!(nearest("colour", keys), None);
         assert_eq!(nearest("", keys), None);

@@ -58,7 +58,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 }
 
 /// Bytes as text that a terminal shows and does not obey: control characters and what is not UTF-8 become `\x1b`.
-fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

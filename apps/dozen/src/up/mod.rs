@@ -28,6 +28,8 @@ use std::sync::Arc;
 use dozen_core::{Clock, Ids, SystemClock};
 use dozen_lifecycle::{Report, Supervisor};
 
+pub(crate) use lines::printable;
+
 pub use children::{Child, Children, State};
 pub use output::{Printer, colours_wanted};
 pub use plan::{Plan, plans};

@@ -1,0 +1,129 @@
+//! What the nouns share: opening the store of a file, finding a name in it, and printing tables.
+//!
+//! These commands work on the store itself, beside a running `dozen up` or without one: a second process on the same
+//! file is safe.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dozen_core::{Diagnose, Fault, Retry, SystemClock, Timestamp, nearest};
+use dozen_sqlite::{Options, Sqlite};
+use dozen_store::Store;
+
+use crate::Error;
+use crate::config::{self, App};
+
+/// The file whose store is looked at.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Where {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = config::FILE, global = true)]
+    file: PathBuf,
+}
+
+impl Where {
+    pub(crate) fn load(&self) -> Result<App, Error> {
+        Ok(config::load(&self.file).map(|loaded| loaded.app)?)
+    }
+
+    /// Runs `work` on the file's store. A store that is not there yet is not made by looking at it.
+    pub(crate) fn look<T>(&self, work: impl AsyncFnOnce(App, Store) -> Result<T, Error>) -> Result<T, Error> {
+        let app = self.load()?;
+        if !app.store.exists() {
+            let path = app.store.display().to_string();
+            return Err(Error::pattern("look into the store")(Missing::Store { path }));
+        }
+        let engine =
+            Sqlite::open(&app.store, Options::default()).map_err(Error::pattern("open the store"))?;
+        let store = Store::new(engine, Arc::new(SystemClock));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::system("start the runtime"))?;
+        runtime.block_on(work(app, store))
+    }
+}
+
+/// Something was asked for that is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Missing {
+    #[error("there is no file {path} yet; `dozen up` makes it")]
+    Store { path: String },
+    #[error("there is no {noun} `{name}`{}", hint(near, known))]
+    Name { noun: &'static str, name: String, near: Vec<String>, known: Vec<String> },
+}
+
+fn hint(near: &[String], known: &[String]) -> String {
+    match (near, known) {
+        ([near, ..], _) => format!("; did you mean `{near}`?"),
+        ([], []) => "; the file declares none".into(),
+        ([], known) => format!("; there are: {}", known.join(", ")),
+    }
+}
+
+impl Diagnose for Missing {
+    fn fault(&self) -> Fault {
+        Fault::Caller
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Never
+    }
+
+    fn page(&self) -> &'static str {
+        match self {
+            Self::Store { .. } => "no-store",
+            Self::Name { .. } => "unknown-name",
+        }
+    }
+}
+
+/// Refuses a name that is not among `known`.
+pub(crate) fn known(noun: &'static str, name: &str, known: &[&str]) -> Result<(), Error> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::pattern(format!("find the {noun}"))(Missing::Name {
+        noun,
+        name: name.to_owned(),
+        near: nearest(name, known.iter().copied()),
+        known: known.iter().take(16).map(|name| (*name).to_owned()).collect(),
+    }))
+}
+
+/// Rows under a head, in columns.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text = line(&mut head.iter().copied());
+    for row in rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+/// How long ago, in the largest whole unit.
+pub(crate) fn ago(moment: Timestamp, now: Timestamp) -> String {
+    let seconds = now.since(moment).as_secs();
+    match seconds {
+        0..=59 => format!("{seconds}s"),
+        60..=3599 => format!("{}m", seconds / 60),
+        3600..=86_399 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Payload for one cell: printable, and not longer than a terminal is wide.
+pub(crate) fn excerpt(data: &[u8]) -> String {
+    const SHOWN: usize = 72;
+    let text = crate::up::printable(&data[..data.len().min(4 * SHOWN)]);
+    let shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() || data.len() > 4 * SHOWN { format!("{shown}…") } else { shown }
+}
