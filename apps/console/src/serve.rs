@@ -1,0 +1,104 @@
+//! The console as a router, and as a part of the process.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use http::{StatusCode, Uri};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::{Error, Sources, dead_letters, gateway, guard, live, message, overview, queue, service, topic, trace};
+
+/// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.
+///
+/// Fails when the operating system gives no random numbers.
+pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
+    let console = Arc::new(Console::new(sources, stop)?);
+    let router = Router::new()
+        .route("/", get(overview::page))
+        .route("/service", get(service::page))
+        .route("/gateway", get(gateway::page))
+        .route("/queue", get(queue::list_page))
+        .route("/queue/{name}", get(queue::one_page))
+        .route("/queue/{name}/dead-letters", post(dead_letters::of_queue))
+        .route("/topic", get(topic::list_page))
+        .route("/topic/{name}", get(topic::one_page))
+        .route("/topic/{name}/{subscription}/dead-letters", post(dead_letters::of_subscription))
+        .route("/message", get(message::search))
+        .route("/message/{id}", get(message::page))
+        .route("/trace/{id}", get(trace::page))
+        .route("/events", get(live::events))
+        .route("/api", get(overview::twin))
+        .route("/api/", get(overview::twin))
+        .route("/api/service", get(service::twin))
+        .route("/api/gateway", get(gateway::twin))
+        .route("/api/queue", get(queue::list_twin))
+        .route("/api/queue/{name}", get(queue::one_twin))
+        .route("/api/topic", get(topic::list_twin))
+        .route("/api/topic/{name}", get(topic::one_twin))
+        .route("/api/message/{id}", get(message::twin))
+        .route("/api/trace/{id}", get(trace::twin))
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(console.clone(), guard::guard))
+        .with_state(console);
+    Ok(router)
+}
+
+/// The console on a listening socket.
+pub fn serve(sources: Sources, server: dozen_dataplane::Server) -> Result<Arc<dyn Service>, Error> {
+    let closing = Stop::new();
+    let pages = server.serving(router(sources, closing.clone())?);
+    Ok(Arc::new(Serving { pages, closing }))
+}
+
+/// Tells the pages that follow to end as soon as the server is told to, so that there is nothing to drain.
+struct Serving {
+    pages: Arc<dyn Service>,
+    closing: Stop,
+}
+
+#[async_trait]
+impl Service for Serving {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        let pages = self.pages.clone().run(stop.clone(), ready);
+        tokio::pin!(pages);
+        tokio::select! { biased;
+            () = stop.soft.cancelled() => self.closing.soft.cancel(),
+            ended = &mut pages => return ended,
+        }
+        pages.await
+    }
+}
+
+/// The JSON twin of a page.
+pub(crate) fn json<T: Serialize>(data: Result<T, Error>) -> Result<Json<T>, Problem> {
+    data.map(Json).map_err(Problem)
+}
+
+/// An error as a problem document (RFC 9457).
+pub(crate) struct Problem(pub(crate) Error);
+
+impl axum::response::IntoResponse for Problem {
+    fn into_response(self) -> axum::response::Response {
+        let status = self.0.status();
+        let body = dozen_dataplane::problem_document(status.as_u16(), &self.0.text());
+        (status, [(http::header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+async fn nothing_here(
+    axum::extract::State(console): crate::console::Shared,
+    uri: Uri,
+) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    let error = Error::Unknown { kind: "page", name: uri.path().to_owned(), hint: "" };
+    if uri.path().starts_with("/api/") {
+        return Problem(error).into_response();
+    }
+    debug_assert_eq!(error.status(), StatusCode::NOT_FOUND);
+    crate::frame::failed(&console, &error)
+}

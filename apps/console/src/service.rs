@@ -1,0 +1,104 @@
+//! `/service`: what runs, and where it can be reached.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use dozen_core::Timestamp;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use crate::Error;
+use crate::console::{Console, Shared};
+use crate::frame::{self, Page, ago, fresh, nothing};
+use crate::serve::json;
+use crate::sources::ServiceView;
+
+#[derive(Serialize)]
+struct Data {
+    now: Timestamp,
+    services: Vec<ServiceView>,
+}
+
+fn gather(console: &Console) -> Data {
+    Data { now: console.now(), services: (console.sources.services)() }
+}
+
+pub(crate) async fn page(State(console): Shared) -> Response {
+    let data = gather(&console);
+    let body = html! {
+        h1 { "Services" }
+        (fresh("services", html! {
+            @if data.services.is_empty() {
+                (nothing("No service is known. Name one under `services` in the file, or let it register itself."))
+            } @else {
+                (services_table(&data.services, data.now))
+            }
+            @for service in &data.services { (instances(service)) }
+        }))
+    };
+    let page = Page { title: "Services".into(), path: "/service", follows: Some(String::new()), body };
+    frame::framed(&console, page)
+}
+
+pub(crate) async fn twin(State(console): Shared) -> Response {
+    json(Ok::<_, Error>(gather(&console))).into_response()
+}
+
+/// One line for each service.
+pub(crate) fn services_table(services: &[ServiceView], now: Timestamp) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr { th { "Service" } th { "Instances" } th { "Process" } th { "Started" } th.n { "Restarts" } th { "Sidecar" } } }
+            tbody {
+                @for service in services {
+                    @let healthy = service.endpoints.healthy().count();
+                    @let all = service.endpoints.endpoints.len();
+                    tr {
+                        td { strong { (service.endpoints.service) } }
+                        td { (dot(healthy > 0)) (healthy) " of " (all) " healthy" }
+                        @match &service.process {
+                            Some(process) => {
+                                td { (dot(process.is_well)) (process.state) @if let Some(pid) = process.pid { " " span.muted { "pid " (pid) } } }
+                                td { @if let Some(since) = process.since { (ago(since, now)) } }
+                                td.n { (process.restarts) }
+                            }
+                            None => { td.muted { "not started by dozen" } td {} td {} }
+                        }
+                        td.mono { (service.sidecar.as_deref().unwrap_or("")) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+fn instances(service: &ServiceView) -> Markup {
+    html! {
+        section {
+            h2 { (service.endpoints.service) }
+            @if let Some(process) = &service.process { p.mono.muted { (process.command) } }
+            @if service.endpoints.endpoints.is_empty() {
+                (nothing("No instance."))
+            } @else {
+                div.scroll { table {
+                    thead { tr { th { "Instance" } th { "Address" } th { "Health" } th.n { "Weight" } th { "Zone" } th { "Metadata" } } }
+                    tbody {
+                        @for endpoint in &service.endpoints.endpoints {
+                            tr {
+                                td.mono { (endpoint.id) }
+                                td.mono { (endpoint.address) }
+                                td { (dot(endpoint.healthy)) @if endpoint.healthy { "healthy" } @else { "failing" } }
+                                td.n { (endpoint.weight) }
+                                td { (endpoint.zone.as_deref().unwrap_or("")) }
+                                td.small { @for (name, value) in &endpoint.metadata { span.pair { (name) "=" (value) } " " } }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn dot(is_well: bool) -> Markup {
+    html! { i.dot.well[is_well].ill[!is_well] {} }
+}

@@ -1,0 +1,145 @@
+//! What the console shows and does not find in the store: handed in as closures, so that it depends on no pattern.
+//!
+//! Each closure is asked once for each page and should answer from memory. One that nobody sets answers "nothing",
+//! and its page says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dozen_core::{EndpointSet, Timestamp};
+use dozen_store::Store;
+use serde::Serialize;
+
+/// Asked anew for each page.
+pub type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+/// Asked with a number (how many at most).
+pub type AskSome<T> = Arc<dyn Fn(usize) -> T + Send + Sync>;
+/// Asked with a name.
+pub type AskOf<T> = Arc<dyn Fn(&str) -> T + Send + Sync>;
+
+/// Where the console looks.
+#[derive(Clone)]
+pub struct Sources {
+    /// The application's name.
+    pub app: String,
+    /// Queues, topics and messages.
+    pub store: Store,
+    /// Names by which the console may be asked for, beside those of the loopback interface. Without a port.
+    pub hosts: Vec<String>,
+    /// The services of the file and those that registered themselves.
+    pub services: Ask<Vec<ServiceView>>,
+    /// The gateway's routes, in the order in which they are tried.
+    pub routes: Ask<Vec<RouteView>>,
+    /// The latest requests through the gateway, latest first.
+    pub recent_requests: AskSome<Vec<RequestView>>,
+    /// The requests of a trace, by its id of 32 hexadecimal digits, first first.
+    pub requests: AskOf<Vec<RequestView>>,
+    /// The queues of the file; those in the store are found without it.
+    pub queues: Ask<Vec<Declared>>,
+    /// The topics of the file; those in the store are found without it.
+    pub topics: Ask<Vec<Declared>>,
+    /// The subscriptions of the file; those in the store are found without it.
+    pub subscriptions: Ask<Vec<SubscriptionView>>,
+}
+
+impl Sources {
+    /// A console that knows the store and nothing else.
+    pub fn new(app: impl Into<String>, store: Store) -> Self {
+        Self {
+            app: app.into(),
+            store,
+            hosts: Vec::new(),
+            services: Arc::new(Vec::new),
+            routes: Arc::new(Vec::new),
+            recent_requests: Arc::new(|_| Vec::new()),
+            requests: Arc::new(|_| Vec::new()),
+            queues: Arc::new(Vec::new),
+            topics: Arc::new(Vec::new),
+            subscriptions: Arc::new(Vec::new),
+        }
+    }
+}
+
+/// A service.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceView {
+    /// Where it can be reached.
+    pub endpoints: Arc<EndpointSet>,
+    /// The process that was started for it, if one was.
+    pub process: Option<ProcessView>,
+    /// Where its sidecar listens, if it has one.
+    pub sidecar: Option<String>,
+}
+
+/// A process that `dozen up` started.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessView {
+    /// What was run.
+    pub command: String,
+    /// Its process id while it runs.
+    pub pid: Option<u32>,
+    /// Its present state in a word or two: `running`, `waiting for /healthz`, `crashed, again in 4 s`.
+    pub state: String,
+    /// Whether that is as it should be.
+    pub is_well: bool,
+    /// How often it had to be started again.
+    pub restarts: u64,
+    /// When it was started last.
+    pub since: Option<Timestamp>,
+}
+
+/// A route of the gateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct RouteView {
+    /// The method, or `*`.
+    pub method: String,
+    /// The host, where the route asks for one.
+    pub host: Option<String>,
+    /// The path's template.
+    pub path: String,
+    /// Where it leads, for example `orders:/orders/{id}`.
+    pub target: String,
+    /// What is done on the way, each in a few words.
+    pub policies: Vec<String>,
+}
+
+/// A request that came through the gateway or a sidecar.
+#[derive(Clone, Debug, Serialize)]
+pub struct RequestView {
+    /// When its head had arrived.
+    pub at: Timestamp,
+    /// Until the end of its answer; `None` while it is under way.
+    pub took: Option<Duration>,
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// The answer's status; `None` when there was none.
+    pub status: Option<u16>,
+    /// The service that answered, if one did.
+    pub service: Option<String>,
+    /// The trace that it belongs to: 32 hexadecimal digits.
+    pub trace_id: String,
+}
+
+/// Something that the file declares.
+#[derive(Clone, Debug, Serialize)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// Its settings as the file would write them, by name.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A subscription of the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubscriptionView {
+    /// Its name.
+    pub name: String,
+    /// The topics' names or patterns.
+    pub topics: Vec<String>,
+    /// Where messages go, for example `mail:/on-order`; `None` when they are pulled.
+    pub to: Option<String>,
+    /// Its filter, if it has one.
+    pub filter: Option<String>,
+}
