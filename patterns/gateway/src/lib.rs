@@ -1,1 +1,36 @@
 //! API gateway: one endpoint in front of every service.
+//!
+//! ```text
+//!                 ┌─────────────── Gateway ────────────────┐
+//! client ──HTTP──►│ strict framing ─► RouteTable ─► policy │──► an endpoint of the service
+//!                 │    (dataplane)    (a snapshot)         │      (dataplane: pool, balancing, ejection)
+//!                 └──────┬──────────────────────┬──────────┘
+//!                    RequestLog            Explanation
+//!                what went through      what would happen, and why
+//! ```
+//!
+//! Promises: a request sees one configuration, the one that it began with, while the next is swapped in. The most
+//! specific route wins, whatever the order of the file; two routes that could not be told apart are refused before
+//! they take effect. What a client sees names no address, no product and no error text of what stands behind.
+//!
+//! When a service fails the client gets a problem document (RFC 9457): 404 no route, 405 with `Allow`, 413, 431,
+//! 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
+
+mod duration;
+mod error;
+mod explain;
+mod forwarded;
+mod gateway;
+mod host;
+mod log;
+mod options;
+mod table;
+mod template;
+mod tree;
+
+pub use error::Error;
+pub use explain::{Considered, Explanation};
+pub use gateway::Gateway;
+pub use log::{Request, RequestLog};
+pub use options::{Match, Options, RouteOptions};
+pub use table::{Found, Route, RouteTable};

@@ -11,6 +11,7 @@ use super::plan::{self, Answer, Asked, Plan};
 use super::relay::{Side, Upload, beside, write_both};
 use super::worker::{Scratch, Worker};
 use super::{Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
+use crate::Lease;
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
 use crate::problem::problem;
@@ -130,7 +131,7 @@ pub(super) async fn run<H: Handler>(
             stall: worker.options.stall_timeout,
             timeout,
         };
-        let talk = Talk { worker, alarm, asked, endpoint: lease.id() };
+        let talk = Talk { worker, alarm, asked, lease: &lease };
         let ended = talk.run(client, link, scratch, upload, !whole).await;
         match ended {
             Ended::Unanswered { failure: Failure::Broken, untouched: true }
@@ -222,7 +223,7 @@ struct Talk<'t, H> {
     worker: &'t Worker<H>,
     alarm: &'t Alarm,
     asked: Asked,
-    endpoint: u64,
+    lease: &'t Lease,
 }
 
 impl<H: Handler> Talk<'_, H> {
@@ -263,7 +264,13 @@ impl<H: Handler> Talk<'_, H> {
                 Err(refusal) => return unanswered(Failure::Refused(refusal), false),
             };
             if let Some(end) = end {
-                let read = plan::response(self.worker, self.asked, &buffer.filled()[..end], out);
+                let read = plan::response(
+                    self.worker,
+                    self.asked,
+                    self.lease.address(),
+                    &buffer.filled()[..end],
+                    out,
+                );
                 buffer.consume(end);
                 match read {
                     Ok(answer) if answer.status >= 200 => break answer,
@@ -343,7 +350,7 @@ impl<H: Handler> Talk<'_, H> {
         let is_complete = side.is_complete();
         drop(side);
         if answer.keep_alive && is_complete && buffer.is_empty() {
-            self.worker.pool.put(self.endpoint, stream, self.worker.ticker.now());
+            self.worker.pool.put(self.lease.id(), stream, self.worker.ticker.now());
         }
         Ended::Answered { status: answer.status, bytes_out, reusable: !answer.close && is_complete }
     }

@@ -10,8 +10,7 @@ use crate::framing::{Field, Refusal, RequestHead, field};
 
 /// Says what becomes of each request. Called on the worker's thread, so nothing here may block.
 pub trait Handler: Send + Sync + 'static {
-    /// What the handler remembers of a request from [`Handler::begin`] to [`Handler::end`]; also the snapshot of the
-    /// configuration that the request keeps.
+    /// What the handler remembers of a request from [`Handler::begin`] to [`Handler::end`].
     type Ticket: Send + 'static;
 
     /// Decides. The request's head is well-formed and its path canonical.
@@ -21,7 +20,7 @@ pub trait Handler: Send + Sync + 'static {
     fn end(&self, ticket: Self::Ticket, outcome: &Outcome<'_>);
 
     /// Whether a request's header is kept from the endpoint.
-    fn strips_from_request(&self, name: &str) -> bool;
+    fn strips_from_request(&self, request: &Incoming<'_>, name: &str) -> bool;
 
     /// Whether a response's header is kept from the client.
     fn strips_from_response(&self, name: &str) -> bool;

@@ -64,7 +64,7 @@ pub(super) fn request<H: Handler>(
         let strip = |name: &str| {
             (name.len() == 4 && name.eq_ignore_ascii_case("host"))
                 || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
-                || worker.handler.strips_from_request(name)
+                || worker.handler.strips_from_request(&incoming, name)
         };
         framing::copy_fields(head.fields, head.names_more, strip, request);
         request.extend_from_slice(fields);
@@ -91,6 +91,21 @@ pub(super) fn request<H: Handler>(
 /// Whether an empty body was stated: a `POST` without a length makes some servers ask for one.
 fn states_length(head: &framing::RequestHead<'_, '_>) -> bool {
     !matches!(head.method, "GET" | "HEAD")
+}
+
+fn is_location(name: &str) -> bool {
+    (name.len() == 8 && name.eq_ignore_ascii_case("location"))
+        || (name.len() == 16 && name.eq_ignore_ascii_case("content-location"))
+}
+
+/// A location at the endpoint's own address is one that no client can reach, and none should know: only its path stays.
+fn without_address<'v>(location: &'v [u8], address: &str) -> &'v [u8] {
+    let rest = location.strip_prefix(b"http://").and_then(|rest| rest.strip_prefix(address.as_bytes()));
+    match rest {
+        Some(path) if path.first() == Some(&b'/') => path,
+        Some([]) => b"/",
+        _ => location,
+    }
 }
 
 fn length_field(length: u64, out: &mut Vec<u8>) {
@@ -124,6 +139,7 @@ pub(super) struct Asked {
 pub(super) fn response<H: Handler>(
     worker: &Worker<H>,
     asked: Asked,
+    address: &str,
     head: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Answer, Refusal> {
@@ -140,8 +156,11 @@ pub(super) fn response<H: Handler>(
         return if head.status == 101 { Err(Refusal::Upgrade) } else { Ok(answer) };
     }
     framing::status_line(head.status, out);
-    let strip = |name: &str| worker.handler.strips_from_response(name);
+    let strip = |name: &str| is_location(name) || worker.handler.strips_from_response(name);
     framing::copy_fields(head.fields, head.names_more, strip, out);
+    for location in head.fields.iter().filter(|field| is_location(field.name)) {
+        framing::field(location.name, without_address(location.value, address), out);
+    }
     match head.length {
         // No body follows, but its length may be told: after HEAD, and in 304.
         Length::Exactly(0) if asked.is_head || head.status == 304 => {

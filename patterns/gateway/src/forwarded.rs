@@ -1,0 +1,107 @@
+//! Headers with which a proxy speaks of the client, and headers with which a service speaks of itself.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use dozen_core::TraceContext;
+use dozen_dataplane::framing::names_equal;
+use dozen_dataplane::{Incoming, Outgoing};
+
+/// Written by this gateway; a client's own are lies until somebody vouches for them.
+const ABOUT_CLIENT: [&str; 6] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-real-ip",
+    "forwarded",
+];
+/// Written by services about themselves, of use only to attackers.
+const ABOUT_SERVICE: [&str; 6] =
+    ["server", "x-powered-by", "via", "x-aspnet-version", "x-aspnetmvc-version", "x-backend-server"];
+
+/// Whether a request's header is replaced by ours.
+pub(crate) fn is_replaced(name: &str, is_trusted: bool) -> bool {
+    // Every name here begins with one of these; nearly no other header does.
+    match name.as_bytes().first() {
+        Some(b't' | b'T') => names_equal(name, "traceparent"),
+        Some(b'x' | b'X' | b'f' | b'F') if is_trusted => names_equal(name, ABOUT_CLIENT[0]),
+        Some(b'x' | b'X' | b'f' | b'F') => ABOUT_CLIENT.iter().any(|known| names_equal(name, known)),
+        _ => false,
+    }
+}
+
+/// Whether a response's header would tell what stands behind.
+pub(crate) fn reveals(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b's' | b'S' | b'v' | b'V' | b'x' | b'X') => {
+            ABOUT_SERVICE.iter().any(|known| names_equal(name, known))
+        }
+        _ => false,
+    }
+}
+
+/// Tells the service who asked, and for what host.
+pub(crate) fn add(request: &Incoming<'_>, is_trusted: bool, outgoing: &mut Outgoing<'_>) {
+    let mut text = [0u8; 64];
+    let address = show(request.peer, &mut text);
+    let before = if is_trusted { request.field("x-forwarded-for") } else { None };
+    match before {
+        Some(before) => outgoing.add("x-forwarded-for", &[before, b", ", address].concat()),
+        None => outgoing.add("x-forwarded-for", address),
+    }
+    if !is_trusted || request.field("x-forwarded-host").is_none() {
+        outgoing.add("x-forwarded-host", request.head.host.as_bytes());
+    }
+    if !is_trusted || request.field("x-forwarded-proto").is_none() {
+        outgoing.add("x-forwarded-proto", b"http");
+    }
+}
+
+fn show(peer: SocketAddr, text: &mut [u8; 64]) -> &[u8] {
+    let address: IpAddr = peer.ip().to_canonical();
+    let mut room = &mut text[..];
+    // 64 bytes hold every address there is.
+    let _ = write!(room, "{address}");
+    let left = room.len();
+    &text[..64 - left]
+}
+
+/// Writes a trace context as its header. By hand: the general formatter would show in a profile.
+pub(crate) fn trace_text(trace: &TraceContext) -> [u8; 55] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    for (at, byte) in trace.trace_id.to_be_bytes().iter().enumerate() {
+        text[3 + 2 * at] = DIGITS[usize::from(byte >> 4)];
+        text[4 + 2 * at] = DIGITS[usize::from(byte & 15)];
+    }
+    for (at, byte) in trace.parent_id.to_be_bytes().iter().enumerate() {
+        text[36 + 2 * at] = DIGITS[usize::from(byte >> 4)];
+        text[37 + 2 * at] = DIGITS[usize::from(byte & 15)];
+    }
+    text[54] = if trace.sampled { b'1' } else { b'0' };
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dozen_core::{Ids, SystemClock};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_trace_context_is_written_as_its_own_text() {
+        let ids = Ids::new(Arc::new(SystemClock), 7);
+        for _ in 0..100 {
+            let trace = TraceContext::start(&ids);
+            assert_eq!(trace_text(&trace), trace.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_replaced_too() {
+        assert!(is_replaced("X_Forwarded-For", false) && is_replaced("X-Real-IP", false));
+        assert!(is_replaced("Traceparent", true) && !is_replaced("x-forwarded-host", true));
+        assert!(!is_replaced("x-request-id", false) && reveals("X-Powered-By") && !reveals("x-request-id"));
+    }
+}
