@@ -115,3 +115,28 @@ async fn a_topic_is_followed_as_it_grows() {
     follower.kill().unwrap();
     follower.wait().unwrap();
 }
+
+#[test]
+fn a_request_is_explained_without_being_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "app: a\nservices: { orders: { run: x, port: 7001, timeout: 2s } }\n\
+                gateway: { routes: { 'GET /orders/{id}': 'orders:/o/{id}', 'POST /orders': orders } }\n";
+    std::fs::write(folder.path().join("dozen.yaml"), file).unwrap();
+    let (code, told) = dozen(folder.path(), &["explain", "get", "http://shop.example/orders/7?a=1"]);
+    assert_eq!(code, 0, "{told}");
+    for part in [
+        "GET /orders/7  (host shop.example)",
+        "orders /o/7?a=1",
+        "127.0.0.1:7001",
+        "timeout   2s",
+        "POST /orders",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let (_, told) = dozen(folder.path(), &["explain", "dozen.yaml", "GET", "/orders", "-H", "x-a: b"]);
+    assert!(told.contains("405, by the gateway itself"), "{told}");
+    let (_, json) = dozen(folder.path(), &["explain", "GET", "/none", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["status"], 404);
+    assert_eq!(dozen(folder.path(), &["explain", "GET"]).0, 2);
+    assert_eq!(dozen(folder.path(), &["explain", "GET", "/", "-H", "nonsense"]).0, 2);
+}

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::{Error, config};
+use dozen_gateway::RouteTable;
+
+use crate::{Error, config, up};
 
 const HELP: &str = "\
 Examples:
@@ -42,6 +44,8 @@ impl Check {
             return super::print(&loaded.expanded);
         }
         let app = &loaded.app;
+        // The gateway has the last word on its routes.
+        RouteTable::compile(&up::routes(app)).map_err(Error::pattern("understand the routes"))?;
         let counted = [
             (app.services.len(), "service", "services"),
             (app.gateway.as_ref().map_or(0, |gateway| gateway.routes.len()), "route", "routes"),

@@ -5,6 +5,7 @@
 mod check;
 mod child;
 mod completion;
+mod explain;
 mod look;
 mod queue;
 mod service;
@@ -24,6 +25,7 @@ Examples:
   dozen up                         run ./dozen.yaml: its services, and all that they need
   dozen check shop.yaml            name every mistake in the file
   dozen check --expanded           the file with every default written out
+  dozen explain GET /orders/7      which route takes it, and where it goes
   dozen service list               which services answer
   dozen queue list                 what waits, what failed
   dozen topic follow orders        what is published, as it comes
@@ -48,6 +50,8 @@ enum Command {
     Up(File),
     /// Say what is wrong with a file, without starting anything
     Check(check::Check),
+    /// Say what the gateway would do with a request, without sending it
+    Explain(explain::Explain),
     /// Look at services
     Service(service::Service),
     /// Look at queues, and give what failed another try
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Up(file) => file.load().and_then(up::run),
         Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Service(service) => service.run(),
         Command::Queue(queue) => queue.run(),
         Command::Topic(topic) => topic.run(),

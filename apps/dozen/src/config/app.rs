@@ -1,5 +1,6 @@
 //! The configuration as the rest of the program sees it: plain, complete and correct.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -138,6 +139,10 @@ pub struct Route {
     pub path: String,
     /// These methods; empty is every method.
     pub methods: Vec<String>,
+    /// Headers that must have this value; `*` is any.
+    pub headers: BTreeMap<String, String>,
+    /// Query parameters that must have this value; `*` is any.
+    pub query: BTreeMap<String, String>,
     /// Where they go.
     pub to: Target,
     /// How long it may take; `None` is the service's own.
@@ -266,12 +271,7 @@ fn service(name: &str, item: &Item, folder: &Path) -> Option<Service> {
             Origin::Run(Run {
                 command: words.iter().map(text).collect::<Option<_>>()?,
                 shown: shown.join(" "),
-                env: item
-                    .get("env")?
-                    .fields()
-                    .iter()
-                    .map(|field| Some((field.name.clone(), text(&field.item)?)))
-                    .collect::<Option<_>>()?,
+                env: texts(item.get("env")?)?,
                 // Collected from its parts, so that `.` leaves no trace.
                 dir: folder.join(item.text("dir")?).components().collect(),
                 port: item.number("port").and_then(|port| u16::try_from(port).ok()),
@@ -321,6 +321,11 @@ fn target_of(item: &Item) -> Option<Target> {
     Some(Target { service: service.to_owned(), path: path.map(str::to_owned) })
 }
 
+/// A mapping from names to texts.
+fn texts<T: FromIterator<(String, String)>>(item: &Item) -> Option<T> {
+    item.fields().iter().map(|field| Some((field.name.clone(), field.item.as_text()?.to_owned()))).collect()
+}
+
 fn route(item: &Item, body_max: u64) -> Option<Route> {
     let matching = item.get("match")?;
     Some(Route {
@@ -331,6 +336,8 @@ fn route(item: &Item, body_max: u64) -> Option<Route> {
             .iter()
             .filter_map(|item| item.as_text().map(str::to_owned))
             .collect(),
+        headers: texts(matching.get("headers")?)?,
+        query: texts(matching.get("query")?)?,
         to: target_of(item)?,
         timeout: item.duration("timeout"),
         body_max: item.number("body-max").unwrap_or(body_max),

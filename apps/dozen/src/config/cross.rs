@@ -170,7 +170,7 @@ fn quoted(item: &Item, name: &str) -> String {
 
 fn routes(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
     let Some(gateway) = file.get("gateway") else { return };
-    let mut seen: BTreeMap<(String, String, String), Span> = BTreeMap::new();
+    let mut seen: BTreeMap<(String, String, String, String), Span> = BTreeMap::new();
     for route in gateway.list("routes") {
         let Some(matching) = route.get("match") else { continue };
         let template = matching.text("path").map(Template::parse);
@@ -178,16 +178,26 @@ fn routes(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
         destination(checker, route.get("to"), services, names.as_deref());
         let Some(Ok(template)) = template else { continue };
         let host = matching.text("host").unwrap_or("*").to_ascii_lowercase();
+        let conditions: String = ["headers", "query"]
+            .iter()
+            .flat_map(|part| matching.get(part).map(Item::fields).unwrap_or_default())
+            .map(|field| format!("{}={}\n", field.name.to_ascii_lowercase(), field.item.shown()))
+            .collect();
         let methods: Vec<String> = match matching.list("method") {
             [] => vec!["*".into()],
             methods => methods.iter().filter_map(|item| item.as_text().map(str::to_owned)).collect(),
         };
         let span = matching.get("path").map_or(matching.span, |path| path.span);
         for method in methods {
-            let first = *seen.entry((host.clone(), template.shape(), method)).or_insert(span);
+            let first =
+                *seen.entry((host.clone(), template.shape(), conditions.clone(), method)).or_insert(span);
             if first != span {
                 let wrong = format!("another route, on line {}, takes the same requests", first.line);
-                checker.wrong(span, wrong, "remove one, or tell them apart by path, method or host");
+                checker.wrong(
+                    span,
+                    wrong,
+                    "remove one, or tell them apart by path, method, host, header or query",
+                );
                 break;
             }
         }

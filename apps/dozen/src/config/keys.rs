@@ -219,6 +219,18 @@ static MATCH: Section = Section {
         ),
         Key::new("method", Kind::Many(&METHOD), Optional, "These methods. Without one: every method."),
         Key::new("host", Kind::Host, Optional, "This host, or `*.example.com`. Without one: every host."),
+        Key::new(
+            "headers",
+            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
+            Default("{}"),
+            "Headers that must have this value; `*` is any value.",
+        ),
+        Key::new(
+            "query",
+            Kind::Named { noun: "parameter", name: &TEXT, of: &TEXT },
+            Default("{}"),
+            "Query parameters that must have this value; `*` is any value.",
+        ),
     ],
 };
 

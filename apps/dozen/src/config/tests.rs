@@ -337,7 +337,7 @@ fn ports_and_routes_that_are_taken_twice() {
         &format!("{S}gateway:\n  routes:\n    'GET /a/{{x}}': stock\n    'POST,GET /a/{{y}}': stock\n"),
         "6:5",
         "another route, on line 5, takes the same requests",
-        "remove one, or tell them apart by path, method or host",
+        "remove one, or tell them apart by path, method, host, header or query",
     );
     assert!(
         read(&format!("{S}gateway: {{ routes: {{ 'GET /a': stock, 'POST /a': stock, /a: stock }} }}"))

@@ -19,6 +19,7 @@ mod lines;
 mod output;
 mod plan;
 mod probe;
+mod routes;
 mod signals;
 pub mod table;
 
@@ -33,6 +34,7 @@ pub(crate) use lines::printable;
 pub use children::{Child, Children, State};
 pub use output::{Printer, colours_wanted};
 pub use plan::{Plan, plans};
+pub use routes::routes;
 
 use crate::Error;
 use crate::config::App;

@@ -1,0 +1,90 @@
+//! `dozen explain`: what would happen to this request, and why.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use dozen_gateway::{Explanation, RouteTable};
+
+use crate::config::{self, App};
+use crate::{Error, up};
+
+const HELP: &str = "\
+Examples:
+  dozen explain GET /orders/7
+  dozen explain shop.yaml POST 'http://shop.example/orders?dry-run=1' -H 'x-tenant: blue'
+
+Nothing is sent. `dozen service list` says whether the service would answer.";
+
+/// Says what the gateway would do with a request.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP, override_usage = "dozen explain [FILE] <METHOD> <URL> [-H 'name: value']...")]
+pub(crate) struct Explain {
+    /// The configuration (dozen.yaml if it is left out), the method, and a path or URL
+    #[arg(required = true, num_args = 2..=3, value_names = ["FILE", "METHOD", "URL"])]
+    request: Vec<String>,
+    /// A header of the request; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write `name: value`".into()),
+    }
+}
+
+impl Explain {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let (file, method, url) = match self.request.as_slice() {
+            [method, url] => (config::FILE, method, url),
+            [file, method, url] => (file.as_str(), method, url),
+            _ => return Err(Error::Usage("write `dozen explain [FILE] METHOD URL`".into())),
+        };
+        let app = config::load(Path::new(file))?.app;
+        if app.gateway.is_none() {
+            return Err(Error::Usage(format!("{file} has no gateway, so no request comes in")));
+        }
+        let table =
+            RouteTable::compile(&up::routes(&app)).map_err(Error::pattern("understand the routes"))?;
+        let explanation = table.explain(&method.to_uppercase(), url, &self.headers, None);
+        if self.json {
+            let json = serde_json::to_string_pretty(&explanation).unwrap_or_default();
+            return super::print(&format!("{json}\n"));
+        }
+        super::print(&told(&app, &explanation))
+    }
+}
+
+fn told(app: &App, explanation: &Explanation) -> String {
+    let Explanation { method, host, path, .. } = explanation;
+    let mut text = format!("{method} {path}  (host {host})\n");
+    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:9} {value}\n"));
+    match &explanation.route {
+        Some(route) => line("route", &format!("{route}: {}", explanation.why)),
+        None => line("route", &format!("none: {}", explanation.why)),
+    }
+    if let Some(status) = explanation.status {
+        line("answer", &format!("{status}, by the gateway itself"));
+    }
+    let service = explanation.service.as_deref().and_then(|name| app.service(name));
+    if let (Some(service), Some(target)) = (service, &explanation.target) {
+        line("upstream", &format!("{} {target}", service.name));
+        line("at", &service.addresses().join(", "));
+    }
+    let named =
+        |route: &&dozen_gateway::RouteOptions| explanation.route.as_deref() == Some(route.name().as_str());
+    if let Some(route) = up::routes(app).iter().find(named) {
+        line("timeout", &format!("{}s", route.timeout.as_secs_f64()));
+        line("body-max", &format!("{} bytes", route.body_max));
+    }
+    for other in explanation.considered.iter().take(5) {
+        line("not", &format!("{}: {}", other.route, other.why_not));
+    }
+    text
+}
