@@ -85,9 +85,12 @@ impl Deliver {
             }
         }
         loop {
-            tokio::select! { biased;
-                () = self.channel.until_here() => {}
-                () = self.closing.cancelled() => return None,
+            // Whoever had to wait looks first whether this subscription is still the app's.
+            if !self.channel.is_here() {
+                tokio::select! { biased;
+                    () = self.closing.cancelled() => return None,
+                    () = self.channel.until_here() => {}
+                }
             }
             let deadline = self.sidecar.options.deliver_timeout;
             let route = &self.subscription.route;

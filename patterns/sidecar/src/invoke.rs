@@ -275,3 +275,25 @@ impl HttpBody for Lent {
         lock(&self.0).body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_one_connection_goes_no_further() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("dapr-app-id", "stock"),
+            ("set-cookie", "a"),
+            ("set-cookie", "b"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let passed: Vec<_> = end_to_end(&headers).iter().map(|(name, _)| name.as_str().to_owned()).collect();
+        assert_eq!(passed, ["set-cookie", "set-cookie"]);
+    }
+}

@@ -62,8 +62,6 @@ async fn private_headers_stay_private_and_the_callers_name_cannot_be_forged() {
     let headers = [
         ("dapr-api-token", "s3cret"),
         ("dapr-caller-app-id", "admin"),
-        ("connection", "close, x-hop"),
-        ("x-hop", "1"),
         ("x-forwarded-for", "203.0.113.9"),
         ("authorization", "Bearer mine"),
         ("x-kept", "1"),
@@ -80,9 +78,7 @@ async fn private_headers_stay_private_and_the_callers_name_cannot_be_forged() {
     );
     assert_eq!(value("host").as_deref(), Some(app.address.as_str()));
     assert!(value("traceparent").is_some(), "a trace begins here");
-    for name in ["dapr-api-token", "x-hop", "connection"] {
-        assert_eq!(value(name), None, "{name}");
-    }
+    assert_eq!(value("dapr-api-token"), None);
 }
 
 #[tokio::test]
