@@ -50,15 +50,23 @@ struct Assembly {
     console: bool,
 }
 
-/// Puts all parts together, in the order in which they start.
+/// Puts the parts of this process together, in the order in which they start. The children follow when all of these
+/// are ready, so that a service finds its sidecar and the registry when it begins.
 async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assembly, Error> {
-    let mut supervisor = Supervisor::new(app.limits.stop_deadline);
+    let supervisor = Supervisor::new(app.limits.stop_deadline);
     let rows = Vec::new();
     let children = Children::new(plans(app), printer.clone(), ids.clone(), app.limits.stop_deadline)
         .map_err(Error::system("prepare to start processes"))?;
-    let children = Arc::new(children);
-    supervisor.start("services", children.clone());
-    Ok(Assembly { supervisor, children, rows, gateway: false, console: false })
+    Ok(Assembly { supervisor, children: Arc::new(children), rows, gateway: false, console: false })
+}
+
+impl Assembly {
+    /// Starts the children behind the parts; returns when everything is ready or a part never will be.
+    async fn start(&mut self) -> Result<(), Report> {
+        self.supervisor.ready().await?;
+        self.supervisor.start("services", self.children.clone());
+        self.supervisor.ready().await
+    }
 }
 
 /// Runs the application until a signal stops it.
@@ -96,7 +104,7 @@ async fn attended(app: &Arc<App>, printer: &Printer, signals: &Signals) -> Resul
     let ids = Ids::new(Arc::new(SystemClock), seed());
     let mut assembly = assemble(app, printer, &ids).await?;
     let started = tokio::select! {
-        started = assembly.supervisor.ready() => started,
+        started = assembly.start() => started,
         () = signals.received(1) => Ok(()),
     };
     if let Err(report) = started {

@@ -144,3 +144,35 @@ pub async fn asked(app: &App) -> Vec<Row> {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Surroundings, parse};
+
+    fn app(text: &str) -> App {
+        let around = Surroundings { env: &|_| None, folder: &std::env::temp_dir() };
+        parse("dozen.yaml", text.as_bytes(), &around).unwrap().app
+    }
+
+    #[test]
+    fn columns_are_aligned_and_empty_ones_left_out() {
+        let rows = [Row::part("gateway", "http://127.0.0.1:8080", "ready"), Row::part("x", "", "healthy")];
+        assert_eq!(
+            render(&rows),
+            "  WHAT     WHERE                  STATE\n  gateway  http://127.0.0.1:8080  ready\n  \
+             x                               healthy"
+        );
+    }
+
+    #[test]
+    fn the_hint_names_what_is_running_and_nothing_else() {
+        let text = "app: a\nservices: { s: { run: x, port: 1 } }\n\
+                    gateway: { routes: { 'POST /a': s, 'GET /o/{id}/x': s } }";
+        let app = app(text);
+        let all = "try `curl -i http://127.0.0.1:8080/o/1/x`, or open http://127.0.0.1:8500";
+        assert_eq!(hint(&app, true, true).as_deref(), Some(all));
+        assert_eq!(hint(&app, false, true).as_deref(), Some("open http://127.0.0.1:8500"));
+        assert_eq!(hint(&app, false, false), None);
+    }
+}
