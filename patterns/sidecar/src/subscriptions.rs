@@ -8,6 +8,7 @@ use dozen_core::{Backoff, chain};
 use dozen_lifecycle::{Ready, Service as _, Stop};
 use dozen_messaging::{SubscriptionOptions, Worker, WorkerOptions};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::channel::{Channel, Silence};
@@ -41,13 +42,24 @@ pub(crate) async fn keep(sidecar: Arc<Sidecar>, channel: Arc<Channel>, stop: Sto
             }
             stays
         });
+        let mut opening = Vec::new();
         for subscription in &wanted {
             if running.contains_key(&subscription.topic) {
                 continue;
             }
             let own = stop.child();
             running.insert(subscription.topic.clone(), (subscription.clone(), own.clone()));
-            tasks.spawn(run(sidecar.clone(), channel.clone(), subscription.clone(), own));
+            let (tried, opened) = oneshot::channel();
+            opening.push(opened);
+            tasks.spawn(run(sidecar.clone(), channel.clone(), subscription.clone(), own, tried));
+        }
+        // An app that is ready misses nothing: what is published from then on finds its subscriptions open, unless the
+        // broker cannot open one, which is no reason to call the app absent.
+        for opened in opening {
+            tokio::select! { biased;
+                () = stop.soft.cancelled() => {}
+                _ = opened => {}
+            }
         }
         sidecar.wanted.send_replace(wanted);
         channel.found();
@@ -123,12 +135,23 @@ async fn ask(sidecar: &Sidecar, channel: &Channel) -> Vec<Subscription> {
 }
 
 /// Opens one subscription, trying until it can, and works it.
-async fn run(sidecar: Arc<Sidecar>, channel: Arc<Channel>, subscription: Subscription, stop: Stop) {
+///
+/// `tried` is told, or dropped, after the first attempt.
+async fn run(
+    sidecar: Arc<Sidecar>,
+    channel: Arc<Channel>,
+    subscription: Subscription,
+    stop: Stop,
+    tried: oneshot::Sender<()>,
+) {
+    let mut tried = Some(tried);
     let name = sidecar.options.app_id.clone();
     let topic = subscription.topic.clone();
     let mut failures = 0;
     let subscriber = loop {
-        let error = match sidecar.broker.subscribe(&topic, &name, SubscriptionOptions::default()).await {
+        let opened = sidecar.broker.subscribe(&topic, &name, SubscriptionOptions::default()).await;
+        drop(tried.take());
+        let error = match opened {
             Ok(subscriber) => break subscriber,
             Err(error) => error,
         };
