@@ -126,7 +126,10 @@ impl Service for Serving {
             () = stop.soft.cancelled() => {}
             ended = api.join_next() => return ended.unwrap_or(Ok(Ok(())))?,
         }
-        while work.join_next().await.is_some() {}
+        tokio::select! { biased;
+            () = stop.hard.cancelled() => {} // what is left is dropped with us, and its leases end by themselves
+            () = async { while work.join_next().await.is_some() {} } => {}
+        }
         api_stop.soft.cancel();
         match api.join_next().await {
             Some(ended) => ended?,

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use axum::response::IntoResponse as _;
 use common::{App, call, json, start};
+use dozen_dataplane::{Body, Client};
 use dozen_sidecar::{Options, Secret};
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 
 fn echo(port: u16) -> App {
     App::start(port, |call| {
@@ -122,6 +124,30 @@ async fn what_cannot_be_reached_is_said_in_daprs_words() {
         );
         assert!(reply.text().contains(says), "{}", reply.text());
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_passed_on_as_it_comes() {
+    let running = start(Options::new("shop", None));
+    let (pieces, body) = Body::channel(1);
+    let body = Arc::new(std::sync::Mutex::new(Some(body)));
+    let app = App::start(0, move |_| {
+        let body = body.lock().unwrap().take().unwrap_or_default();
+        ([("content-type", "text/event-stream")], axum::body::Body::new(body)).into_response()
+    });
+    running.services.set("stock", &[&app.address]);
+    let request = http::Request::get("/v1.0/invoke/stock/method/events").body(Body::empty()).unwrap();
+    let address = running.url.trim_start_matches("http://");
+    let response = Client::new().send(address, request, common::LONG).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    for piece in ["data: 1\n\n", "data: 2\n\n"] {
+        pieces.send(Ok(piece.into())).await.unwrap();
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, piece, "each piece is here before the next is sent");
+    }
+    drop(pieces);
+    assert!(body.frame().await.is_none());
 }
 
 #[tokio::test]
