@@ -1,0 +1,122 @@
+//! Figures, and how they are shown.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::Failure;
+
+/// One measured figure beside its target.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    /// Its name, from the suite down.
+    pub(crate) name: String,
+    /// What was measured.
+    pub(crate) measured: f64,
+    /// The unit; for a ratio `x(peer)`.
+    pub(crate) unit: String,
+    /// At least this, or at most.
+    pub(crate) target: Target,
+    /// The absolutes behind it and what they were measured with, for the table.
+    pub(crate) note: String,
+}
+
+/// Which side of a number is good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    AtLeast(f64),
+    #[allow(dead_code, reason = "latencies have upper bounds")]
+    AtMost(f64),
+}
+
+impl Figure {
+    fn is_met(&self) -> bool {
+        match self.target {
+            Target::AtLeast(target) => self.measured >= target,
+            Target::AtMost(target) => self.measured <= target,
+        }
+    }
+
+    fn target(&self) -> String {
+        let unit = self.unit.split('(').next().unwrap_or("");
+        match self.target {
+            Target::AtLeast(target) => format!(">={target:.2}{unit}"),
+            Target::AtMost(target) => format!("<={target:.2}{unit}"),
+        }
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.is_met() { "ok" } else { "short" }
+    }
+}
+
+/// What a suite has measured.
+pub(crate) struct Suite {
+    name: String,
+    rounds: usize,
+    figures: Vec<Figure>,
+}
+
+impl Suite {
+    pub(crate) fn new(name: &str, rounds: usize) -> Self {
+        Self { name: name.to_owned(), rounds, figures: Vec::new() }
+    }
+
+    /// One line for a person and for a script.
+    pub(crate) fn print(&mut self, figure: Figure) {
+        let Figure { name, measured, unit, .. } = &figure;
+        println!("bar {name}  measured={measured:.2}{unit}  target{}  {}", figure.target(), figure.verdict());
+        self.figures.push(figure);
+    }
+
+    /// Puts this suite's table into `docs/benchmarks.md`, in the place of its last one.
+    pub(crate) fn write(&self) -> Result<(), Failure> {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+        let (start, end) = (format!("<!-- {} -->\n", self.name), format!("<!-- end of {} -->\n", self.name));
+        let old = std::fs::read_to_string(&path).unwrap_or_else(|_| HEADING.to_owned());
+        let table = format!("{start}{}{end}", self.table()?);
+        let new = match (old.find(&start), old.find(&end)) {
+            (Some(from), Some(to)) if from < to => old[..from].to_owned() + &table + &old[to + end.len()..],
+            _ => old + "\n" + &table,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, new)?;
+        Ok(())
+    }
+
+    fn table(&self) -> Result<String, Failure> {
+        let mut text = format!("## {}\n\n{}, {} alternating rounds.\n\n", self.name, machine(), self.rounds);
+        text.push_str("| figure | measured | target | | how |\n|---|---|---|---|---|\n");
+        for figure in &self.figures {
+            let Figure { name, measured, unit, note, .. } = figure;
+            let target = figure.target();
+            writeln!(text, "| {name} | {measured:.2}{unit} | {target} | {} | {note} |", figure.verdict())?;
+        }
+        Ok(text)
+    }
+}
+
+const HEADING: &str = "# Benchmarks\n\nMeasured by `cargo xtask bench SUITE`, side by side with real peers in one run. A figure is the median of \
+                       the ratios within each round: machines are noisy, ratios less so.\n";
+
+/// The machine, in a line.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
+    let model = model.trim_start_matches([' ', '\t', ':']);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!("{cores} cores ({model}), Linux {}", kernel.trim().split('-').next().unwrap_or(""))
+}
+
+/// The middle of some numbers; the mean of the middle two if there is no one.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    match numbers.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => numbers[count / 2],
+        count => (numbers[count / 2 - 1] + numbers[count / 2]) / 2.0,
+    }
+}
