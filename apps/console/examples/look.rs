@@ -20,12 +20,13 @@ async fn main() -> Result<(), BoxError> {
     let ids = Ids::new(clock.clone(), 7);
     let store = Store::new(Memory::new(), clock.clone());
     let trace = TraceContext::start(&ids);
+    let began = clock.now();
     fill(&store.journal(), &ids, trace).await?;
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0);
     let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], port)), Limits::default())?;
     println!("http://{}/", server.local_addr());
     let mut supervisor = Supervisor::new(Duration::from_secs(2));
-    supervisor.start("console", dozen_console::serve(sources(store.clone(), clock.now(), trace), server)?);
+    supervisor.start("console", dozen_console::serve(sources(store.clone(), began, trace), server)?);
     let journal = store.journal();
     let report = supervisor
         .run(async {
@@ -85,12 +86,16 @@ async fn fill(journal: &Journal, ids: &Ids, trace: TraceContext) -> Result<(), B
         let now = SystemClock.now();
         let mut ends = Vec::new();
         for claim in &claimed {
-            let error = format!("POST http://127.0.0.1:7003/invoice: 503, the printer is on fire ({attempt})");
-            ends.push((claim.place, match attempt {
-                3 if claim.record.key.as_deref() == Some("order-17") => Ended::Done,
-                3 => Ended::Parked(error),
-                _ => Ended::Retry { at: now, error },
-            }));
+            let error =
+                format!("POST http://127.0.0.1:7003/invoice: 503, the printer is on fire ({attempt})");
+            ends.push((
+                claim.place,
+                match attempt {
+                    3 if claim.record.key.as_deref() == Some("order-17") => Ended::Done,
+                    3 => Ended::Parked(error),
+                    _ => Ended::Retry { at: now, error },
+                },
+            ));
         }
         journal.settle(&invoices, &workers, ends).await?;
     }
@@ -136,7 +141,8 @@ fn sources(store: Store, now: Timestamp, trace: TraceContext) -> Sources {
         target: target.into(),
         policies: vec!["100 a minute per consumer".into(), "timeout 2s".into()],
     };
-    let routes = vec![route("POST", "/orders", "orders:/orders"), route("GET", "/orders/{id}", "orders:/orders/{id}")];
+    let routes =
+        vec![route("POST", "/orders", "orders:/orders"), route("GET", "/orders/{id}", "orders:/orders/{id}")];
     let id = trace.trace_id_text();
     let asked = id.clone();
     let declared = |name: &str| Declared {

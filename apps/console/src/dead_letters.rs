@@ -156,19 +156,25 @@ async fn revise(
 }
 
 /// The dead letters with their buttons. `all` is how many there are, which may be more than are shown.
-pub(crate) fn section(console: &Console, action: &str, letters: &[Letter], all: u64, now: Timestamp) -> Markup {
+pub(crate) fn section(
+    console: &Console,
+    action: &str,
+    letters: &[Letter],
+    all: u64,
+    now: Timestamp,
+) -> Markup {
     html! {
         @if !letters.is_empty() {
             section.dead {
                 h2 { "Dead letters" }
-                div.actions {
+                @if letters.len() > 1 { div.actions {
                     @if all > letters.len() as u64 { span.muted { "The oldest " (letters.len()) " of " (format::number(all)) ". " } }
-                    (button(console, action, Action::Redrive, None, if letters.len() == 1 { "Redrive" } else { "Redrive these" }))
+                    (button(console, action, Action::Redrive, None, "Redrive these"))
                     details {
                         summary { "Discard…" }
-                        (button(console, action, Action::Discard, None, "Forget them for good"))
+                        (button(console, action, Action::Discard, None, "Forget these for good"))
                     }
-                }
+                } }
                 div.scroll { table {
                     thead { tr { th { "Message" } th { "Key" } th.n { "Attempts" } th { "Set aside" } th { "What went wrong" } th {} } }
                     tbody {

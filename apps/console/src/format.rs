@@ -13,8 +13,12 @@ pub(crate) fn moment(at: Timestamp) -> String {
     }
 }
 
-/// Two units at most: `850 µs`, `12.4 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`.
+/// Two units at most: `850 µs`, `12.4 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`. Its spaces do not break.
 pub(crate) fn span(span: Duration) -> String {
+    breaking(span).replace(' ', "\u{a0}")
+}
+
+fn breaking(span: Duration) -> String {
     let micros = span.as_micros();
     let seconds = span.as_secs();
     let pair = |big: u64, unit: &str, small: u64, rest: &str| match small {
@@ -106,14 +110,14 @@ mod tests {
             (7_500_000_000, "2 h 5 min"),
             (273_600_000_000, "3 d 4 h"),
         ] {
-            assert_eq!(span(Duration::from_micros(micros)), text);
+            assert_eq!(breaking(Duration::from_micros(micros)), text);
         }
     }
 
     #[test]
     fn offsets_have_a_sign() {
-        assert_eq!(offset(Timestamp(4_000), Timestamp(1_000)), "+3 ms");
-        assert_eq!(offset(Timestamp(1_000), Timestamp(4_000)), "−3 ms");
+        assert_eq!(offset(Timestamp(4_000), Timestamp(1_000)), "+3\u{a0}ms");
+        assert_eq!(offset(Timestamp(1_000), Timestamp(4_000)), "−3\u{a0}ms");
         assert_eq!(offset(Timestamp(1), Timestamp(1)), "0");
         assert_eq!(moment(Timestamp(1_790_000_000_123_456)), "2026-09-21 14:13:20.123");
         assert_eq!(moment(Timestamp::NEVER), "never");

@@ -13,8 +13,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Uri};
 
@@ -110,12 +110,20 @@ mod tests {
     #[test]
     fn only_own_names_are_answered() {
         let configured = ["console.test".to_owned()];
-        for good in
-            ["127.0.0.1", "127.0.0.1:4000", "localhost:1", "LOCALHOST", "[::1]:4000", "console.test:80", "127.8.9.1"]
-        {
+        for good in [
+            "127.0.0.1",
+            "127.0.0.1:4000",
+            "localhost:1",
+            "LOCALHOST",
+            "[::1]:4000",
+            "console.test:80",
+            "127.8.9.1",
+        ] {
             assert!(is_ours(good, &configured), "{good}");
         }
-        for bad in ["", "evil.test", "127.0.0.1.evil.test", "localhost.evil.test", "10.0.0.1", "[fe80::1]", "[", ":"] {
+        for bad in
+            ["", "evil.test", "127.0.0.1.evil.test", "localhost.evil.test", "10.0.0.1", "[fe80::1]", "[", ":"]
+        {
             assert!(!is_ours(bad, &configured), "{bad}");
         }
     }

@@ -33,6 +33,11 @@ pub(crate) enum What {
 }
 
 impl What {
+    /// Whether it is over, so that a missing moment is one that was not kept.
+    pub(crate) fn is_past(self) -> bool {
+        !matches!(self, Self::Ahead | Self::Passed | Self::Held | Self::Due | Self::InHand)
+    }
+
     /// Its name in a class.
     pub(crate) fn class(self) -> &'static str {
         match self {
@@ -117,15 +122,18 @@ impl Journey {
             position: sighting.entry.position,
             stored: sighting.entry.at,
             due: sighting.entry.due,
-            readers: sighting.readers.iter().map(|(reader, claim)| Lane {
-                reader: reader.clone(),
-                claim: claim.clone(),
-                steps: match claim {
-                    Some(claim) => steps(claim, now),
-                    None => vec![unclaimed(&sighting.entry, mark(&sighting.stream, reader))],
-                },
-            })
-            .collect(),
+            readers: sighting
+                .readers
+                .iter()
+                .map(|(reader, claim)| Lane {
+                    reader: reader.clone(),
+                    claim: claim.clone(),
+                    steps: match claim {
+                        Some(claim) => steps(claim, now),
+                        None => vec![unclaimed(&sighting.entry, mark(&sighting.stream, reader))],
+                    },
+                })
+                .collect(),
         };
         Self { origin, now, requests, stops: sightings.iter().map(stop).collect() }
     }
@@ -155,8 +163,10 @@ fn unclaimed(entry: &Entry, reader: Option<&ReaderStatus>) -> Step {
             Step::new(What::Passed, None, "not for this reader")
                 .with("it began behind this message, or its handling has been forgotten with age")
         }
-        Some(reader) => Step::new(What::Ahead, None, "not looked at yet")
-            .with(format!("this reader has {} before it", crate::format::count(reader.lag(), "message", "messages"))),
+        Some(reader) => Step::new(What::Ahead, None, "not looked at yet").with(format!(
+            "this reader has {} to go",
+            crate::format::count(reader.lag(), "message", "messages")
+        )),
         None => Step::new(What::Ahead, None, "not looked at yet"),
     }
 }
@@ -265,7 +275,10 @@ mod tests {
         check(ClaimState::Leased, 1, &[], &[HandedOut, InHand]);
         check(ClaimState::Done, 1, &[], &[HandedOut, Acknowledged]);
         let retried = check(ClaimState::Done, 2, &["no"], &[HandedOut, Failed, HandedOut, Acknowledged]);
-        assert_eq!((retried[0].at, retried[2].at, retried[3].at), (None, Some(Timestamp(10)), Some(Timestamp(20))));
+        assert_eq!(
+            (retried[0].at, retried[2].at, retried[3].at),
+            (None, Some(Timestamp(10)), Some(Timestamp(20)))
+        );
         assert_eq!(retried[2].title, "retried: handed out again, attempt 2");
         let waiting = check(ClaimState::Waiting, 1, &["no"], &[HandedOut, Failed, Due]);
         assert_eq!((waiting[0].at, waiting[2].at), (Some(Timestamp(10)), Some(Timestamp(2_000))));

@@ -196,8 +196,7 @@ impl Follower {
 
     /// Waits for a hint, or for the net.
     async fn changed(&mut self) {
-        let hints: Vec<_> =
-            self.watched.values_mut().map(|changes| Box::pin(changes.changed())).collect();
+        let hints: Vec<_> = self.watched.values_mut().map(|changes| Box::pin(changes.changed())).collect();
         let hint = async {
             if hints.is_empty() {
                 std::future::pending::<()>().await;

@@ -136,7 +136,7 @@ fn timeline(journey: &Journey) -> Markup {
         ol.timeline {
             @for request in &journey.requests {
                 li.step.request {
-                    (when(Some(request.at), journey))
+                    (when(Some(request.at), true, journey))
                     div {
                         strong { "request " span.mono { (request.method) " " (request.path) } } " " (status(request.status))
                         p.detail {
@@ -155,7 +155,7 @@ fn stored(stop: &Stop, journey: &Journey) -> Markup {
     let (kind, name) = stop.stream.split_once('/').unwrap_or(("", &stop.stream));
     html! {
         li.step.stored {
-            (when(Some(stop.stored), journey))
+            (when(Some(stop.stored), true, journey))
             div {
                 strong { "stored" } " in "
                 @match kind {
@@ -180,7 +180,7 @@ fn branch(lane: &Lane, journey: &Journey) -> Markup {
             ol.timeline {
                 @for step in &lane.steps {
                     li class={ "step " (step.what.class()) } {
-                        (when(step.at, journey))
+                        (when(step.at, step.what.is_past(), journey))
                         div {
                             strong { (step.title) }
                             (due(step, journey))
@@ -200,11 +200,12 @@ fn due(step: &Step, journey: &Journey) -> Markup {
     }
 }
 
-fn when(at: Option<Timestamp>, journey: &Journey) -> Markup {
+fn when(at: Option<Timestamp>, is_past: bool, journey: &Journey) -> Markup {
     html! {
         div.when {
             @match at {
                 Some(at) => { b { (format::offset(at, journey.origin)) } (moment(at)) }
+                None if !is_past => {}
                 None => span.muted title="The store keeps the moment of the last hand-out only" { "not kept" },
             }
         }
@@ -233,7 +234,9 @@ fn attributes(data: &Data) -> Markup {
 fn payload(message: &Message) -> Markup {
     let cut = &message.data[..message.data.len().min(DATA_MAX)];
     let text = match serde_json::from_slice::<Value>(&message.data) {
-        Ok(value) if message.is_json() && message.data.len() <= DATA_MAX => serde_json::to_string_pretty(&value).ok(),
+        Ok(value) if message.is_json() && message.data.len() <= DATA_MAX => {
+            serde_json::to_string_pretty(&value).ok()
+        }
         _ => match std::str::from_utf8(cut) {
             Ok(text) => Some(text.to_owned()),
             // The cut may have gone through a letter.

@@ -37,7 +37,10 @@ struct Data {
 
 /// The numbers at the top, by the names that the events give them.
 pub(crate) fn totals(console: &Console, snapshot: &Snapshot) -> BTreeMap<String, u64> {
-    sums(&(console.sources.services)(), snapshot.readers.iter().map(|status| (&*status.stream, status.lag(), status.parked)))
+    sums(
+        &(console.sources.services)(),
+        snapshot.readers.iter().map(|status| (&*status.stream, status.lag(), status.parked)),
+    )
 }
 
 fn sums<'a>(
@@ -70,7 +73,8 @@ async fn gather(console: &Console) -> Result<Data, Error> {
     let topics = topic::gather_all(console).await?;
     let services = (console.sources.services)();
     let statuses = queues.iter().filter_map(|queue| queue.status.as_ref());
-    let statuses = statuses.chain(topics.iter().flat_map(|topic| topic.readers.iter().map(|reader| &reader.status)));
+    let statuses =
+        statuses.chain(topics.iter().flat_map(|topic| topic.readers.iter().map(|reader| &reader.status)));
     let totals = sums(&services, statuses.map(|status| (&*status.stream, status.lag(), status.parked)));
     Ok(Data {
         app: console.sources.app.clone(),

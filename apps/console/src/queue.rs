@@ -12,7 +12,7 @@ use crate::dead_letters::{self, Done, Letter};
 use crate::frame::{self, Page, ago, fresh, live, nothing};
 use crate::live::key;
 use crate::serve::json;
-use crate::topic::{Shown, shown, messages_table};
+use crate::topic::{Shown, messages_table, shown};
 use crate::{Error, format};
 
 /// The one reader of a queue's stream.
@@ -190,7 +190,7 @@ fn render(console: &Console, data: &One, done: &Done) -> Markup {
         (done.notice())
         div.cards {
             @for (name, means, value) in queue.counters() {
-                div.card.bad[name == "parked" && value > 0] title=(means) { b { (live(&queue.key(name), value)) } span { (name) } }
+                div.card.bad[name == "parked" && value > 0] title=(means) { b { (live(&queue.key(name), value)) } span { @if name == "parked" { "dead letters" } @else { (name) } } }
             }
         }
         (fresh("queue", html! {

@@ -11,7 +11,9 @@ use http::{StatusCode, Uri};
 use serde::Serialize;
 
 use crate::console::Console;
-use crate::{Error, Sources, dead_letters, gateway, guard, live, message, overview, queue, service, topic, trace};
+use crate::{
+    Error, Sources, dead_letters, gateway, guard, live, message, overview, queue, service, topic, trace,
+};
 
 /// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.
 ///

@@ -109,6 +109,7 @@ pub struct RequestView {
     /// When its head had arrived.
     pub at: Timestamp,
     /// Until the end of its answer; `None` while it is under way.
+    #[serde(rename = "took_micros", serialize_with = "micros")]
     pub took: Option<Duration>,
     /// Its method.
     pub method: String,
@@ -142,4 +143,8 @@ pub struct SubscriptionView {
     pub to: Option<String>,
     /// Its filter, if it has one.
     pub filter: Option<String>,
+}
+
+fn micros<S: serde::Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    span.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)).serialize(to)
 }

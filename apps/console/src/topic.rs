@@ -79,7 +79,8 @@ pub(crate) async fn gather_all(console: &Console) -> Result<Vec<TopicData>, Erro
     }
     for stream in console.journal.streams(PREFIX).await? {
         if let Some(name) = stream.stream.strip_prefix(PREFIX) {
-            topics.entry(name.to_owned()).or_insert_with(|| TopicData::named(name)).published = stream.appended;
+            topics.entry(name.to_owned()).or_insert_with(|| TopicData::named(name)).published =
+                stream.appended;
         }
     }
     let declared = (console.sources.subscriptions)();
