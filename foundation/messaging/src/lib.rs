@@ -13,12 +13,14 @@
 
 mod error;
 mod journal;
+mod middleware;
 mod policy;
 mod port;
 mod worker;
 
 pub use error::Error;
 pub use journal::{Effect, EffectError, JournalSubscriber, Once};
+pub use middleware::{DeadLetterTo, WhileHealthy};
 pub use policy::Policy;
 pub use port::{Broker, Delivery, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions};
 pub use worker::{Handler, Verdict, Worker, WorkerOptions};

@@ -16,6 +16,6 @@ mod options;
 mod push;
 mod topics;
 
-pub use options::{SubscriptionConfig, TopicOptions};
+pub use options::TopicOptions;
 pub use push::{Push, Resolve};
 pub use topics::Topics;

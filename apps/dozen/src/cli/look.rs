@@ -4,10 +4,8 @@
 //! file is safe.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use dozen_core::{Diagnose, Fault, Retry, SystemClock, Timestamp, nearest};
-use dozen_sqlite::{Options, Sqlite};
+use dozen_core::{Diagnose, Fault, Retry, Timestamp, nearest};
 use dozen_store::Store;
 
 use crate::Error;
@@ -33,14 +31,14 @@ impl Where {
             let path = app.store.display().to_string();
             return Err(Error::pattern("look into the store")(Missing::Store { path }));
         }
-        let engine =
-            Sqlite::open(&app.store, Options::default()).map_err(Error::pattern("open the store"))?;
-        let store = Store::new(engine, Arc::new(SystemClock));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Error::system("start the runtime"))?;
-        runtime.block_on(work(app, store))
+        runtime.block_on(async {
+            let store = dozen_open::open(&app.store_url()).await.map_err(Error::pattern("open the store"))?;
+            work(app, store).await
+        })
     }
 }
 

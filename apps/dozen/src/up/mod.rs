@@ -1,12 +1,14 @@
 //! `dozen up`: everything of one file, in one process and its children.
 //!
 //! ```text
-//!  Supervisor ─┬─ store, registry, gateway, sidecars, console…      started first, stopped last
-//!              └─ children: the services of the file                started last, stopped first
+//!              ┌─ registry, sidecars                       what the services need when they begin
+//!  Supervisor ─┼─ the services of the file, as children
+//!              └─ deliveries to them, gateway, console     what needs the services
 //! ```
 //!
-//! [`assemble`] is the only place that knows which parts there are. Each part is one `start` and one or more rows of
-//! the table; add it there and nowhere else.
+//! Started from the top down, stopped from the bottom up: the gateway takes no more before the services go, and a
+//! service that handles its last event still has its sidecar. [`assemble`] is the only place that knows which parts
+//! there are.
 //!
 //! SIGINT or SIGTERM drains: services get SIGTERM, requests in flight are finished, exit 0. A second signal cuts at
 //! once, exit 130. A part that ends by itself stops the rest, exit 1.
@@ -14,12 +16,17 @@
 mod child;
 mod children;
 mod command;
+mod console;
+mod gateway;
 pub(crate) mod guard;
 mod lines;
+mod messages;
 mod output;
 mod plan;
 mod probe;
+mod registry;
 mod routes;
+mod sidecars;
 mod signals;
 pub mod table;
 
@@ -27,7 +34,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dozen_core::{Clock, Ids, SystemClock};
-use dozen_lifecycle::{Report, Supervisor};
+use dozen_dataplane::Client;
+use dozen_lifecycle::{Report, Service, Supervisor};
+use dozen_messaging::Broker;
 
 pub(crate) use lines::printable;
 
@@ -40,31 +49,78 @@ use crate::Error;
 use crate::config::App;
 use signals::Signals;
 
-/// What the assembled parts look like from outside.
+/// The parts of an application, each bound to its port and none running yet.
 struct Assembly {
     supervisor: Supervisor,
     children: Arc<Children>,
+    /// What the children need when they begin: the registry, and their sidecars.
+    behind: Parts,
+    /// What needs the children: deliveries to them, the gateway, the console. Stopped before them.
+    before: Parts,
     /// The rows of the parts of this process.
     rows: Vec<table::Row>,
-    gateway: bool,
-    console: bool,
 }
 
-/// Puts the parts of this process together, in the order in which they start. The children follow when all of these
-/// are ready, so that a service finds its sidecar and the registry when it begins.
+type Parts = Vec<(String, Arc<dyn Service>)>;
+
+/// Binds every part. A port that is taken or a store that cannot be opened is told before anything has started.
 async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assembly, Error> {
-    let supervisor = Supervisor::new(app.limits.stop_deadline);
-    let rows = Vec::new();
+    let store = dozen_open::open(&app.store_url()).await.map_err(Error::pattern("open the store"))?;
     let children = Children::new(plans(app), printer.clone(), ids.clone(), app.limits.stop_deadline)
         .map_err(Error::system("prepare to start processes"))?;
-    Ok(Assembly { supervisor, children: Arc::new(children), rows, gateway: false, console: false })
+    let children = Arc::new(children);
+    let registry = registry::declared(app)?;
+    let resolve = registry::resolve(&registry);
+    let client = Client::new();
+    let messages = messages::open(app, &store, ids).await?;
+    let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
+    let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
+    let (gateway, log) = gateway::bind(app, &resolve, ids)?;
+
+    let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
+    behind.push(("expiry".into(), registry.clone()));
+    behind.push((
+        "health".into(),
+        Arc::new(registry::Follow {
+            children: children.states(),
+            registry: registry.clone(),
+            sidecars: sidecars.iter().map(|beside| beside.sidecar.clone()).collect(),
+            services: sidecars.iter().map(|beside| beside.service.clone()).collect(),
+        }),
+    ));
+    behind.push(("upkeep".into(), Arc::new(messages::Upkeep(messages.clone()))));
+    behind.extend(
+        sidecars.into_iter().map(|beside| (format!("sidecar of {}", beside.service), beside.serving)),
+    );
+
+    let mut before: Parts = messages::pushes(app, &messages, &resolve, &client, ids).await?;
+    if let Some(console) = console::bind(app, &store, &registry, children.states(), &log)? {
+        before.push(("console".into(), console));
+    }
+    if let Some(gateway) = gateway {
+        before.push(("gateway".into(), gateway));
+    }
+    Ok(Assembly {
+        supervisor: Supervisor::new(app.limits.stop_deadline),
+        children,
+        behind,
+        before,
+        rows: table::parts(app),
+    })
 }
 
 impl Assembly {
-    /// Starts the children behind the parts; returns when everything is ready or a part never will be.
+    /// Starts everything in order; returns when all of it is ready or a part never will be.
     async fn start(&mut self) -> Result<(), Report> {
+        for (name, part) in self.behind.drain(..) {
+            self.supervisor.start(name, part);
+        }
         self.supervisor.ready().await?;
         self.supervisor.start("services", self.children.clone());
+        self.supervisor.ready().await?;
+        for (name, part) in self.before.drain(..) {
+            self.supervisor.start(name, part);
+        }
         self.supervisor.ready().await
     }
 }
@@ -116,7 +172,7 @@ async fn attended(app: &Arc<App>, printer: &Printer, signals: &Signals) -> Resul
         rows.extend(table::services(app, &assembly.children.states().borrow()));
         printer.plain(&format!("\n{} is up; state is in {}", app.name, app.store.display()));
         printer.plain(&format!("{}\n", table::render(&rows)));
-        if let Some(hint) = table::hint(app, assembly.gateway, assembly.console) {
+        if let Some(hint) = table::hint(app) {
             printer.plain(&format!("{hint}; Ctrl-C stops everything\n"));
         }
     }

@@ -33,6 +33,15 @@ impl Row {
     }
 }
 
+/// The parts of this process that listen.
+pub fn parts(app: &App) -> Vec<Row> {
+    let part = |what: &str, at: std::net::SocketAddr| Row::part(what, format!("http://{at}"), "ready");
+    let mut rows: Vec<Row> = app.gateway.iter().map(|gateway| part("gateway", gateway.listen)).collect();
+    rows.extend(app.console.map(|at| part("console", at)));
+    rows.push(part("registry", app.registry));
+    rows
+}
+
 /// The services: those that were started with their state, those that run elsewhere with their addresses.
 pub fn services(app: &App, children: &[Child]) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -61,7 +70,7 @@ pub fn services(app: &App, children: &[Child]) -> Vec<Row> {
     rows
 }
 
-fn describe(state: &State) -> String {
+pub(super) fn describe(state: &State) -> String {
     match state {
         State::Starting => "starting".into(),
         State::Healthy => "healthy".into(),
@@ -96,10 +105,10 @@ pub fn render(rows: &[Row]) -> String {
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What to do next: something to ask, and a page to open. Only for what is running.
-pub fn hint(app: &App, gateway: bool, console: bool) -> Option<String> {
+/// What to do next: something to ask, and a page to open.
+pub fn hint(app: &App) -> Option<String> {
     let plain = |path: &str| !path.contains('{');
-    let curl = app.gateway.as_ref().filter(|_| gateway).and_then(|gateway| {
+    let curl = app.gateway.as_ref().and_then(|gateway| {
         let asked = |route: &&crate::config::Route| {
             route.host.is_none()
                 && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
@@ -118,7 +127,7 @@ pub fn hint(app: &App, gateway: bool, console: bool) -> Option<String> {
         };
         Some(format!("try `curl -i http://{}{path}`", gateway.listen))
     });
-    let page = app.console.filter(|_| console).map(|console| format!("open http://{console}"));
+    let page = app.console.map(|console| format!("open http://{console}"));
     let parts: Vec<String> = curl.into_iter().chain(page).collect();
     (!parts.is_empty()).then(|| parts.join(", or "))
 }
@@ -166,13 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_names_what_is_running_and_nothing_else() {
+    fn the_hint_names_something_to_ask_and_a_page_to_open() {
         let text = "app: a\nservices: { s: { run: x, port: 1 } }\n\
                     gateway: { routes: { 'POST /a': s, 'GET /o/{id}/x': s } }";
         let app = app(text);
         let all = "try `curl -i http://127.0.0.1:8080/o/1/x`, or open http://127.0.0.1:8500";
-        assert_eq!(hint(&app, true, true).as_deref(), Some(all));
-        assert_eq!(hint(&app, false, true).as_deref(), Some("open http://127.0.0.1:8500"));
-        assert_eq!(hint(&app, false, false), None);
+        assert_eq!(hint(&app).as_deref(), Some(all));
     }
 }

@@ -1,0 +1,140 @@
+//! The console's view of everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dozen_console::{Declared, ProcessView, RequestView, RouteView, ServiceView, Sources, SubscriptionView};
+use dozen_dataplane::{Limits, Server};
+use dozen_discovery::Registry;
+use dozen_gateway::{Request, RequestLog};
+use dozen_lifecycle::Service;
+use dozen_store::Store;
+use tokio::sync::watch;
+
+use super::{Child, State, plans, table};
+use crate::Error;
+use crate::config::App;
+
+/// Binds the console of the file, unless it is off.
+pub(super) fn bind(
+    app: &Arc<App>,
+    store: &Store,
+    registry: &Arc<Registry>,
+    children: watch::Receiver<Vec<Child>>,
+    log: &Arc<RequestLog>,
+) -> Result<Option<Arc<dyn Service>>, Error> {
+    let Some(address) = app.console else { return Ok(None) };
+    let limits = Limits { setting: "console.listen".into(), ..Limits::default() };
+    let server = Server::bind(address, limits).map_err(Error::pattern("serve the console"))?;
+    let mut sources = Sources::new(&app.name, store.clone());
+    sources.hosts = vec![address.ip().to_string()];
+    let (known, file) = (registry.clone(), app.clone());
+    sources.services = Arc::new(move || services(&file, &known, &children.borrow()));
+    let shown = routes(app);
+    sources.routes = Arc::new(move || shown.clone());
+    let recent = log.clone();
+    sources.recent_requests = Arc::new(move |count| recent.recent(count).iter().map(request).collect());
+    let traced = log.clone();
+    sources.requests = Arc::new(move |trace| match u128::from_str_radix(trace, 16) {
+        Ok(trace) => traced.by_trace(trace).iter().map(request).collect(),
+        Err(_) => Vec::new(),
+    });
+    let (queues, topics, subscriptions) = (queues(app), topics(app), subscriptions(app));
+    sources.queues = Arc::new(move || queues.clone());
+    sources.topics = Arc::new(move || topics.clone());
+    sources.subscriptions = Arc::new(move || subscriptions.clone());
+    dozen_console::serve(sources, server).map(Some).map_err(Error::pattern("serve the console"))
+}
+
+/// The services of the file, then those that registered themselves.
+fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceView> {
+    let mut views = Vec::new();
+    for service in &app.services {
+        let own: Vec<&Child> = children.iter().filter(|child| child.service == service.name).collect();
+        let command = plans(app).into_iter().find(|plan| plan.service == service.name).map(|plan| plan.shown);
+        let process = own.first().map(|first| ProcessView {
+            command: command.unwrap_or_default(),
+            pid: first.pid.filter(|_| own.len() == 1),
+            state: match own.as_slice() {
+                [one] => table::describe(&one.state),
+                several => {
+                    let well = several.iter().filter(|child| child.state == State::Healthy).count();
+                    format!("{well} of {} healthy", several.len())
+                }
+            },
+            is_well: own.iter().all(|child| child.state == State::Healthy),
+            restarts: own.iter().map(|child| child.restarts).sum(),
+            since: None,
+        });
+        let sidecar = service.sidecar.map(|sidecar| sidecar.to_string());
+        views.push(ServiceView { endpoints: registry.get(&service.name), process, sidecar });
+    }
+    for endpoints in registry.snapshot() {
+        if app.service(&endpoints.service).is_none() {
+            views.push(ServiceView { endpoints, process: None, sidecar: None });
+        }
+    }
+    views
+}
+
+fn routes(app: &App) -> Vec<RouteView> {
+    let routes = app.gateway.iter().flat_map(|gateway| &gateway.routes);
+    let view = |route: &crate::config::Route| RouteView {
+        method: if route.methods.is_empty() { "*".into() } else { route.methods.join(" ") },
+        host: route.host.clone(),
+        path: route.path.clone(),
+        target: match &route.to.path {
+            Some(path) => format!("{}:{path}", route.to.service),
+            None => route.to.service.clone(),
+        },
+        policies: vec![format!("body {} bytes at most", route.body_max)],
+    };
+    routes.map(view).collect()
+}
+
+fn request(request: &Request) -> RequestView {
+    RequestView {
+        at: request.time,
+        took: Some(Duration::from_micros(request.duration_us)),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        status: request.status,
+        service: request.service.as_deref().map(str::to_owned),
+        trace_id: request.trace_id.clone(),
+    }
+}
+
+fn queues(app: &App) -> Vec<Declared> {
+    let settings = |queue: &crate::config::Queue| {
+        vec![
+            ("lease".into(), format!("{:?}", queue.lease)),
+            ("attempts-max".into(), queue.attempts_max.to_string()),
+            ("backoff".into(), format!("{:?}..{:?}", queue.backoff.first, queue.backoff.cap)),
+        ]
+    };
+    app.queues.iter().map(|queue| Declared { name: queue.name.clone(), settings: settings(queue) }).collect()
+}
+
+fn topics(app: &App) -> Vec<Declared> {
+    let settings = |topic: &crate::config::Topic| {
+        let key = topic.key.iter().map(|key| ("key".to_owned(), key.clone()));
+        key.chain([("keep".to_owned(), format!("{:?}", topic.keep))]).collect()
+    };
+    app.topics.iter().map(|topic| Declared { name: topic.name.clone(), settings: settings(topic) }).collect()
+}
+
+fn subscriptions(app: &App) -> Vec<SubscriptionView> {
+    let to = |target: &crate::config::Target| match &target.path {
+        Some(path) => format!("{}:{path}", target.service),
+        None => target.service.clone(),
+    };
+    app.subscriptions
+        .iter()
+        .map(|subscription| SubscriptionView {
+            name: subscription.name.clone(),
+            topics: subscription.topics.clone(),
+            to: Some(to(&subscription.to)),
+            filter: None,
+        })
+        .collect()
+}

@@ -1,0 +1,44 @@
+//! One sidecar for each service that wants one.
+
+use std::sync::Arc;
+
+use dozen_core::Ids;
+use dozen_dataplane::{Client, Limits, Server};
+use dozen_lifecycle::Service;
+use dozen_messaging::Broker;
+use dozen_sidecar::{Options, Sidecar};
+
+use super::registry::Resolve;
+use crate::Error;
+use crate::config::App;
+
+/// A sidecar that listens.
+pub(super) struct Beside {
+    pub(super) service: String,
+    pub(super) sidecar: Arc<Sidecar>,
+    pub(super) serving: Arc<dyn Service>,
+}
+
+/// Binds the sidecars of the file; they serve once they are started.
+pub(super) fn bind(
+    app: &App,
+    broker: &Arc<dyn Broker>,
+    resolve: &Resolve,
+    client: &Client,
+    ids: &Ids,
+) -> Result<Vec<Beside>, Error> {
+    let mut sidecars = Vec::new();
+    for service in &app.services {
+        let Some(address) = service.sidecar else { continue };
+        let mut options = Options::new(&service.name, service.addresses().into_iter().next());
+        options.invoke_timeout = service.timeout;
+        let sidecar =
+            Arc::new(Sidecar::new(options, broker.clone(), resolve.clone(), client.clone(), ids.clone()));
+        let limits =
+            Limits { setting: format!("services.{}.sidecar.port", service.name), ..Limits::default() };
+        let server = Server::bind(address, limits).map_err(Error::pattern("serve the sidecars"))?;
+        let serving = sidecar.serving(server);
+        sidecars.push(Beside { service: service.name.clone(), sidecar, serving });
+    }
+    Ok(sidecars)
+}
