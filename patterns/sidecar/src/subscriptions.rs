@@ -125,7 +125,7 @@ async fn ask(sidecar: &Sidecar, channel: &Channel) -> Vec<Subscription> {
         };
         failures += 1;
         if failures == 1 {
-            tracing::info!(app = channel.address, why, "waiting for the app");
+            tracing::debug!(app = channel.address, why, "waiting for the app");
         }
         tokio::select! {
             () = tokio::time::sleep(BACKOFF.delay(failures, sidecar.ids.random())) => {}

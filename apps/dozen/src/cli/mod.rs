@@ -7,6 +7,7 @@ mod child;
 mod completion;
 mod explain;
 mod look;
+mod outbox;
 mod queue;
 mod service;
 mod topic;
@@ -58,6 +59,8 @@ enum Command {
     Queue(queue::Queue),
     /// Look at topics, and follow messages
     Topic(topic::Topic),
+    /// Look at the events that transactions left behind
+    Outbox(outbox::Outbox),
     /// Print a completion script for a shell
     Completion(completion::Completion),
     #[command(hide = true)]
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Service(service) => service.run(),
         Command::Queue(queue) => queue.run(),
         Command::Topic(topic) => topic.run(),
+        Command::Outbox(outbox) => outbox.run(),
         Command::Completion(completion) => completion.run(),
         Command::Child(child) => return child.run(),
         Command::Guard => {

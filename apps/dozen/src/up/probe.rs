@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// Bytes of an answer that are read. A service that is hung up on in the middle of its answer would complain.
+const ANSWER_MAX: usize = 64 * 1024;
+
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -35,8 +38,8 @@ async fn ask(address: &str, path: Option<&str>) -> io::Result<Option<u16>> {
     let request =
         format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: dozen\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut head = Vec::with_capacity(64);
-    while head.len() < 12 && stream.read_buf(&mut head).await? > 0 {}
+    let mut head = Vec::with_capacity(512);
+    while head.len() < ANSWER_MAX && stream.read_buf(&mut head).await? > 0 {}
     let digits = head.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
     Ok(Some(digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)))
 }
