@@ -24,7 +24,6 @@ pub(crate) struct Figure {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     AtLeast(f64),
-    #[allow(dead_code, reason = "latencies have upper bounds")]
     AtMost(f64),
 }
 

@@ -6,6 +6,9 @@
 
 mod bar;
 mod gateway;
+mod idle;
+mod journal;
+mod redis;
 
 use std::process::ExitCode;
 
@@ -21,7 +24,11 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 type Measurement = (&'static str, fn(&Context) -> Result<Vec<Figure>, Failure>);
 
 /// The measurements of the suite `foundation`, each under the beginning of its figures' names.
-const FOUNDATION: &[Measurement] = &[("foundation.gateway", gateway::measure)];
+const FOUNDATION: &[Measurement] = &[
+    ("foundation.journal", journal::measure),
+    ("foundation.gateway", gateway::measure),
+    ("foundation.idle", idle::measure),
+];
 
 #[derive(Parser)]
 #[command(about = "Measures dozen against real peers")]

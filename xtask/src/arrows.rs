@@ -24,7 +24,7 @@ const ONLY_BY: &[(&str, &[&str])] = &[
     ("rusqlite", &["dozen-sqlite"]),
     ("httparse", &["dozen-dataplane"]),
     ("tracing-subscriber", &["dozen"]),
-    ("clap", &["dozen"]),
+    ("clap", &["dozen", "dozen-bench"]),
 ];
 
 /// What `core` must never see: it does no I/O.
