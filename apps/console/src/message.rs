@@ -32,6 +32,9 @@ struct Data {
     original: Message,
 }
 
+/// Readers of one stream that the page tells of.
+const READERS_MAX: usize = 200;
+
 /// What was typed into the search box.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -167,7 +170,10 @@ fn stored(stop: &Stop, journey: &Journey) -> Markup {
                     @if let Some(due) = stop.due { ", not to be handed out before " (moment(due)) }
                 }
                 @if stop.readers.is_empty() { p.detail { "Nobody reads it yet." } }
-                @for lane in &stop.readers { (branch(lane, journey)) }
+                @for lane in stop.readers.iter().take(READERS_MAX) { (branch(lane, journey)) }
+                @if let Some(more) = stop.readers.len().checked_sub(READERS_MAX) && more > 0 {
+                    p.detail { "And " (format::count(more as u64, "reader", "readers")) " more, all of which are in the JSON twin of this page." }
+                }
             }
         }
     }

@@ -74,7 +74,7 @@ pub(crate) fn services_table(services: &[ServiceView], now: Timestamp) -> Markup
 fn instances(service: &ServiceView) -> Markup {
     html! {
         section {
-            h2 { (service.endpoints.service) }
+            h2.name { (service.endpoints.service) }
             @if let Some(process) = &service.process { p.mono.muted { (process.command) } }
             @if service.endpoints.endpoints.is_empty() {
                 (nothing("No instance."))

@@ -17,9 +17,9 @@ use crate::sources::RequestView;
 use crate::{Error, journey};
 
 /// Streams that are searched.
-const STREAMS_MAX: usize = 100;
-/// The latest entries of each that are looked at.
-const TAIL_MAX: usize = 200;
+const STREAMS_MAX: usize = 50;
+/// The latest entries of each that are looked at. They come with their data, one stream after the other.
+const TAIL_MAX: usize = 100;
 /// Messages shown.
 const RELATED_MAX: usize = 200;
 

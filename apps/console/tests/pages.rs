@@ -1,5 +1,7 @@
 //! The pages, their twins, their guards and the events, without a browser.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The console over a SQLite file, in a real browser.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
