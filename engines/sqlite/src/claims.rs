@@ -257,11 +257,37 @@ impl Scribe<'_> {
             .map_err(sql(self))
     }
 
+    /// The number of a reader, which never changes; its position does, and is always read anew.
+    fn reader_number(&mut self, stream: &Arc<str>, name: &Arc<str>) -> Result<i64, Error> {
+        let known = (stream.clone(), name.clone());
+        if let Some(&reader) = self.memory.readers.get(&known) {
+            return Ok(reader);
+        }
+        let reader = self.reader(stream, name)?.reader;
+        self.memory.readers.insert(known, reader);
+        Ok(reader)
+    }
+
     pub(crate) fn settle(&mut self, settle: &Settle) -> Result<Outcome, Error> {
-        let reader = self.reader(&settle.stream, &settle.reader)?.reader;
+        let reader = self.reader_number(&settle.stream, &settle.reader)?;
+        let connection = self.connection;
         let mut settled = Vec::with_capacity(settle.ends.len());
+        // Most messages have no key and are done: one statement each, which gives nothing back.
+        let mut done = connection
+            .prepare_cached(
+                "update dozen_claim set state = 10, due = null, ended = ?3
+                 where place = ?1 and fence = ?2 and state = 0 and key is null",
+            )
+            .map_err(sql(self))?;
         for (held, ended) in &settle.ends {
             let at = place(reader, signed(held.position));
+            if *ended == Ended::Done
+                && done.execute([at, signed_any(held.fence), settle.now.0]).map_err(sql(self))? == 1
+            {
+                self.changed = true;
+                settled.push(true);
+                continue;
+            }
             let (state, due, error, over) = match ended {
                 Ended::Done => (DONE, None, None, true),
                 Ended::Dropped(reason) => (DROPPED, None, Some(reason), true),
@@ -331,7 +357,7 @@ impl Scribe<'_> {
     }
 
     pub(crate) fn extend(&mut self, extend: &Extend) -> Result<Outcome, Error> {
-        let reader = self.reader(&extend.stream, &extend.reader)?.reader;
+        let reader = self.reader_number(&extend.stream, &extend.reader)?;
         let mut kept = Vec::with_capacity(extend.places.len());
         for held in &extend.places {
             let changed = self

@@ -92,7 +92,7 @@ impl Scribe<'_> {
             insert
                 .execute(params![
                     place(stream, self.memory.head),
-                    Id(&record.id),
+                    Id::of(&record.id),
                     record.kind,
                     record.key,
                     append.at.0,

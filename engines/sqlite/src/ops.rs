@@ -18,6 +18,8 @@ pub(crate) struct Memory {
     pub(crate) head: i64,
     /// The numbers of streams.
     pub(crate) streams: HashMap<Arc<str>, i64>,
+    /// The numbers of readers.
+    pub(crate) readers: HashMap<(Arc<str>, Arc<str>), i64>,
     /// What is appended and not counted.
     pub(crate) uncounted: Uncounted,
     /// The last fence given.

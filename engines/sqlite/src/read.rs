@@ -152,7 +152,7 @@ fn find(connection: &Connection, id: &str) -> rusqlite::Result<Vec<Sighting>> {
             "select {ENTRY}, name, stream from dozen_entry join dozen_stream on stream = place >> 44
              where id = ?1 order by place & {POSITION_MAX} limit 100"
         ))?
-        .query_map([Id(id)], |row| Ok((row.get(8)?, row.get(9)?, rows::entry(row)?)))?
+        .query_map([Id::of(id)], |row| Ok((row.get(8)?, row.get(9)?, rows::entry(row)?)))?
         .collect::<Result<_, _>>()?;
     let mut sightings = Vec::with_capacity(found.len());
     for (stream, number, entry) in found {

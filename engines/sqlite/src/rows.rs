@@ -8,13 +8,22 @@ use rusqlite::{Connection, params_from_iter};
 use crate::schema::position_of;
 
 /// A message id: a UUID takes 16 bytes instead of 36.
-pub(crate) struct Id<'a>(pub(crate) &'a str);
+pub(crate) enum Id<'a> {
+    Uuid([u8; 16]),
+    Text(&'a str),
+}
+
+impl<'a> Id<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        uuid_bytes(text).map_or(Self::Text(text), Self::Uuid)
+    }
+}
 
 impl ToSql for Id<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match uuid_bytes(self.0) {
-            Some(bytes) => ToSqlOutput::from(bytes.to_vec()),
-            None => ToSqlOutput::from(self.0),
+        Ok(match self {
+            Self::Uuid(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Self::Text(text) => ToSqlOutput::from(*text),
         })
     }
 }

@@ -291,8 +291,9 @@ impl Writer {
         let run = |writer: &mut Self| -> rusqlite::Result<()> {
             if !keep {
                 writer.memory.uncounted.clear();
-                // A stream that the savepoint made is gone with it.
+                // A stream or reader that the savepoint made is gone with it.
                 writer.memory.streams.clear();
+                writer.memory.readers.clear();
                 writer.connection.prepare_cached("rollback to caller")?.execute([])?;
             }
             writer.connection.prepare_cached("release caller")?.execute([]).map(drop)
