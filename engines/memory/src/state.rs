@@ -75,6 +75,10 @@ impl State {
                 }
                 Ok(Outcome::Opened(new))
             }
+            Op::CloseReader(close) => {
+                let stream = self.streams.entry(close.stream.clone()).or_default();
+                Ok(Outcome::Touched(u64::from(stream.readers.remove(&close.reader).is_some())))
+            }
             Op::Seek(seek) => {
                 let head = self.head;
                 let stream = self.streams.entry(seek.stream.clone()).or_default();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dozen_core::Timestamp;
 use dozen_store::{
-    Claim, Claimed, Ended, Error, Extend, OpenReader, Outcome, Place, Revise, Revision, Seek, Settle,
+    Claim, Claimed, CloseReader, Ended, Error, Extend, OpenReader, Outcome, Place, Revise, Revision, Seek,
+    Settle,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -64,6 +65,24 @@ impl Scribe<'_> {
         self.changed = true;
         self.touch(&open.stream);
         Ok(Outcome::Opened(true))
+    }
+
+    pub(crate) fn close_reader(&mut self, close: &CloseReader) -> Result<Outcome, Error> {
+        let Some(Reader { reader, .. }) = self.find_reader(&close.stream, &close.reader)? else {
+            return Ok(Outcome::Touched(0));
+        };
+        let run = || {
+            self.connection.execute(
+                "delete from dozen_claim where place between ?1 and ?2",
+                [place(reader, 0), place(reader, POSITION_MAX)],
+            )?;
+            self.connection.execute("delete from dozen_reader where reader = ?1", [reader])
+        };
+        run().map_err(sql(self))?;
+        // Another process may still remember the number, and it may be given again; a claim's fence tells them apart.
+        self.memory.readers.remove(&(close.stream.clone(), close.reader.clone()));
+        self.changed = true;
+        Ok(Outcome::Touched(1))
     }
 
     pub(crate) fn seek(&mut self, seek: &Seek) -> Result<Outcome, Error> {

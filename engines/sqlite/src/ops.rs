@@ -56,6 +56,7 @@ impl Scribe<'_> {
         match op {
             Op::Append(append) => self.append(append),
             Op::OpenReader(open) => self.open_reader(open),
+            Op::CloseReader(close) => self.close_reader(close),
             Op::Seek(seek) => self.seek(seek),
             Op::Claim(claim) => self.claim(claim),
             Op::Settle(settle) => self.settle(settle),

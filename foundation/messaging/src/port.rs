@@ -53,6 +53,9 @@ pub trait Broker: Publisher {
         options: SubscriptionOptions,
     ) -> Result<Arc<dyn Subscriber>, Error>;
 
+    /// Ends a subscription: its position, what it has in hand and its dead letters are forgotten. Says whether it was there.
+    async fn unsubscribe(&self, topic: &str, name: &str) -> Result<bool, Error>;
+
     /// The names of the topics that exist.
     async fn topics(&self) -> Result<Vec<String>, Error>;
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use dozen_core::{Clock, Message, Timestamp, Token};
 
 use crate::{
-    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, Ended, Engine, Entry, Error, Extend, Op,
-    OpenReader, Outcome, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle, Sighting, Start,
-    StreamStatus, Trim,
+    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, CloseReader, Ended, Engine, Entry, Error,
+    Extend, Op, OpenReader, Outcome, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle,
+    Sighting, Start, StreamStatus, Trim,
 };
 
 /// The journal of a store, each call a transaction of its own. What must happen together with other things goes
@@ -78,6 +78,12 @@ impl Journal {
     pub async fn open(&self, stream: &Arc<str>, reader: &Arc<str>, start: Start) -> Result<bool, Error> {
         let open = OpenReader { stream: stream.clone(), reader: reader.clone(), start };
         self.one(Op::OpenReader(open)).await?.0.opened()
+    }
+
+    /// Forgets a reader and what it has in hand; says whether it was there.
+    pub async fn close(&self, stream: &Arc<str>, reader: &Arc<str>) -> Result<bool, Error> {
+        let close = CloseReader { stream: stream.clone(), reader: reader.clone() };
+        Ok(self.one(Op::CloseReader(close)).await?.0.touched()? == 1)
     }
 
     /// Moves a reader.

@@ -46,8 +46,8 @@ pub use journal::Journal;
 pub use lease::{Held, Lease};
 pub use observe::Observed;
 pub use op::{
-    Append, Claim, Claimed, Ended, Expect, Extend, Op, OpenReader, Outcome, Place, Put, Remove, Revise,
-    Revision, Seek, Settle, Start, Trim,
+    Append, Claim, Claimed, CloseReader, Ended, Expect, Extend, Op, OpenReader, Outcome, Place, Put, Remove,
+    Revise, Revision, Seek, Settle, Start, Trim,
 };
 pub use query::{Answer, ClaimState, ClaimStatus, Entry, Query, ReaderStatus, Sighting, StreamStatus};
 pub use record::Record;

@@ -14,6 +14,8 @@ pub enum Op {
     Append(Append),
     /// Make a reader where there is none.
     OpenReader(OpenReader),
+    /// Forget a reader.
+    CloseReader(CloseReader),
     /// Move a reader to another place.
     Seek(Seek),
     /// Take messages under a lease.
@@ -47,6 +49,7 @@ impl Op {
         match self {
             Self::Append(_) => "append",
             Self::OpenReader(_) => "open-reader",
+            Self::CloseReader(_) => "close-reader",
             Self::Seek(_) => "seek",
             Self::Claim(_) => "claim",
             Self::Settle(_) => "settle",
@@ -96,6 +99,15 @@ pub struct OpenReader {
     pub reader: Arc<str>,
     /// Where it begins.
     pub start: Start,
+}
+
+/// Forget a reader, its position and its claims, dead letters among them. Nothing keeps entries for it any more.
+#[derive(Clone, Debug)]
+pub struct CloseReader {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
 }
 
 /// Move a reader. Its unfinished claims are forgotten; what lies after the new place is handed out (again).

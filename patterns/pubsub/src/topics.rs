@@ -124,6 +124,12 @@ impl Broker for Topics {
         Ok(Arc::new(self.subscription(topic, name, options).await?))
     }
 
+    async fn unsubscribe(&self, topic: &str, name: &str) -> Result<bool, Error> {
+        self.options(topic)?;
+        let closed = self.journal.close(&Self::stream(topic), &Arc::from(name)).await;
+        closed.map_err(|error| failed(format!("end subscription `{name}` of topic `{topic}`"), error))
+    }
+
     async fn topics(&self) -> Result<Vec<String>, Error> {
         Ok(self.topics.keys().cloned().collect())
     }

@@ -422,6 +422,12 @@ pub async fn readers_progress_alone(harness: &dyn Harness) {
     journal.seek(&bench.stream, &earliest, Start::After(second)).await.expect("seek");
     let (claims, _) = journal.claim(&bench.stream, &earliest, 10, LEASE).await.expect("claim");
     assert_eq!(ids(&claims), ["3"], "after a seek");
+    // Closed, a reader is gone with what it had in hand; opened again it is a new one.
+    assert!(journal.close(&bench.stream, &earliest).await.expect("close"));
+    assert!(!journal.close(&bench.stream, &earliest).await.expect("close again"));
+    assert!(journal.open(&bench.stream, &earliest, Start::Earliest).await.expect("open anew"));
+    let (claims, _) = journal.claim(&bench.stream, &earliest, 10, LEASE).await.expect("claim");
+    assert_eq!(ids(&claims), ["1", "2", "3"], "after it was closed");
     let nobody = journal.claim(&bench.stream, &"nobody".into(), 1, LEASE).await;
     assert!(matches!(nobody, Err(Error::NoReader { .. })), "{nobody:?}");
 }

@@ -11,7 +11,7 @@ use dozen_messaging::{
 };
 use dozen_mission::{DEADLINE, Place, Running, next, reporting};
 use dozen_pubsub::{TopicOptions, Topics};
-use dozen_store::Store;
+use dozen_store::{ClaimState, Store};
 
 fn topics(store: &Store) -> Topics {
     let names = ["orders", "payments"];
@@ -144,6 +144,110 @@ async fn ps_m5_a_failing_or_lagging_subscription_holds_no_other_back() {
     assert_eq!(lag["healthy"], (0, 0));
     assert_eq!(lag["away"], (20, 0));
     assert_eq!(lag["failing"].1, 20, "each became a dead letter of this subscription alone");
+}
+
+#[tokio::test]
+async fn ps_m7_subscriptions_come_and_go_while_the_publisher_goes_on() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = topics(&store);
+    topics.publish("orders", vec![event("1")]).await.unwrap();
+    let guest = topics.subscribe("orders", "guest", from(Start::Latest)).await.unwrap();
+    topics.publish("orders", vec![event("2")]).await.unwrap();
+    assert_eq!(ids(&*guest, 1).await, ["2"]);
+    assert!(topics.unsubscribe("orders", "guest").await.unwrap());
+    topics.publish("orders", vec![event("3")]).await.unwrap();
+    assert!(guest.receive(1, Duration::ZERO).await.is_err(), "it is gone");
+    assert!(store.journal().readers("topic/orders").await.unwrap().is_empty());
+    let again = topics.subscribe("orders", "guest", from(Start::Earliest)).await.unwrap();
+    assert_eq!(ids(&*again, 3).await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn ps_m6_one_event_reaches_a_thousand_subscriptions() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = topics(&store);
+    let (handler, mut deliveries) = reporting(|_| Verdict::Done);
+    let mut workers = Vec::new();
+    for number in 0..1_000 {
+        let name = format!("subscription-{number}");
+        let subscriber = topics.subscribe("orders", &name, from(Start::Latest)).await.unwrap();
+        let options = WorkerOptions { running_max: 1, ..WorkerOptions::default() };
+        let worker = Worker::new(name, subscriber, handler.clone(), options, place.ids());
+        workers.push(Running::start(worker));
+    }
+    let start = std::time::Instant::now();
+    topics.publish("orders", vec![event("1")]).await.unwrap();
+    for _ in 0..1_000 {
+        assert_eq!(next(&mut deliveries).await.message.id, "1");
+    }
+    println!("one event to 1,000 subscriptions: {:?} to the last delivery", start.elapsed());
+    for worker in workers {
+        worker.stop().await;
+    }
+    // Stored once, however many subscribe.
+    assert_eq!(store.journal().read(&Topics::stream("orders"), 0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn ps_d2_the_fan_out_of_one_event_is_seen_by_its_id() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = topics(&store);
+    let done = topics.subscribe("orders", "done", from(Start::Latest)).await.unwrap();
+    let failed = topics.subscribe("orders", "failed", from(Start::Latest)).await.unwrap();
+    topics.subscribe("orders", "away", from(Start::Latest)).await.unwrap();
+    topics.publish("orders", vec![event("1")]).await.unwrap();
+    ids(&*done, 1).await;
+    let delivery = failed.receive(1, DEADLINE).await.unwrap().remove(0);
+    failed.settle(vec![(delivery.lease, Settlement::Park { error: "broken".into() })]).await.unwrap();
+    let seen = store.journal().find("1").await.unwrap().remove(0);
+    assert_eq!(seen.stream, "topic/orders");
+    let branches: BTreeMap<String, Option<(ClaimState, Vec<String>)>> = seen
+        .readers
+        .into_iter()
+        .map(|(name, claim)| (name, claim.map(|claim| (claim.state, claim.errors))))
+        .collect();
+    assert_eq!(branches["done"], Some((ClaimState::Done, vec![])));
+    assert_eq!(branches["failed"], Some((ClaimState::Parked, vec!["broken".into()])));
+    assert_eq!(branches["away"], None, "not handed out yet");
+}
+
+#[tokio::test]
+async fn ps_d4_order_by_key_is_kept_and_a_duplicate_has_no_second_effect() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = topics(&store);
+    store.transaction(async |tx| tx.execute("create table effects (id text)", []).await).await.unwrap();
+    let subscriber = topics.subscribe("orders", "stock", from(Start::Latest)).await.unwrap();
+    let keyed = |id: &str, key: &str| event(id).with_key(key);
+    topics.publish("orders", vec![keyed("a1", "a"), keyed("b1", "b"), keyed("a2", "a")]).await.unwrap();
+    topics.publish("orders", vec![keyed("a1", "a")]).await.unwrap(); // published twice
+    let inbox = dozen_outbox::Inbox::new(&store, "stock", DEADLINE);
+    let mut handled = Vec::new();
+    while handled.len() < 4 {
+        let deliveries = subscriber.receive(10, DEADLINE).await.unwrap();
+        let of_a = deliveries.iter().filter(|delivery| delivery.message.key() == Some("a"));
+        assert!(of_a.count() <= 1, "two of one key at a time");
+        for delivery in deliveries {
+            let effect = store.transaction(async |tx| {
+                if inbox.first(tx, &delivery.message).await? {
+                    let id = dozen_store::Value::from(delivery.message.id.as_str());
+                    tx.execute("insert into effects values (?1)", [id]).await?;
+                }
+                Ok::<_, dozen_store::Error>(())
+            });
+            effect.await.unwrap();
+            subscriber.settle(vec![(delivery.lease, Settlement::Done)]).await.unwrap();
+            handled.push(delivery.message.id);
+        }
+    }
+    let of_a: Vec<_> = handled.iter().filter(|id| id.starts_with('a')).collect();
+    assert_eq!(of_a, ["a1", "a2", "a1"]);
+    let effects = store.select("select id from effects where id like 'a%' order by rowid", []).await.unwrap();
+    let effects: Vec<_> = effects.iter().map(|row| row.text(0).unwrap()).collect();
+    assert_eq!(effects, ["a1", "a2"]);
 }
 
 #[tokio::test]

@@ -103,6 +103,10 @@ impl Broker for Memory {
         Ok(Arc::new(Reader(self.opened(topic, name))))
     }
 
+    async fn unsubscribe(&self, _: &str, _: &str) -> Result<bool, Error> {
+        Err(Error::Invalid("the sidecar never ends a subscription".into()))
+    }
+
     async fn topics(&self) -> Result<Vec<String>, Error> {
         Ok(lock(&self.topics).keys().cloned().collect())
     }
