@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dozen_core::Timestamp;
 use dozen_store::{
     Answer, Entry, Error, Expect, Op, Outcome, Put, Query, Remove, Sighting, Start, StreamStatus, TableRow,
-    Trim,
+    Trim, hint_of,
 };
 
 use crate::reader::Reader;
@@ -71,7 +71,6 @@ impl State {
                 if new {
                     let position = stream.standing(open.start, head);
                     stream.readers.insert(open.reader.clone(), Reader::at(position));
-                    touched.insert(open.stream.clone());
                 }
                 Ok(Outcome::Opened(new))
             }
@@ -84,7 +83,7 @@ impl State {
                 let stream = self.streams.entry(seek.stream.clone()).or_default();
                 let position = stream.standing(seek.start, head);
                 reader(stream, &seek.stream, &seek.reader)?.seek(position);
-                touched.insert(seek.stream.clone());
+                touched.insert(hint_of(&seek.stream, &seek.reader));
                 Ok(Outcome::Touched(1))
             }
             Op::Claim(claim) => {
@@ -98,7 +97,7 @@ impl State {
             }
             Op::Settle(settle) => {
                 let stream = self.streams.entry(settle.stream.clone()).or_default();
-                touched.insert(settle.stream.clone());
+                touched.insert(hint_of(&settle.stream, &settle.reader));
                 Ok(reader(stream, &settle.stream, &settle.reader)?.settle(settle))
             }
             Op::Extend(extend) => {
@@ -107,7 +106,7 @@ impl State {
             }
             Op::Revise(revise) => {
                 let stream = self.streams.entry(revise.stream.clone()).or_default();
-                touched.insert(revise.stream.clone());
+                touched.insert(hint_of(&revise.stream, &revise.reader));
                 Ok(reader(stream, &revise.stream, &revise.reader)?.revise(revise))
             }
             Op::Trim(trim) => Ok(self.trim(trim)),

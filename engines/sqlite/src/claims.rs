@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dozen_core::Timestamp;
 use dozen_store::{
     Claim, Claimed, CloseReader, Ended, Error, Extend, OpenReader, Outcome, Place, Revise, Revision, Seek,
-    Settle,
+    Settle, hint_of,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -63,7 +63,6 @@ impl Scribe<'_> {
             return Err(Error::Invalid(format!("a store holds {OWNER_MAX} readers at most")));
         }
         self.changed = true;
-        self.touch(&open.stream);
         Ok(Outcome::Opened(true))
     }
 
@@ -100,7 +99,7 @@ impl Scribe<'_> {
         };
         run().map_err(sql(self))?;
         self.changed = true;
-        self.touch(&seek.stream);
+        self.touch(&hint_of(&seek.stream, &seek.reader));
         Ok(Outcome::Touched(1))
     }
 
@@ -256,7 +255,7 @@ impl Scribe<'_> {
         }
         if claims.is_empty() && scanned == i64::try_from(Claim::SCAN_MAX).unwrap_or(i64::MAX) {
             // Nothing of this stretch could be handed out, and there is more: come again at once.
-            self.touch(&claim.stream);
+            self.touch(&hint_of(&claim.stream, &claim.reader));
         }
         Ok(())
     }
@@ -338,7 +337,7 @@ impl Scribe<'_> {
                 self.release_next(reader, key, settle.now)?;
             }
             if due.is_some() || key.is_some() {
-                self.touch(&settle.stream);
+                self.touch(&hint_of(&settle.stream, &settle.reader));
             }
         }
         Ok(Outcome::Settled(settled))
@@ -439,7 +438,7 @@ impl Scribe<'_> {
         }
         if touched > 0 {
             self.changed = true;
-            self.touch(&revise.stream);
+            self.touch(&hint_of(&revise.stream, &revise.reader));
         }
         Ok(Outcome::Touched(touched))
     }

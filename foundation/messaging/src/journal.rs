@@ -97,10 +97,12 @@ fn ended(settlement: Settlement) -> Ended {
 impl Subscriber for JournalSubscriber {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
         let deadline = tokio::time::Instant::now() + wait;
-        let mut changes = self.journal.changes(&self.stream);
+        let mut appended = self.journal.changes(&self.stream);
+        let mut again = self.journal.changes_of(&self.stream, &self.reader);
         loop {
             // Marked before the look: what comes after it will be noticed.
-            changes.mark_unchanged();
+            appended.mark_unchanged();
+            again.mark_unchanged();
             let (deliveries, look) = self.take(max).await?;
             let now = tokio::time::Instant::now();
             if !deliveries.is_empty() || now >= deadline {
@@ -109,7 +111,8 @@ impl Subscriber for JournalSubscriber {
             // At least a millisecond, so that a clock that lags behind the timers cannot make this spin.
             let look = (now + look.max(Duration::from_millis(1))).min(deadline);
             tokio::select! {
-                _ = changes.changed() => {}
+                _ = appended.changed() => {}
+                _ = again.changed() => {}
                 () = tokio::time::sleep_until(look) => {}
             }
         }

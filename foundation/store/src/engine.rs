@@ -1,5 +1,7 @@
 //! The port that an engine implements.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use dozen_core::Token;
 use tokio::sync::watch;
@@ -58,8 +60,15 @@ pub trait Engine: Send + Sync + 'static {
     /// Reads from one snapshot of what is committed.
     async fn query(&self, query: Query) -> Result<Answer, Error>;
 
-    /// Hints that something was appended to `stream` or became due in it, by this process or another.
-    fn changes(&self, stream: &str) -> Changes;
+    /// Hints that something was appended to the stream `name`, or, for the name that [`hint_of`] gives, that one of its
+    /// readers has something again that it had before; by this process or another.
+    fn changes(&self, name: &str) -> Changes;
+}
+
+/// Under which name an engine hints at one reader: a retry, a key that is free again, a dead letter that is redriven.
+/// Apart from the stream's own, so that a thousand subscriptions do not wake for the retry of one.
+pub fn hint_of(stream: &str, reader: &str) -> Arc<str> {
+    format!("{stream}\n{reader}").into()
 }
 
 /// A transaction under way. Dropped, it leaves nothing.

@@ -8,7 +8,7 @@ use dozen_core::{Clock, Message, Timestamp, Token};
 use crate::{
     Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, CloseReader, Ended, Engine, Entry, Error,
     Extend, Op, OpenReader, Outcome, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle,
-    Sighting, Start, StreamStatus, Trim,
+    Sighting, Start, StreamStatus, Trim, hint_of,
 };
 
 /// The journal of a store, each call a transaction of its own. What must happen together with other things goes
@@ -161,8 +161,13 @@ impl Journal {
         self.one(Op::Trim(Trim { stream: stream.clone(), before, limit })).await?.0.touched()
     }
 
-    /// Hints that it is worth looking at `stream` again.
+    /// Hints that something was appended to `stream`.
     pub fn changes(&self, stream: &str) -> Changes {
         self.engine.changes(stream)
+    }
+
+    /// Hints that `reader` has something again that it had before: a retry, a key that is free, a redriven dead letter.
+    pub fn changes_of(&self, stream: &str, reader: &str) -> Changes {
+        self.engine.changes(&hint_of(stream, reader))
     }
 }

@@ -39,7 +39,7 @@ mod table;
 mod tx;
 mod value;
 
-pub use engine::{Capabilities, Changes, Committed, Engine, EngineTx};
+pub use engine::{Capabilities, Changes, Committed, Engine, EngineTx, hint_of};
 pub use error::Error;
 pub use fault::{Fault, Faulty};
 pub use journal::Journal;
