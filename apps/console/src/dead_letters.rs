@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use dozen_core::Timestamp;
-use dozen_store::{ClaimState, Revision};
+use dozen_store::{ClaimState, Failure, Revision};
 use http::{HeaderMap, Uri};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub(crate) struct Letter {
     key: Option<String>,
     attempts: u32,
     parked: Option<Timestamp>,
-    errors: Vec<String>,
+    errors: Vec<Failure>,
 }
 
 /// The oldest dead letters of a reader.
@@ -201,16 +201,16 @@ pub(crate) fn section(
     }
 }
 
-fn history(errors: &[String]) -> Markup {
+fn history(errors: &[Failure]) -> Markup {
     html! {
         @match errors.split_last() {
             None => {}
-            Some((last, [])) => (last),
+            Some((last, [])) => (last.error),
             Some((last, earlier)) => {
-                (last)
+                (last.error)
                 details {
                     summary { (format::count(earlier.len() as u64, "earlier error", "earlier errors")) }
-                    ol { @for error in earlier { li { (error) } } }
+                    ol { @for error in earlier { li { (error.error) } } }
                 }
             }
         }

@@ -194,16 +194,14 @@ fn steps(claim: &ClaimStatus, now: Timestamp) -> Vec<Step> {
             Some(_) if is_last => failed,
             Some(nth) => nth + 1,
         };
-        let is_latest = is_last && !matches!(claim.state, ClaimState::Leased | ClaimState::Done);
-        steps.push(handed_out(attempt, claim.claimed.filter(|_| is_latest)));
+        steps.push(handed_out(attempt, error.claimed));
         let (what, title) = match claim.state {
             _ if at + 1 == before => (What::Parked, "set aside as a dead letter"),
             ClaimState::Parked if is_last => (What::Parked, "set aside as a dead letter"),
             ClaimState::Dropped if is_last => (What::Dropped, "dropped"),
             _ => (What::Failed, "failed"),
         };
-        let when = claim.ended.filter(|_| is_latest && at + 1 != before);
-        steps.push(Step::new(what, when, title).with(error));
+        steps.push(Step::new(what, Some(error.at), title).with(&error.error));
         if at + 1 == before && !is_discarded {
             steps.push(Step::new(What::Redriven, None, "redriven").with("its attempts count anew"));
         }
@@ -251,8 +249,13 @@ fn handed_out(attempt: usize, at: Option<Timestamp>) -> Step {
 mod tests {
     use super::*;
     use What::*;
+    use dozen_store::Failure;
 
     const NOW: Timestamp = Timestamp(1_000);
+
+    fn failure(error: &&str) -> Failure {
+        Failure { claimed: Some(Timestamp(3)), at: Timestamp(4), error: (*error).to_owned() }
+    }
 
     fn check(state: ClaimState, attempts: u32, errors: &[&str], expected: &[What]) -> Vec<Step> {
         let claim = ClaimStatus {
@@ -263,7 +266,7 @@ mod tests {
             claimed: Some(Timestamp(10)),
             ended: Some(Timestamp(20)),
             key: Some("k".into()),
-            errors: errors.iter().map(|error| (*error).to_owned()).collect(),
+            errors: errors.iter().map(failure).collect(),
         };
         let steps = steps(&claim, NOW);
         assert_eq!(steps.iter().map(|step| step.what).collect::<Vec<_>>(), expected, "{steps:?}");
@@ -277,11 +280,11 @@ mod tests {
         let retried = check(ClaimState::Done, 2, &["no"], &[HandedOut, Failed, HandedOut, Acknowledged]);
         assert_eq!(
             (retried[0].at, retried[2].at, retried[3].at),
-            (None, Some(Timestamp(10)), Some(Timestamp(20)))
+            (Some(Timestamp(3)), Some(Timestamp(10)), Some(Timestamp(20)))
         );
         assert_eq!(retried[2].title, "retried: handed out again, attempt 2");
         let waiting = check(ClaimState::Waiting, 1, &["no"], &[HandedOut, Failed, Due]);
-        assert_eq!((waiting[0].at, waiting[2].at), (Some(Timestamp(10)), Some(Timestamp(2_000))));
+        assert_eq!((waiting[0].at, waiting[2].at), (Some(Timestamp(3)), Some(Timestamp(2_000))));
         check(ClaimState::Waiting, 0, &[], &[Due]);
         check(ClaimState::Held, 0, &[], &[Held]);
         check(ClaimState::Parked, 2, &["a", "b"], &[HandedOut, Failed, HandedOut, Parked]);
@@ -312,7 +315,7 @@ mod tests {
                 claimed: None,
                 ended: None,
                 key: None,
-                errors: errors.map(str::to_owned).to_vec(),
+                errors: errors.iter().map(failure).collect(),
             };
             steps(&claim, NOW)
         };

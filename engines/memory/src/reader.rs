@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use dozen_core::Timestamp;
 use dozen_store::{
-    Claim, ClaimState, ClaimStatus, Claimed, Ended, Entry, Extend, Outcome, Place, ReaderStatus, Revise,
-    Revision, Settle,
+    Claim, ClaimState, ClaimStatus, Claimed, Ended, Entry, Extend, Failure, Outcome, Place, ReaderStatus,
+    Revise, Revision, Settle,
 };
+
+/// What is remembered of an attempt whose worker was not heard of again.
+const LEASE_ENDED: &str = "its lease ended before it was settled";
 
 #[derive(Clone, Default)]
 pub(crate) struct Reader {
@@ -50,7 +53,7 @@ impl Reader {
                 continue;
             };
             if held.status.state == ClaimState::Leased {
-                remember(&mut held.status.errors, "its lease ended before it was settled");
+                Failure::remember(&mut held.status.errors, held.status.claimed, claim.now, LEASE_ENDED);
             }
             *fence += 1;
             held.fence = *fence;
@@ -122,7 +125,7 @@ impl Reader {
             held.status.due = due;
             held.status.ended = due.is_none().then_some(settle.now);
             if let Some(error) = error {
-                remember(&mut held.status.errors, error);
+                Failure::remember(&mut held.status.errors, held.status.claimed, settle.now, error);
             }
             let key = held.status.key.clone();
             if !state.is_open() {
@@ -240,10 +243,4 @@ fn claimed(entry: &Entry, held: &Held, until: Timestamp) -> Claimed {
         at: entry.at,
         record: entry.record.clone(),
     }
-}
-
-/// The first errors stay, the latest replaces the one before it.
-fn remember(errors: &mut Vec<String>, error: &str) {
-    errors.truncate(Settle::ERRORS_MAX - 1);
-    errors.push(error.chars().take(Settle::ERROR_LENGTH_MAX).collect());
 }

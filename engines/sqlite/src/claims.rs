@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use dozen_core::Timestamp;
 use dozen_store::{
-    Claim, Claimed, CloseReader, Ended, Error, Extend, OpenReader, Outcome, Place, Revise, Revision, Seek,
-    Settle, hint_of,
+    Claim, Claimed, CloseReader, Ended, Error, Extend, Failure, OpenReader, Outcome, Place, Revise, Revision,
+    Seek, Settle, hint_of,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -141,7 +141,7 @@ impl Scribe<'_> {
         for (at, state, attempts) in due {
             let position = position_of(at);
             if state == LEASED {
-                self.remember_error(at, "its lease ended before it was settled")?;
+                self.remember_error(at, claim.now, "its lease ended before it was settled")?;
             }
             let entry = self
                 .connection
@@ -331,7 +331,7 @@ impl Scribe<'_> {
             let Some(key) = key else { continue };
             self.changed = true;
             if let Some(error) = error {
-                self.remember_error(at, error)?;
+                self.remember_error(at, settle.now, error)?;
             }
             if let (true, Some(key)) = (over, &key) {
                 self.release_next(reader, key, settle.now)?;
@@ -355,18 +355,18 @@ impl Scribe<'_> {
         Ok(())
     }
 
-    /// Adds to a claim's history: the first errors stay, the latest replaces the one before it.
-    fn remember_error(&mut self, at: i64, error: &str) -> Result<(), Error> {
-        let errors: Option<String> = self
+    /// Adds to a claim's history.
+    fn remember_error(&mut self, at: i64, now: Timestamp, error: &str) -> Result<(), Error> {
+        let (errors, claimed): (Option<String>, Option<i64>) = self
             .connection
-            .prepare_cached("select errors from dozen_claim where place = ?1")
-            .and_then(|mut statement| statement.query_row([at], |row| row.get(0)))
+            .prepare_cached("select errors, claimed from dozen_claim where place = ?1")
+            .and_then(|mut statement| statement.query_row([at], |row| Ok((row.get(0)?, row.get(1)?))))
             .map_err(sql(self))?;
-        let mut errors: Vec<String> =
+        let mut errors: Vec<Failure> =
             errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        errors.truncate(Settle::ERRORS_MAX - 1);
-        errors.push(error.chars().take(Settle::ERROR_LENGTH_MAX).collect());
-        let text = serde_json::Value::from(errors).to_string();
+        Failure::remember(&mut errors, claimed.map(Timestamp), now, error);
+        let text = serde_json::to_string(&errors)
+            .map_err(|error| Error::Invalid(format!("a history cannot be written: {error}")))?;
         self.connection
             .prepare_cached("update dozen_claim set errors = ?2 where place = ?1")
             .and_then(|mut statement| statement.execute(params![at, text]))

@@ -49,7 +49,9 @@ pub use op::{
     Append, Claim, Claimed, CloseReader, Ended, Expect, Extend, Op, OpenReader, Outcome, Place, Put, Remove,
     Revise, Revision, Seek, Settle, Start, Trim,
 };
-pub use query::{Answer, ClaimState, ClaimStatus, Entry, Query, ReaderStatus, Sighting, StreamStatus};
+pub use query::{
+    Answer, ClaimState, ClaimStatus, Entry, Failure, Query, ReaderStatus, Sighting, StreamStatus,
+};
 pub use record::Record;
 pub use store::{Store, Written};
 pub use table::{Row as TableRow, Table};

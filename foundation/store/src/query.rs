@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use dozen_core::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, Record, Row, Statement, TableRow};
+use crate::{Error, Record, Row, Settle, Statement, TableRow};
 
 /// One question to what is committed.
 #[derive(Clone, Debug)]
@@ -135,6 +135,26 @@ impl ClaimState {
     }
 }
 
+/// An attempt that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When it was handed out for this attempt.
+    pub claimed: Option<Timestamp>,
+    /// When the attempt ended.
+    pub at: Timestamp,
+    /// What went wrong.
+    pub error: String,
+}
+
+impl Failure {
+    /// Adds to a history, which stays bounded: the first failures stay, the latest replaces the one before it.
+    pub fn remember(history: &mut Vec<Self>, claimed: Option<Timestamp>, at: Timestamp, error: &str) {
+        history.truncate(Settle::ERRORS_MAX - 1);
+        let error = error.chars().take(Settle::ERROR_LENGTH_MAX).collect();
+        history.push(Self { claimed, at, error });
+    }
+}
+
 /// A claim as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClaimStatus {
@@ -153,7 +173,7 @@ pub struct ClaimStatus {
     /// Its key.
     pub key: Option<String>,
     /// What went wrong, oldest first.
-    pub errors: Vec<String>,
+    pub errors: Vec<Failure>,
 }
 
 /// A reader as it stands.

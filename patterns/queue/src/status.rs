@@ -1,7 +1,7 @@
 //! What became of a message.
 
 use dozen_core::{Message, Timestamp};
-use dozen_store::{ClaimState, ClaimStatus, Entry, Sighting};
+use dozen_store::{ClaimState, ClaimStatus, Entry, Failure, Sighting};
 use serde::Serialize;
 
 /// Where a message stands in its queue.
@@ -20,7 +20,7 @@ pub struct Status {
     /// When it was finished, or became a dead letter.
     pub ended: Option<Timestamp>,
     /// What went wrong, oldest first.
-    pub errors: Vec<String>,
+    pub errors: Vec<Failure>,
 }
 
 /// The steps of a message's way.
@@ -87,7 +87,7 @@ pub struct DeadLetter {
     /// When it was given up.
     pub ended: Option<Timestamp>,
     /// Why, oldest first.
-    pub errors: Vec<String>,
+    pub errors: Vec<Failure>,
     /// The message. `None` when it cannot be read as one.
     pub message: Option<Message>,
 }

@@ -228,7 +228,9 @@ pub async fn a_parked_key_holds_what_follows(harness: &dyn Harness) {
     let parked =
         bench.journal().claims(&bench.stream, &bench.reader, ClaimState::Parked, 10).await.expect("claims");
     assert_eq!(parked.len(), 1);
-    assert_eq!(parked[0].0.errors, ["poison"]);
+    let failure = &parked[0].0.errors[0];
+    assert_eq!((failure.error.as_str(), failure.at), ("poison", bench.clock_now()));
+    assert!(failure.claimed.is_some());
     assert_eq!(parked[0].1.as_ref().map(|entry| entry.record.id.as_str()), Some("a1"));
     let revise = async |revision| {
         let journal = bench.journal();

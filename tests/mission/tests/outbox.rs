@@ -29,7 +29,7 @@ async fn order(store: &Store, outbox: &Outbox, id: i64, fails: bool) -> Result<(
 }
 
 async fn published(store: &Store) -> Vec<String> {
-    let entries = store.journal().read(&Topics::stream("orders"), 0, 100).await.unwrap();
+    let entries = store.journal().read(&Topics::stream("orders"), 0, 100).await.expect("read");
     entries.into_iter().map(|entry| String::from_utf8_lossy(&entry.record.data).into_owned()).collect()
 }
 

@@ -11,7 +11,7 @@ use dozen_messaging::{
 };
 use dozen_mission::{DEADLINE, Place, Running, next, reporting};
 use dozen_pubsub::{TopicOptions, Topics};
-use dozen_store::{ClaimState, Store};
+use dozen_store::{ClaimState, ClaimStatus, Store};
 
 fn topics(store: &Store) -> Topics {
     let names = ["orders", "payments"];
@@ -29,10 +29,11 @@ fn from(start: Start) -> SubscriptionOptions {
 async fn ids(subscriber: &dyn Subscriber, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     while ids.len() < count {
-        let deliveries = subscriber.receive(count - ids.len(), DEADLINE).await.unwrap();
+        let deliveries = subscriber.receive(count - ids.len(), DEADLINE).await.expect("receive");
         assert!(!deliveries.is_empty(), "only {ids:?} came");
         for delivery in deliveries {
-            assert_eq!(subscriber.settle(vec![(delivery.lease, Settlement::Done)]).await.unwrap(), [true]);
+            let settled = subscriber.settle(vec![(delivery.lease, Settlement::Done)]).await;
+            assert_eq!(settled.expect("settle"), [true]);
             ids.push(delivery.message.id);
         }
     }
@@ -207,7 +208,11 @@ async fn ps_d2_the_fan_out_of_one_event_is_seen_by_its_id() {
     let branches: BTreeMap<String, Option<(ClaimState, Vec<String>)>> = seen
         .readers
         .into_iter()
-        .map(|(name, claim)| (name, claim.map(|claim| (claim.state, claim.errors))))
+        .map(|(name, claim)| {
+            let errors =
+                |claim: &ClaimStatus| claim.errors.iter().map(|failure| failure.error.clone()).collect();
+            (name, claim.map(|claim| (claim.state, errors(&claim))))
+        })
         .collect();
     assert_eq!(branches["done"], Some((ClaimState::Done, vec![])));
     assert_eq!(branches["failed"], Some((ClaimState::Parked, vec!["broken".into()])));

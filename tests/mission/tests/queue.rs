@@ -181,7 +181,8 @@ async fn q_m7_what_keeps_failing_becomes_a_dead_letter_with_its_errors() {
     until(&store, "queue/invoices", async || !queue.dead_letters(10).await.unwrap().is_empty()).await;
     worker.stop().await;
     let dead = queue.dead_letters(10).await.unwrap().remove(0);
-    assert_eq!(dead.errors, ["attempt 1 failed", "attempt 2 failed", "attempt 3 failed"]);
+    let errors: Vec<&str> = dead.errors.iter().map(|failure| failure.error.as_str()).collect();
+    assert_eq!(errors, ["attempt 1 failed", "attempt 2 failed", "attempt 3 failed"]);
     assert_eq!(dead.message.unwrap().data, "7");
     assert_eq!(queue.status(&id).await.unwrap().unwrap().step, Step::Dead);
     // Redriven it is handed out again; discarded it is gone.

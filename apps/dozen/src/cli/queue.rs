@@ -179,8 +179,8 @@ async fn peek_dead(app: &App, store: &Store, name: &str, number: usize) -> Resul
         let record = &entry.record;
         text.push_str(&format!("{}  {}  {} attempts{ended}\n", record.id, record.kind, claim.attempts));
         text.push_str(&format!("  data   {}\n", excerpt(&record.data)));
-        for error in &claim.errors {
-            text.push_str(&format!("  error  {}\n", excerpt(error.as_bytes())));
+        for failure in &claim.errors {
+            text.push_str(&format!("  error  {}  {}\n", failure.at, excerpt(failure.error.as_bytes())));
         }
     }
     Ok(if text.is_empty() { format!("queue `{name}` has no dead letters\n") } else { text })

@@ -155,8 +155,8 @@ fn sighting(seen: &Sighting) -> String {
         };
         let when = claim.ended.or(claim.claimed).map(|moment| format!("{moment}  ")).unwrap_or_default();
         text.push_str(&format!("  {when}{reader}: {what}, {} attempts\n", claim.attempts));
-        for error in &claim.errors {
-            text.push_str(&format!("    error  {}\n", excerpt(error.as_bytes())));
+        for failure in &claim.errors {
+            text.push_str(&format!("    error  {}  {}\n", failure.at, excerpt(failure.error.as_bytes())));
         }
     }
     text
