@@ -34,3 +34,6 @@ pub use gateway::Gateway;
 pub use log::{Request, RequestLog};
 pub use options::{Match, Options, RouteOptions};
 pub use table::{Found, Route, RouteTable};
+
+#[cfg(test)]
+mod tests;

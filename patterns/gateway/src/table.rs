@@ -60,6 +60,10 @@ impl Route {
                 "names no service; write `orders` or `orders:/orders/{id}`".into(),
             ));
         }
+        if path.is_some_and(|path| path.starts_with("//")) {
+            let problem = "is a URL; name a service here, and say in `services` where it is";
+            return Err(wrong(&options.to, problem.into()));
+        }
         let target =
             path.map(|path| Target::parse(path, &template).map_err(|problem| wrong(&options.to, problem)));
         let is_method = |method: &&String| {

@@ -117,6 +117,9 @@ fn segment(part: &str) -> Result<Segment, String> {
         if part.contains(['?', '#']) {
             return Err("holds `?` or `#`; a path ends before them".into());
         }
+        if part == "." || part == ".." {
+            return Err("holds `.` or `..`, which are resolved before routing".into());
+        }
         let mut canonical = String::new();
         let made = canonical_path(&format!("/{part}"), Slashes::Keep, &mut canonical);
         return match made {

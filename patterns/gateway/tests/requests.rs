@@ -1,4 +1,5 @@
 //! Requests through a gateway, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod world;
 

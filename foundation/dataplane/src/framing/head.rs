@@ -91,9 +91,7 @@ impl<'b> Known<'b> {
             // The length of the name rules out nearly every header for the price of one comparison.
             match field.name.len() {
                 4 if of_request && is(field.name, "host") => {
-                    if known.host.replace(field.value).is_some() {
-                        return Err(Refusal::HostTwice);
-                    }
+                    once(&mut known.host, field.value, Refusal::HostTwice)?;
                 }
                 6 if of_request && is(field.name, "expect") => {
                     if !field.value.eq_ignore_ascii_case(b"100-continue") {
@@ -104,9 +102,7 @@ impl<'b> Known<'b> {
                 7 if is(field.name, "upgrade") => known.upgrade = true,
                 10 if is(field.name, "connection") => known.connection(field.value),
                 14 if is(field.name, "content-length") => {
-                    if known.length.replace(decimal(field.value)?).is_some() {
-                        return Err(Refusal::LengthTwice);
-                    }
+                    once(&mut known.length, decimal(field.value)?, Refusal::LengthTwice)?;
                 }
                 17 if is(field.name, "transfer-encoding") => {
                     let is_chunked = match of_request {
@@ -227,6 +223,11 @@ fn complete(parsed: httparse::Result<usize>) -> Result<(), Refusal> {
 /// Whether a header is `lower`. Exactly: a look-alike such as `Content_Length` frames nothing.
 fn is(name: &str, lower: &str) -> bool {
     name.eq_ignore_ascii_case(lower)
+}
+
+/// Sets what must not have been set before.
+fn once<T>(place: &mut Option<T>, value: T, twice: Refusal) -> Result<(), Refusal> {
+    if place.replace(value).is_some() { Err(twice) } else { Ok(()) }
 }
 
 /// A plain decimal number: no sign, no list, no white space inside, no overflow.

@@ -30,3 +30,6 @@ pub use scan::HeadScan;
 pub use write::{
     chunk, copy_fields, decimal, field, is_hop_by_hop, last_chunk, names_equal, request_line, status_line,
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! A gateway, services behind it that do exactly what a test says, and a client that speaks in bytes.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of it")]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -175,7 +175,7 @@ impl Wire {
         data
     }
 
-    pub async fn to_end(&mut self) -> Vec<u8> {
+    pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await > 0 {}
         std::mem::take(&mut self.read)
     }
@@ -194,7 +194,7 @@ impl Wire {
         }
         match header(head, "content-length") {
             Some(length) => self.bytes(length.parse().unwrap()).await,
-            None if head.starts_with("http/") => self.to_end().await,
+            None if head.starts_with("http/") => self.rest().await,
             None => Vec::new(),
         }
     }

@@ -1,0 +1,338 @@
+//! The rules, one line each; and the promises, for any input.
+
+use super::*;
+use proptest::prelude::*;
+
+const LIMIT: usize = 16 * 1024;
+
+/// Reads a whole head as a connection would.
+fn read(bytes: &[u8]) -> Result<Length, Refusal> {
+    let end = HeadScan::default().end(bytes, LIMIT)?.ok_or(Refusal::Truncated)?;
+    let mut slots = slots();
+    let head = request(&bytes[..end], &mut slots)?;
+    let mut path = String::new();
+    canonical_path(head.path, Slashes::Merge, &mut path)?;
+    Ok(head.length)
+}
+
+fn read_response(bytes: &[u8], to_head: bool) -> Result<Length, Refusal> {
+    let end = HeadScan::default().end(bytes, LIMIT)?.ok_or(Refusal::Truncated)?;
+    let mut slots = slots();
+    response(&bytes[..end], to_head, &mut slots).map(|head| head.length)
+}
+
+/// A request with these header lines after `Host`.
+fn with(lines: &str) -> Vec<u8> {
+    format!("POST /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n").into_bytes()
+}
+
+#[test]
+fn headers_that_frame_a_request() {
+    use Length::{Chunked, Exactly};
+    for (lines, expected) in [
+        ("", Ok(Exactly(0))),
+        ("Content-Length: 0\r\n", Ok(Exactly(0))),
+        ("Content-Length: 12\r\n", Ok(Exactly(12))),
+        ("content-length:12\r\n", Ok(Exactly(12))),
+        ("Content-Length: \t 12 \t\r\n", Ok(Exactly(12))),
+        ("Content-Length: 0012\r\n", Ok(Exactly(12))),
+        ("Content-Length: 9223372036854775807\r\n", Ok(Exactly(9_223_372_036_854_775_807))),
+        ("Transfer-Encoding: chunked\r\n", Ok(Chunked)),
+        ("transfer-encoding:chunked\r\n", Ok(Chunked)),
+        ("Content_Length: 12\r\n", Ok(Exactly(0))),
+        ("Expect: 100-continue\r\nContent-Length: 1\r\n", Ok(Exactly(1))),
+        ("Content-Length:\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: +12\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: -1\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 0x10\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 1e3\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 12,\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 12, 12\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 1 2\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: \"12\"\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 18446744073709551616\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 99999999999999999999999\r\n", Err(Refusal::LengthMalformed)),
+        ("Content-Length: 12\r\nContent-Length: 12\r\n", Err(Refusal::LengthTwice)),
+        ("Content-Length: 12\r\nContent-Length: 13\r\n", Err(Refusal::LengthTwice)),
+        ("Content-Length: 12\r\nTransfer-Encoding: chunked\r\n", Err(Refusal::LengthWithEncoding)),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 12\r\n", Err(Refusal::LengthWithEncoding)),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: identity\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: gzip, chunked\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: chunked, identity\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: xchunked\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: chunked;q=1\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: \"chunked\"\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding:\r\n", Err(Refusal::Encoding)),
+        ("Transfer-Encoding: \u{b}chunked\r\n", Err(Refusal::Malformed)),
+        ("Expect: 200-ok\r\n", Err(Refusal::Expectation)),
+        ("Upgrade: websocket\r\nConnection: upgrade\r\n", Err(Refusal::Upgrade)),
+        ("Host: a\r\n", Err(Refusal::HostTwice)),
+        ("Content-Length : 12\r\n", Err(Refusal::Malformed)),
+        (" Content-Length: 12\r\n", Err(Refusal::Folded)),
+        ("X: 1\r\n\tfolded\r\n", Err(Refusal::Folded)),
+        ("X: 1\n", Err(Refusal::BareLineFeed)),
+        ("X: 1\n\r\n", Err(Refusal::BareLineFeed)),
+        ("X: 1\rY: 2\r\n", Err(Refusal::Malformed)),
+        ("X: 1\r\r\n", Err(Refusal::Malformed)),
+        ("X: \0\r\n", Err(Refusal::Malformed)),
+        ("X\0: 1\r\n", Err(Refusal::Malformed)),
+        ("X\r\n", Err(Refusal::Malformed)),
+        (": 1\r\n", Err(Refusal::Malformed)),
+        ("X(: 1\r\n", Err(Refusal::Malformed)),
+    ] {
+        assert_eq!(read(&with(lines)), expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn request_lines_and_hosts() {
+    let ok = Ok(Length::Exactly(0));
+    for (head, expected) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ok),
+        ("GET / HTTP/1.0\r\n\r\n", ok),
+        ("GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", ok),
+        ("GET http://A:80?x HTTP/1.1\r\nHost: a:80\r\n\r\n", ok),
+        ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", ok),
+        ("GET / HTTP/1.1\r\n\r\n", Err(Refusal::HostMissing)),
+        ("GET / HTTP/1.1\r\nHost:\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", Err(Refusal::HostMalformed)),
+        ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::HostMismatch)),
+        ("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Target)),
+        ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Target)),
+        ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Target)),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Target)),
+        ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", Err(Refusal::Upgrade)),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Err(Refusal::Version)),
+        ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", Err(Refusal::Version)),
+        ("GET / HTTP/1.10\r\nHost: a\r\n\r\n", Err(Refusal::Malformed)),
+        ("GET /\r\n\r\n", Err(Refusal::Malformed)),
+        ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Malformed)),
+        ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Version)),
+        ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Malformed)),
+        ("GET / HTTP/1.1\nHost: a\r\n\r\n", Err(Refusal::BareLineFeed)),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\n", Err(Refusal::BareLineFeed)),
+        ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Err(Refusal::EncodingInOldVersion)),
+        ("GET /%0 HTTP/1.1\r\nHost: a\r\n\r\n", Err(Refusal::Path)),
+    ] {
+        assert_eq!(read(head.as_bytes()), expected, "{head:?}");
+    }
+    assert!(read(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n").is_err());
+}
+
+#[test]
+fn limits_of_a_head() {
+    let line = format!("X: {}\r\n", "y".repeat(LIMIT));
+    assert_eq!(read(&with(&line)), Err(Refusal::HeadTooLarge));
+    assert_eq!(HeadScan::default().end(&vec![b'a'; LIMIT + 1], LIMIT), Err(Refusal::HeadTooLarge));
+    assert_eq!(read(&with(&"X: y\r\n".repeat(HEADERS_MAX - 1))), Ok(Length::Exactly(0)));
+    assert_eq!(read(&with(&"X: y\r\n".repeat(HEADERS_MAX))), Err(Refusal::TooManyHeaders));
+    assert_eq!(Refusal::TooManyHeaders.status(), 431);
+    assert_eq!((Refusal::BodyTooLarge.status(), Refusal::Folded.status()), (413, 400));
+}
+
+#[test]
+fn headers_that_frame_a_response() {
+    use Length::{Chunked, Exactly, UntilClose};
+    for (head, to_head, expected) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", false, Ok(UntilClose)),
+        ("HTTP/1.1 200 OK\r\n\r\n", true, Ok(Exactly(0))),
+        ("HTTP/1.1 200\r\ncontent-length: 3\r\n\r\n", false, Ok(Exactly(3))),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n", true, Ok(Exactly(0))),
+        ("HTTP/1.1 304 Not Modified\r\ncontent-length: 3\r\n\r\n", false, Ok(Exactly(0))),
+        ("HTTP/1.1 204 No Content\r\n\r\n", false, Ok(Exactly(0))),
+        ("HTTP/1.1 100 Continue\r\n\r\n", false, Ok(Exactly(0))),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n", false, Ok(Chunked)),
+        ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false, Err(Refusal::EncodingInOldVersion)),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n",
+            false,
+            Err(Refusal::LengthWithEncoding),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\n",
+            false,
+            Err(Refusal::LengthTwice),
+        ),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", false, Err(Refusal::Encoding)),
+        ("HTTP/1.1 200 OK\ncontent-length: 1\n\n", false, Err(Refusal::BareLineFeed)),
+        ("HTTP/1.1 600 Odd\r\n\r\n", false, Err(Refusal::Malformed)),
+        ("HTTP/1.1 20 OK\r\n\r\n", false, Err(Refusal::Malformed)),
+        ("HTTP/1.1 200 OK\r\nx: 1\r\n 2\r\n\r\n", false, Err(Refusal::Folded)),
+    ] {
+        assert_eq!(read_response(head.as_bytes(), to_head), expected, "{head:?}");
+    }
+}
+
+/// All data, and the bytes behind the body, when the input comes in pieces of `step`.
+fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, usize), Refusal> {
+    let mut decoder = ChunkedDecoder::default();
+    let (mut data, mut at) = (Vec::new(), 0);
+    for piece in input.chunks(step.max(1)) {
+        let mut piece = piece;
+        while !piece.is_empty() && !decoder.is_done() {
+            let taken = decoder.take(piece)?;
+            data.extend_from_slice(taken.data);
+            at += taken.consumed;
+            piece = &piece[taken.consumed..];
+        }
+    }
+    if decoder.is_done() { Ok((data, input.len() - at)) } else { Err(Refusal::Truncated) }
+}
+
+#[test]
+fn chunks() {
+    let long_extension = format!("1;{}\r\na\r\n0\r\n\r\n", "e".repeat(300));
+    let long_trailers = format!("0\r\n{}\r\n", "x: y\r\n".repeat(3000));
+    let fine = |data: &str, left| Ok((data.as_bytes().to_vec(), left));
+    for (input, expected) in [
+        ("0\r\n\r\n", fine("", 0)),
+        ("3\r\nabc\r\n0\r\n\r\n", fine("abc", 0)),
+        ("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nNEXT", fine("abcde", 4)),
+        ("A\r\n0123456789\r\n00\r\n\r\n", fine("0123456789", 0)),
+        ("1;name=value\r\na\r\n0;x\r\n\r\n", fine("a", 0)),
+        ("1;n=\"a;b\"\r\na\r\n0\r\n\r\n", fine("a", 0)),
+        ("0\r\nTrailer: x\r\nOther: y\r\n\r\n", fine("", 0)),
+        ("1\r\n\n\r\n0\r\n\r\n", fine("\n", 0)),
+        ("\r\n", Err(Refusal::ChunkSize)),
+        ("x\r\n", Err(Refusal::ChunkSize)),
+        ("-1\r\n", Err(Refusal::ChunkSize)),
+        ("+1\r\na\r\n0\r\n\r\n", Err(Refusal::ChunkSize)),
+        ("0x1\r\na\r\n0\r\n\r\n", Err(Refusal::ChunkSize)),
+        (" 1\r\na\r\n0\r\n\r\n", Err(Refusal::ChunkSize)),
+        ("1 \r\na\r\n0\r\n\r\n", Err(Refusal::ChunkSize)),
+        ("1\na\r\n0\r\n\r\n", Err(Refusal::ChunkSize)),
+        ("1\r\ra\r\n0\r\n\r\n", Err(Refusal::ChunkSize)),
+        ("ffffffffffffffff1\r\n", Err(Refusal::ChunkSize)),
+        ("1_0\r\n", Err(Refusal::ChunkSize)),
+        ("1;a\nb\r\na\r\n0\r\n\r\n", Err(Refusal::ChunkExtension)),
+        ("1;\"a\r\n\"\r\na\r\n0\r\n\r\n", Err(Refusal::ChunkExtension)),
+        (&long_extension, Err(Refusal::ChunkExtension)),
+        ("1\r\nab\r\n0\r\n\r\n", Err(Refusal::ChunkEnd)),
+        ("1\r\na\n0\r\n\r\n", Err(Refusal::ChunkEnd)),
+        ("1\r\na\r0\r\n\r\n", Err(Refusal::ChunkEnd)),
+        ("0\r\nx: y\n\r\n", Err(Refusal::Trailers)),
+        ("0\r\n x\r\n\r\n", Err(Refusal::Trailers)),
+        ("0\r\n\n", Err(Refusal::Trailers)),
+        ("0\r\n\ra", Err(Refusal::Trailers)),
+        (&long_trailers, Err(Refusal::Trailers)),
+        ("3\r\nab", Err(Refusal::Truncated)),
+        ("0\r\n", Err(Refusal::Truncated)),
+    ] {
+        for step in [1, 2, 3, 7, input.len()] {
+            assert_eq!(decode(input.as_bytes(), step), expected, "{input:?} in pieces of {step}");
+        }
+    }
+}
+
+#[test]
+fn paths() {
+    for (path, expected) in [
+        ("/", Ok("/")),
+        ("/a/b.txt", Ok("/a/b.txt")),
+        ("/a//b///c", Ok("/a/b/c")),
+        ("//", Ok("/")),
+        ("/a/", Ok("/a/")),
+        ("/a/./b", Ok("/a/b")),
+        ("/a/../b", Ok("/b")),
+        ("/a/b/..", Ok("/a/")),
+        ("/a/b/.", Ok("/a/b/")),
+        ("/a/%2e%2E/b", Ok("/b")),
+        ("/%61dmin", Ok("/admin")),
+        ("/a%2fb", Ok("/a%2Fb")),
+        ("/a%20b%c3%a9", Ok("/a%20b%C3%A9")),
+        ("/\u{e9}\\\"", Ok("/%C3%A9%5C%22")),
+        ("/~a-b_c.d!$&'()*+,;=:@", Ok("/~a-b_c.d!$&'()*+,;=:@")),
+        ("/.well-known/x", Ok("/.well-known/x")),
+        ("/...", Ok("/...")),
+        ("/..", Err(Refusal::Path)),
+        ("/a/../..", Err(Refusal::Path)),
+        ("/a/..;/b", Err(Refusal::Path)),
+        ("/a/.;x/b", Err(Refusal::Path)),
+        ("/%00", Err(Refusal::Path)),
+        ("/%0a", Err(Refusal::Path)),
+        ("/%", Err(Refusal::Path)),
+        ("/%4", Err(Refusal::Path)),
+        ("/%zz", Err(Refusal::Path)),
+        ("/%+1", Err(Refusal::Path)),
+        ("a", Err(Refusal::Path)),
+    ] {
+        let mut out = String::new();
+        let made = canonical_path(path, Slashes::Merge, &mut out).map(|()| out.as_str());
+        assert_eq!(made, expected, "{path}");
+    }
+    let slashes = |policy| {
+        let mut out = String::new();
+        canonical_path("/a//b", policy, &mut out).map(|()| out)
+    };
+    assert_eq!(slashes(Slashes::Keep), Ok("/a//b".into()));
+    assert_eq!(slashes(Slashes::Refuse), Err(Refusal::EmptySegment));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_head_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read(&bytes);
+        let _ = read_response(&bytes, false);
+        let _ = decode(&bytes, 5);
+    }
+
+    #[test]
+    fn nearly_well_formed_heads_do_not_panic(
+        lines in "(Host: a\r\n|Content-Length: [0-9+, ]{0,3}\r\n|Transfer-Encoding: [a-z, ]{0,9}\r\n|[ -~]{0,9}\r?\n){0,6}"
+    ) {
+        let _ = read(format!("GET /a HTTP/1.1\r\n{lines}\r\n").as_bytes());
+    }
+
+    /// The end that is found does not depend on how the bytes came.
+    #[test]
+    fn a_head_ends_where_it_ends(bytes in "[a\r\n ]{0,40}", step in 1usize..8) {
+        let bytes = bytes.as_bytes();
+        let whole = HeadScan::default().end(bytes, LIMIT);
+        let mut scan = HeadScan::default();
+        let mut pieces = Ok(None);
+        for end in (step..bytes.len() + step).step_by(step) {
+            pieces = scan.end(&bytes[..end.min(bytes.len())], LIMIT);
+            if pieces != Ok(None) {
+                break;
+            }
+        }
+        prop_assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn chunks_do_not_depend_on_how_they_were_split(
+        input in "([0-3](;[a-z]{0,3})?\r\n[a-c]{0,3}\r\n){0,4}(0\r\n(x: y\r\n)?\r\n)?[a\r\n0]{0,4}",
+        step in 1usize..9,
+    ) {
+        prop_assert_eq!(decode(input.as_bytes(), step), decode(input.as_bytes(), input.len()));
+    }
+
+    #[test]
+    fn what_is_written_in_chunks_is_read_back(
+        pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..6),
+        step in 1usize..20,
+    ) {
+        let mut wire = Vec::new();
+        pieces.iter().for_each(|piece| chunk(piece, &mut wire));
+        last_chunk(&mut wire);
+        prop_assert_eq!(decode(&wire, step), Ok((pieces.concat(), 0)));
+    }
+
+    /// Canonical is canonical: doing it again changes nothing, and no dot segment or double slash is left.
+    #[test]
+    fn a_canonical_path_stays_as_it_is(path in "/([a.%/\u{e9};2eEfF5cC]{0,20})") {
+        let (mut once, mut twice) = (String::new(), String::new());
+        if canonical_path(&path, Slashes::Merge, &mut once).is_ok() {
+            canonical_path(&once, Slashes::Merge, &mut twice).unwrap();
+            prop_assert_eq!(&once, &twice);
+            prop_assert!(!once.contains("//") && !once.split('/').any(|part| part == "." || part == ".."), "{}", once);
+            prop_assert!(once.is_ascii() && once.starts_with('/'));
+        }
+    }
+}
