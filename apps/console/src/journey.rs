@@ -6,8 +6,8 @@
 //!                                       └─► stock: not looked at yet
 //! ```
 //!
-//! A claim keeps the error of every attempt and the moment of the last hand-out only, so an earlier attempt is a step
-//! without a time. Nothing is invented: what the store does not know is left blank.
+//! A claim keeps every failed attempt with its moments, up to a bound. Nothing is invented: what the store does not know
+//! is left blank.
 
 use dozen_core::{Message, Timestamp};
 use dozen_store::{ClaimState, ClaimStatus, Entry, ReaderStatus, Settle, Sighting};

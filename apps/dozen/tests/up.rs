@@ -29,6 +29,11 @@ impl Up {
         let folder = tempfile::tempdir().unwrap();
         let head =
             "app: test\nconsole: false\nregistry: { listen: '127.0.0.1:0' }\nlimits: { stop-deadline: 3s }\n";
+        // A sidecar would take a port that another test may have.
+        let services = match services.contains("sidecar:") {
+            true => services.to_owned(),
+            false => services.replace("{ run:", "{ sidecar: false, run:"),
+        };
         std::fs::write(folder.path().join("dozen.yaml"), format!("{head}services:\n{services}\n")).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_dozen"))
             .arg("up")
@@ -167,16 +172,17 @@ fn act() {
 
 #[test]
 fn a_service_is_started_with_its_environment_shown_in_the_table_and_stopped() {
-    let (line, port) = server("web", ", health: /healthz, sidecar: { port: 3777 }");
+    let sidecar = free_port();
+    let (line, port) = server("web", &format!(", health: /healthz, sidecar: {{ port: {sidecar} }}"));
     let mut up = Up::start(&line);
     let process = up.started("web");
     for (name, value) in [
         ("PORT", port.to_string()),
         ("APP_PORT", port.to_string()),
         ("APP_ID", "web".into()),
-        ("DAPR_HTTP_PORT", "3777".into()),
-        ("DAPR_HTTP_ENDPOINT", "http://127.0.0.1:3777".into()),
-        ("DOZEN_URL", "http://127.0.0.1:3777".into()),
+        ("DAPR_HTTP_PORT", sidecar.to_string()),
+        ("DAPR_HTTP_ENDPOINT", format!("http://127.0.0.1:{sidecar}")),
+        ("DOZEN_URL", format!("http://127.0.0.1:{sidecar}")),
         ("DOZEN_STORE", format!("sqlite:{}/dozen.db", up.folder.path().display())),
         ("DOZEN_SERVICE", "web".into()),
         ("DOZEN_REGISTRY", "http://127.0.0.1:0".into()),
@@ -187,7 +193,7 @@ fn a_service_is_started_with_its_environment_shown_in_the_table_and_stopped() {
     }
     up.hear("web: healthy after ");
     let row = up.hear(&format!("http://127.0.0.1:{port}"));
-    assert!(row.contains("http://127.0.0.1:3777") && row.ends_with("healthy"), "{row}");
+    assert!(row.contains(&format!("http://127.0.0.1:{sidecar}")) && row.ends_with("healthy"), "{row}");
     assert!(row.contains(&process.as_raw_nonzero().to_string()), "{row}");
     up.stop();
     gone(process);

@@ -95,7 +95,7 @@ fn routes(app: &App) -> Vec<RouteView> {
 fn request(request: &Request) -> RequestView {
     RequestView {
         at: request.time,
-        took: Some(Duration::from_micros(request.duration_us)),
+        took: request.status.map(|_| Duration::from_micros(request.duration_us)),
         method: request.method.clone(),
         path: request.path.clone(),
         status: request.status,
