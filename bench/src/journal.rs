@@ -238,7 +238,7 @@ async fn append_redis(redis: &Redis, callers: usize, share: bool) -> f64 {
 /// Producers wait for their acknowledgement, consumers lease and acknowledge in batches; what was acknowledged counts.
 async fn queue(store: &Store, producers: usize) -> f64 {
     let ids = make_ids();
-    let queue = Queue::open(store, "bench", Options::default(), ids.clone()).await.expect("open");
+    let queue = Queue::open_with(store, "bench", Options::default(), ids.clone()).await.expect("open");
     let done = Arc::new(AtomicUsize::new(0));
     let mut consumers = tokio::task::JoinSet::new();
     for _ in 0..CONSUMERS {
@@ -311,8 +311,8 @@ async fn queue_redis(redis: &Redis, producers: usize, share: bool) -> f64 {
 async fn delivery(store: &Store) -> f64 {
     const MESSAGES: usize = 500;
     let ids = make_ids();
-    let alone = Queue::open(store, "alone", Options::default(), ids.clone()).await.expect("open");
-    let queue = Queue::open(store, "bench", Options::default(), ids.clone()).await.expect("open");
+    let alone = Queue::open_with(store, "alone", Options::default(), ids.clone()).await.expect("open");
+    let queue = Queue::open_with(store, "bench", Options::default(), ids.clone()).await.expect("open");
     let mut sends = Vec::with_capacity(MESSAGES);
     for _ in 0..MESSAGES {
         let start = Instant::now();

@@ -33,7 +33,7 @@ async fn fill(folder: &Path) {
     let engine = Sqlite::open(&folder.join("a.db"), Options::default()).unwrap();
     let store = Store::new(engine, Arc::new(SystemClock));
     let ids = Ids::new(Arc::new(SystemClock), 1);
-    let queue = Queue::open(&store, "invoices", Default::default(), ids).await.unwrap();
+    let queue = Queue::open(&store, "invoices", ids).await.unwrap();
     let subscriber = queue.subscriber();
     for (id, data) in [("dead-1", "bad\x1b[31m"), ("busy-1", "now"), ("new-1", "next")] {
         queue.send(message(id, data)).await.unwrap();

@@ -49,6 +49,17 @@ pub enum Error {
     },
 }
 
+impl From<dozen_store::Error> for Error {
+    /// For what happens in a transaction that also sends messages.
+    fn from(error: dozen_store::Error) -> Self {
+        Self::Engine {
+            doing: "complete the transaction".into(),
+            retry: error.retry(),
+            source: Box::new(error),
+        }
+    }
+}
+
 fn hint(known: &[String]) -> String {
     match known {
         [] => String::new(),

@@ -11,6 +11,7 @@
 //! alive while the work lasts, turns a [`Verdict`] into a settlement by the rules of [`Policy`], and stops in two
 //! stages. Queue workers, pushed subscriptions, relays and sidecars are all this one loop with another handler.
 
+mod declared;
 mod error;
 mod journal;
 mod middleware;
@@ -18,6 +19,7 @@ mod policy;
 mod port;
 mod worker;
 
+pub use declared::{TopicSettings, declare, declared, unknown};
 pub use error::Error;
 pub use journal::{Effect, EffectError, JournalSubscriber, Once};
 pub use middleware::{DeadLetterTo, WhileHealthy};

@@ -1,11 +1,12 @@
 //! When to try again and when to give up: a pure decision.
 
 use dozen_core::{Backoff, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{Settlement, Verdict};
 
 /// How failures are treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// A message that was handed out this often and not handled becomes a dead letter.
     pub attempts_max: u32,

@@ -12,10 +12,9 @@
 //!
 //! [`Publisher::publish`]: dozen_messaging::Publisher::publish
 
-mod options;
 mod push;
 mod topics;
 
-pub use options::TopicOptions;
+pub use dozen_messaging::TopicSettings as TopicOptions;
 pub use push::{Push, Resolve};
 pub use topics::Topics;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::{Diagnose, Message, Timestamp, Token, nearest};
-use dozen_messaging::{Broker, Error, JournalSubscriber, Publisher, Start, Subscriber, SubscriptionOptions};
+use dozen_messaging::{
+    Broker, Error, JournalSubscriber, Publisher, Start, Subscriber, SubscriptionOptions, declare,
+};
 use dozen_store::{Journal, Store};
-use serde_json::Value;
 
 use crate::TopicOptions;
 
@@ -31,7 +32,15 @@ impl Topics {
 
     /// The stream that holds the messages of `topic`.
     pub fn stream(topic: &str) -> Arc<str> {
-        format!("topic/{topic}").into()
+        TopicOptions::stream(topic)
+    }
+
+    /// Writes down the settings of all of them, for every program that publishes.
+    pub async fn declare(&self) -> Result<(), Error> {
+        for (topic, options) in self.topics.iter() {
+            declare(&self.store, "topic", topic, options).await?;
+        }
+        Ok(())
     }
 
     fn options(&self, topic: &str) -> Result<&TopicOptions, Error> {
@@ -79,16 +88,6 @@ impl Topics {
     }
 }
 
-/// The key that stands in a payload. One that is missing, or no JSON, orders nothing.
-fn key_in(message: &Message, member: &str) -> Option<String> {
-    let data: Value = serde_json::from_slice(&message.data).ok().filter(|_| message.is_json())?;
-    match data.get(member)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 fn failed(doing: String, error: dozen_store::Error) -> Error {
     Error::Engine { doing, retry: error.retry(), source: Box::new(error) }
 }
@@ -98,15 +97,7 @@ impl Publisher for Topics {
     async fn publish(&self, topic: &str, mut messages: Vec<Message>) -> Result<Token, Error> {
         let options = self.options(topic)?;
         for message in &mut messages {
-            let bytes = message.data.len() as u64;
-            if bytes > options.bytes_max {
-                return Err(Error::TooLarge { name: topic.to_owned(), bytes, bytes_max: options.bytes_max });
-            }
-            if let (None, Some(member)) = (message.key(), &options.key)
-                && let Some(key) = key_in(message, member)
-            {
-                message.extensions.insert("dozenkey".into(), key.into());
-            }
+            options.admit(topic, message)?;
         }
         let appended = self.journal.append(&Self::stream(topic), messages).await;
         appended.map_err(|error| failed(format!("publish on topic `{topic}`"), error))

@@ -4,9 +4,10 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use dozen_messaging::Policy;
+use serde::{Deserialize, Serialize};
 
 /// A queue's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// How long a worker may hold a message before it is offered to another. Workers here extend it while they work.
     pub lease: Duration,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dozen_core::{Diagnose, Ids, Message, Timestamp, Token};
 use dozen_messaging::{
-    Effect, Error, Handler, JournalSubscriber, Once, Publisher, Subscriber, Worker, WorkerOptions,
+    Effect, Error, Handler, JournalSubscriber, Once, Publisher, Subscriber, Worker, WorkerOptions, declare,
+    declared,
 };
 use dozen_store::{Append, ClaimState, Journal, Op, Record, Revision, Start, Store, Tx};
 
@@ -40,8 +41,19 @@ struct Depth {
 }
 
 impl Queue {
-    /// Opens the queue `name`, made if it is new. A queue that exists keeps its messages.
-    pub async fn open(store: &Store, name: &str, options: Options, ids: Ids) -> Result<Self, Error> {
+    /// Writes down the settings of the queue `name`, for every program that opens it.
+    pub async fn declare(store: &Store, name: &str, options: &Options) -> Result<(), Error> {
+        declare(store, "queue", name, options).await
+    }
+
+    /// Opens the queue `name` with the settings that were declared for it, or the usual ones.
+    pub async fn open(store: &Store, name: &str, ids: Ids) -> Result<Self, Error> {
+        let options = declared(store, "queue", name).await?.unwrap_or_default();
+        Self::open_with(store, name, options, ids).await
+    }
+
+    /// Opens the queue `name` with these settings, made if it is new. A queue that exists keeps its messages.
+    pub async fn open_with(store: &Store, name: &str, options: Options, ids: Ids) -> Result<Self, Error> {
         if name.is_empty() || name.len() > 200 || name.chars().any(|c| c.is_control() || c == '/') {
             return Err(Error::Invalid(format!(
                 "`{name}` cannot name a queue: 1 to 200 characters without `/` and control characters"

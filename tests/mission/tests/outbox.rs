@@ -18,12 +18,19 @@ fn topics(store: &Store) -> Topics {
     Topics::new(store, BTreeMap::from([("orders".to_owned(), TopicOptions::default())]))
 }
 
-async fn order(store: &Store, outbox: &Outbox, id: i64, fails: bool) -> Result<(), Error> {
+/// An outbox of a store whose topics are declared.
+async fn outbox(place: &Place, store: &Store) -> Outbox {
+    topics(store).declare().await.expect("declare");
+    Outbox::new(store, "/orders", place.ids())
+}
+
+async fn order(store: &Store, outbox: &Outbox, id: i64, fails: bool) -> Result<(), dozen_messaging::Error> {
     let work = store.transaction(async |tx: &mut Tx| {
         tx.execute("create table if not exists orders (id integer primary key)", []).await?;
         tx.execute("insert into orders values (?1)", params![id]).await?;
-        outbox.publish(tx, "orders", outbox.event("order.placed", id.to_string()).with_key(id.to_string()));
-        if fails { Err(Error::Invalid("the card was declined".into())) } else { Ok(()) }
+        let event = outbox.event("order.placed", id.to_string()).with_key(id.to_string());
+        outbox.publish(tx, "orders", event).await?;
+        if fails { Err(dozen_messaging::Error::Invalid("the card was declined".into())) } else { Ok(()) }
     });
     work.await.map(drop)
 }
@@ -37,11 +44,11 @@ async fn published(store: &Store) -> Vec<String> {
 async fn ob_m1_the_event_is_inserted_in_the_transaction_of_the_change() {
     let place = Place::new();
     let store = place.open().await;
-    let outbox = Outbox::new(&store, "/orders", place.ids());
+    let outbox = outbox(&place, &store).await;
     let mut tx = store.begin().await.unwrap();
     tx.execute("create table orders (id integer primary key)", []).await.unwrap();
     tx.execute("insert into orders values (1)", []).await.unwrap();
-    outbox.publish(&mut tx, "orders", outbox.event("order.placed", "1"));
+    outbox.publish(&mut tx, "orders", outbox.event("order.placed", "1")).await.unwrap();
     assert!(published(&store).await.is_empty(), "not before the commit");
     store.end(tx).await.unwrap();
     assert_eq!(published(&store).await, ["1"]);
@@ -49,10 +56,24 @@ async fn ob_m1_the_event_is_inserted_in_the_transaction_of_the_change() {
 }
 
 #[tokio::test]
+async fn a_slip_in_a_topics_name_fails_the_transaction_and_names_the_nearest() {
+    let place = Place::new();
+    let store = place.open().await;
+    let outbox = outbox(&place, &store).await;
+    let published = store.transaction(async |tx| {
+        tx.execute("create table orders (id integer primary key)", []).await?;
+        outbox.publish(tx, "ordres", outbox.event("order.placed", "1")).await
+    });
+    let error = published.await.map(drop).unwrap_err();
+    assert_eq!(error.to_string(), "there is no topic `ordres`; did you mean `orders`?");
+    assert!(store.select("select id from orders", []).await.is_err(), "nothing of it happened");
+}
+
+#[tokio::test]
 async fn ob_m2_the_event_exists_if_and_only_if_the_change_committed() {
     let place = Place::new();
     let store = place.open().await;
-    let outbox = Outbox::new(&store, "/orders", place.ids());
+    let outbox = outbox(&place, &store).await;
     for id in 0..20 {
         let _ = order(&store, &outbox, id, id % 3 == 0).await;
     }
@@ -85,19 +106,13 @@ async fn ob_m8_at_least_once_to_the_topic_and_one_effect_with_the_inbox() {
     let store = place.open().await;
     store.transaction(async |tx| tx.execute("create table effects (id text)", []).await).await.unwrap();
     let topics = topics(&store);
-    let outbox = Outbox::new(&store, "/orders", place.ids());
+    let outbox = outbox(&place, &store).await;
     let options = SubscriptionOptions { start: Start::Earliest, ..SubscriptionOptions::default() };
     let subscriber = topics.subscription("orders", "stock", options).await.unwrap();
     // The same event arrives three times, as it may when a sender tries again after an answer that got lost.
     let event = outbox.event("order.placed", "1");
     for _ in 0..3 {
-        store
-            .transaction(async |tx| {
-                outbox.publish(tx, "orders", event.clone());
-                Ok::<_, Error>(())
-            })
-            .await
-            .unwrap();
+        store.transaction(async |tx| outbox.publish(tx, "orders", event.clone()).await).await.unwrap();
     }
     let ran = Arc::new(AtomicU32::new(0));
     let inbox = Inbox::new(&store, "stock", Duration::from_secs(3600));
@@ -126,7 +141,7 @@ async fn ob_m5_history_is_kept_for_as_long_as_the_user_says() {
     };
     let options = SubscriptionOptions { start: Start::Earliest, ..SubscriptionOptions::default() };
     let subscriber = keep(Duration::ZERO).subscription("orders", "stock", options).await.unwrap();
-    let outbox = Outbox::new(&store, "/orders", place.ids());
+    let outbox = outbox(&place, &store).await;
     order(&store, &outbox, 1, false).await.unwrap();
     order(&store, &outbox, 2, false).await.unwrap();
     // With its commit an event is published; the subscription's mark says that it was heard.
@@ -141,7 +156,7 @@ async fn ob_m5_history_is_kept_for_as_long_as_the_user_says() {
 async fn ob_d4_duplicates_are_dropped_in_the_consumers_own_transaction() {
     let place = Place::new();
     let store = place.open().await;
-    let outbox = Outbox::new(&store, "/orders", place.ids());
+    let outbox = outbox(&place, &store).await;
     let event = outbox.event("order.placed", "1");
     let stock = Inbox::new(&store, "stock", Duration::from_secs(60));
     let mail = Inbox::new(&store, "mail", Duration::from_secs(60));
@@ -166,7 +181,7 @@ async fn ob_d1_from_commit_to_delivery_takes_milliseconds() {
     // Another process's view of the same file receives.
     let there = place.open().await;
     let subscriber = topics(&there).subscription("orders", "stock", options).await.unwrap();
-    let outbox = Outbox::new(&store, "/orders", place.ids());
+    let outbox = outbox(&place, &store).await;
     let mut waits = Vec::new();
     for number in 0..50 {
         let receiving = subscriber.receive(1, DEADLINE);

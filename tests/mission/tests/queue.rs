@@ -20,7 +20,7 @@ fn quick() -> Options {
 }
 
 async fn open(place: &Place) -> Queue {
-    Queue::open(&place.open().await, "invoices", quick(), place.ids()).await.expect("open")
+    Queue::open_with(&place.open().await, "invoices", quick(), place.ids()).await.expect("open")
 }
 
 fn numbered(queue: &Queue, number: usize) -> Message {
@@ -31,7 +31,7 @@ fn numbered(queue: &Queue, number: usize) -> Message {
 async fn q_m1_competing_workers_share_the_work_and_each_message_goes_to_one() {
     let place = Place::new();
     let store = place.open().await;
-    let queue = Queue::open(&store, "invoices", quick(), place.ids()).await.unwrap();
+    let queue = Queue::open_with(&store, "invoices", quick(), place.ids()).await.unwrap();
     let (first, mut of_first) = reporting(|_| Verdict::Done);
     let (second, mut of_second) = reporting(|_| Verdict::Done);
     let workers = [Running::start(queue.worker(first, 2)), Running::start(queue.worker(second, 2))];
@@ -147,7 +147,7 @@ async fn q_m5_redelivered_after_a_crash_a_refusal_and_a_lost_lease_with_back_off
 async fn q_m6_messages_wait_while_the_receiver_is_down() {
     let place = Place::new();
     let store = place.open().await;
-    let queue = Queue::open(&store, "invoices", quick(), place.ids()).await.unwrap();
+    let queue = Queue::open_with(&store, "invoices", quick(), place.ids()).await.unwrap();
     let (handler, mut deliveries) = reporting(|_| Verdict::Done);
     let worker = Running::start(queue.worker(handler.clone(), 1));
     queue.send(numbered(&queue, 0)).await.unwrap();
@@ -168,7 +168,7 @@ async fn q_m6_messages_wait_while_the_receiver_is_down() {
 async fn q_m7_what_keeps_failing_becomes_a_dead_letter_with_its_errors() {
     let place = Place::new();
     let store = place.open().await;
-    let queue = Queue::open(&store, "invoices", quick(), place.ids()).await.unwrap();
+    let queue = Queue::open_with(&store, "invoices", quick(), place.ids()).await.unwrap();
     let (handler, mut deliveries) =
         reporting(|delivery| Verdict::Failed(format!("attempt {} failed", delivery.attempts)));
     let message = numbered(&queue, 7);
@@ -216,10 +216,18 @@ async fn a_handler_that_panics_fails_its_message_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn settings_are_declared_once_and_found_by_every_program() {
+    let place = Place::new();
+    Queue::declare(&place.open().await, "invoices", &quick()).await.unwrap();
+    let elsewhere = Queue::open(&place.open().await, "invoices", place.ids()).await.unwrap();
+    assert_eq!(*elsewhere.options(), quick());
+}
+
+#[tokio::test]
 async fn what_is_too_large_or_too_much_is_refused_by_name() {
     let place = Place::new();
     let options = Options { bytes_max: 10, waiting_max: std::num::NonZeroU64::new(1), ..quick() };
-    let queue = Queue::open(&place.open().await, "small", options, place.ids()).await.unwrap();
+    let queue = Queue::open_with(&place.open().await, "small", options, place.ids()).await.unwrap();
     let error = queue.send(queue.message("x", "0123456789ABCDEF")).await.unwrap_err();
     assert_eq!(error.to_string(), "the message is 16 bytes, and `small` takes 10 at most");
     queue.send(queue.message("x", "1")).await.unwrap();

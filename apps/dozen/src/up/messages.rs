@@ -36,14 +36,18 @@ pub(super) async fn open(app: &App, store: &Store, ids: &Ids) -> Result<Arc<Mess
             waiting_max: NonZeroU64::new(queue.waiting_max),
             keep: queue.keep,
         };
-        let opened = Queue::open(store, &queue.name, options, ids.clone()).await;
+        let declared = Queue::declare(store, &queue.name, &options).await;
+        declared.map_err(Error::pattern("declare the queues"))?;
+        let opened = Queue::open_with(store, &queue.name, options, ids.clone()).await;
         queues.push(opened.map_err(Error::pattern("open the queues"))?);
     }
     let topics = app.topics.iter().map(|topic| {
         let options = TopicOptions { keep: topic.keep, bytes_max: topic.body_max, key: topic.key.clone() };
         (topic.name.clone(), options)
     });
-    Ok(Arc::new(Messages { topics: Topics::new(store, topics.collect()), queues }))
+    let topics = Topics::new(store, topics.collect());
+    topics.declare().await.map_err(Error::pattern("declare the topics"))?;
+    Ok(Arc::new(Messages { topics, queues }))
 }
 
 /// One worker for each subscription of the file and each of its topics. All are there, and miss nothing, from now on.

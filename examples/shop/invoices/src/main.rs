@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use dozen_messaging::{Delivery, Effect, EffectError, Verdict};
-use dozen_queue::{Options, Queue};
+use dozen_queue::Queue;
 use dozen_store::{Tx, params};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -28,8 +28,7 @@ async fn start() -> Result<(), BoxError> {
     // No unique key on the order: were an invoice ever written twice, it would show.
     shop.table("invoices (number integer primary key, \"order\" text not null, written_by integer not null)")
         .await?;
-    let options = Options { lease: std::time::Duration::from_secs(5), ..Options::default() };
-    let queue = Queue::open(&shop.store, "invoices", options, shop.ids.clone()).await?;
+    let queue = Queue::open(&shop.store, "invoices", shop.ids.clone()).await?;
     let worker = queue.consume(WriteInvoice, RUNNING_MAX);
     let router = Router::new().route("/invoices/{order}", get(show)).with_state(shop);
     run(router, vec![("invoices", Arc::new(worker))]).await

@@ -8,8 +8,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use dozen_outbox::Outbox;
-use dozen_queue::{Options, Queue};
-use dozen_store::{Error, params};
+use dozen_queue::Queue;
+use dozen_store::params;
 use serde_json::{Value, json};
 use shop_service::{BoxError, Shop, exit, refused, run, trace};
 
@@ -29,7 +29,7 @@ async fn start() -> Result<(), BoxError> {
     let shop = Shop::open().await?;
     shop.table("orders (id text primary key, sku text not null, quantity integer not null)").await?;
     let outbox = Outbox::new(&shop.store, "/orders", shop.ids.clone());
-    let invoices = Queue::open(&shop.store, "invoices", Options::default(), shop.ids.clone()).await?;
+    let invoices = Queue::open(&shop.store, "invoices", shop.ids.clone()).await?;
     let router = Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(show))
@@ -54,8 +54,8 @@ async fn place(State(orders): State<Orders>, headers: http::HeaderMap, body: Byt
     let event_id = event.id.clone();
     let placed = orders.shop.store.transaction(async |tx| {
         tx.execute("insert into orders values (?1, ?2, ?3)", params![&id, &sku, quantity]).await?;
-        orders.outbox.publish(tx, "orders", event);
-        orders.invoices.send_in(tx, invoice).map_err(|error| Error::Invalid(error.to_string()))
+        orders.outbox.publish(tx, "orders", event).await?;
+        orders.invoices.send_in(tx, invoice)
     });
     match placed.await {
         Ok(written) => {

@@ -91,8 +91,8 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     (status, [("content-type", "application/json")], value.to_string()).into_response()
 }
 
-/// A store's error as an answer: what a client may know of it.
-pub fn refused(error: &dozen_store::Error) -> Response {
+/// An error as an answer: what a client may know of it.
+pub fn refused(error: &impl Diagnose) -> Response {
     eprintln!("{}", chain(error));
     let status = match error.fault() {
         Fault::Caller => StatusCode::BAD_REQUEST,
