@@ -39,7 +39,8 @@ impl Store {
     /// Runs `work` in a transaction: when it returns `Ok`, everything it did is durable; when it returns an error, is
     /// dropped or panics, nothing of it has happened.
     ///
-    /// An engine with one writer holds it meanwhile, so `work` should not wait for anything but the store.
+    /// An engine with one writer holds it meanwhile, so `work` should not wait for anything but `tx`. Least of all for
+    /// another commit of the same store: that one waits for this transaction, until this one is rolled back as too slow.
     pub async fn transaction<T, E>(
         &self,
         work: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dozen_lifecycle::{BoxError, Stop};
@@ -14,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::incoming::{self, Incoming};
 use super::{Limits, Peer};
@@ -54,7 +55,8 @@ pub(super) async fn serve<S, B>(
     loop {
         match connection.exchange(&mut service).await {
             Ok(true) => {}
-            Ok(false) | Err(Ended::Closed) => break,
+            Ok(false) => break,
+            Err(Ended::Closed) => return,
             Err(Ended::Refused(refusal)) => {
                 let mut out = Vec::new();
                 problem(refusal.status(), &refusal.to_string(), &[], false, true, &mut out);
@@ -63,8 +65,13 @@ pub(super) async fn serve<S, B>(
             }
         }
     }
-    let _ = connection.write.shutdown().await;
+    connection.linger().await;
 }
+
+/// How long a client is listened to after the last answer, so that it reads that before its connection is reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of what it still sends is thrown away.
+const LINGER_BYTES: usize = 1024 * 1024;
 
 struct Connection {
     read: OwnedReadHalf,
@@ -76,6 +83,26 @@ struct Connection {
 }
 
 impl Connection {
+    /// Closing a socket with unread bytes resets it, and a reset can overtake the answer.
+    async fn linger(mut self) {
+        if self.write.shutdown().await.is_err() {
+            return;
+        }
+        let until = Instant::now() + LINGER;
+        let mut left = LINGER_BYTES;
+        loop {
+            self.buffer.clear();
+            let count = tokio::select! {
+                count = timeout_at(until, self.buffer.fill(&mut self.read)) => count,
+                () = self.stop.hard.cancelled() => return,
+            };
+            match count {
+                Ok(Ok(count)) if count > 0 && count < left => left -= count,
+                _ => return,
+            }
+        }
+    }
+
     /// One request and its answer. `true` if another may follow.
     async fn exchange<S, B>(&mut self, service: &mut S) -> Result<bool, Ended>
     where
@@ -197,7 +224,7 @@ impl Feed {
         &mut self,
         read: &mut OwnedReadHalf,
         buffer: &mut Buffer,
-        stall: std::time::Duration,
+        stall: Duration,
     ) -> Result<(), Ended> {
         if self.is_feeding() { self.step(read, buffer, stall).await } else { watch(read, buffer).await }
     }
@@ -207,7 +234,7 @@ impl Feed {
         &mut self,
         read: &mut OwnedReadHalf,
         buffer: &mut Buffer,
-        stall: std::time::Duration,
+        stall: Duration,
     ) -> Result<(), Ended> {
         let Some(to) = self.to.clone() else { return Ok(()) };
         let Ok(room) = to.reserve().await else {
@@ -268,7 +295,7 @@ struct Answer<'c> {
     is_v11: bool,
     is_head: bool,
     stop: &'c Stop,
-    stall: std::time::Duration,
+    stall: Duration,
     write: &'c mut OwnedWriteHalf,
 }
 
