@@ -83,7 +83,8 @@ impl Life<'_> {
         };
         let pid = process.id();
         let group = Group::of(pid, &self.children.guard);
-        self.children.change(self.at, |child| child.pid = pid);
+        let since = self.children.ids.clock().now();
+        self.children.change(self.at, |child| (child.pid, child.since) = (pid, Some(since)));
         tracing::info!("{}: started as process {}", self.plan.label, pid.unwrap_or(0));
 
         let mut listeners = JoinSet::new();

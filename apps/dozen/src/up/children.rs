@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Backoff, Ids};
+use dozen_core::{Backoff, Ids, Timestamp};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -77,6 +77,8 @@ pub struct Child {
     pub instance: u16,
     /// Its process, while it has one.
     pub pid: Option<u32>,
+    /// When that process was started.
+    pub since: Option<Timestamp>,
     /// Where it listens.
     pub port: Option<u16>,
     /// What it is doing.
@@ -94,7 +96,7 @@ pub struct Children {
     pub(crate) guard: Guard,
     states: watch::Sender<Vec<Child>>,
     logs: Vec<Mutex<VecDeque<String>>>,
-    ids: Ids,
+    pub(crate) ids: Ids,
     deadline: Duration,
 }
 
@@ -105,6 +107,7 @@ impl Children {
             service: plan.service.clone(),
             instance: plan.instance,
             pid: None,
+            since: None,
             port: plan.port,
             state: State::Starting,
             restarts: 0,

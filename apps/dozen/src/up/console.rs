@@ -64,7 +64,7 @@ fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceVi
             },
             is_well: own.iter().all(|child| child.state == State::Healthy),
             restarts: own.iter().map(|child| child.restarts).sum(),
-            since: None,
+            since: own.iter().filter_map(|child| child.since).min(),
         });
         let sidecar = service.sidecar.map(|sidecar| sidecar.to_string());
         views.push(ServiceView { endpoints: registry.get(&service.name), process, sidecar });
