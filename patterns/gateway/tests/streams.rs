@@ -376,3 +376,15 @@ async fn a_drain_loses_no_request_in_flight() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_connections_that_ask_nothing() {
+    let world = world_of(echo("service").await).await;
+    let (silent, mut kept) = (world.connect().await, world.connect().await);
+    kept.send("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(kept.answer(false).await.status, 200);
+    let before = std::time::Instant::now();
+    world.end().await;
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    drop((silent, kept));
+}

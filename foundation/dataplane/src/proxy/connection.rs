@@ -18,6 +18,8 @@ use crate::ticker::Alarm;
 
 /// How long a refused client is listened to, so that it reads why before its connection is reset.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a connection without a request is kept when the worker is asked to stop.
+const DRAIN_GRACE: Duration = Duration::from_millis(250);
 /// How much of what it still sends is thrown away.
 const LINGER_BYTES: usize = 1024 * 1024;
 
@@ -63,15 +65,20 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, mut stream: TcpStr
 
 /// Waits, without holding a buffer, for the next request. `false` when there will be none.
 ///
-/// A draining worker still waits for the first request of a connection that it accepted, as long as for a head.
+/// A draining worker gives a connection that it only just accepted a moment: its request may be on the way.
 async fn is_ready<H: Handler>(worker: &Worker<H>, stream: &TcpStream, alarm: &Alarm, is_new: bool) -> bool {
     alarm.set_last(None);
     let options = &worker.options;
     alarm.set(if is_new { options.header_timeout } else { options.idle_timeout });
+    let mut is_hurried = false;
     let mut readable = std::pin::pin!(pool::readable(stream));
     poll_fn(|cx| {
         if let Poll::Ready(readable) = readable.as_mut().poll(cx) {
             return Poll::Ready(readable.is_ok());
+        }
+        if worker.is_draining() && !is_hurried {
+            is_hurried = true;
+            alarm.set(DRAIN_GRACE);
         }
         let timed_out = alarm.poll(cx).is_ready();
         if timed_out || (worker.is_draining() && !is_new) { Poll::Ready(false) } else { Poll::Pending }
