@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_store::{Answer, Capabilities, Changes, Committed, Engine, EngineTx, Error, Op, Outcome, Query};
@@ -87,13 +88,21 @@ impl Sqlite {
     }
 }
 
+/// Waits a moment for another process's commit, which takes about as long as a sync of the disk. SQLite's own waiting
+/// steps grow to a tenth of a second, and with several writers each would spend most of its time in them.
+fn wait_for_others(attempts: i32) -> bool {
+    const STEP: Duration = Duration::from_micros(500);
+    std::thread::sleep(if attempts < 10 { STEP / 5 } else { STEP });
+    STEP * u32::try_from(attempts).unwrap_or(0) < BUSY_WAIT
+}
+
 /// A connection that writes.
 fn connect(path: &Path) -> Result<Connection, Error> {
     let fail = |error: rusqlite::Error| translate(path, &error);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(fail)?;
+    connection.busy_handler(Some(wait_for_others)).map_err(fail)?;
     let settings: [(&str, &dyn rusqlite::ToSql); 5] = [
         ("journal_mode", &"WAL"),
         ("wal_autocheckpoint", &8_000),
