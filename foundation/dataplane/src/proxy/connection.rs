@@ -95,8 +95,9 @@ async fn exchange<H: Handler>(
     scratch: &mut Scratch,
 ) -> Next {
     let end = match read_head(worker, stream, alarm, scratch).await {
-        Ok(Some(end)) => end,
-        Ok(None) => return Next::Close,
+        Ok(Head::Complete(end)) => end,
+        Ok(Head::NotYet) => return Next::Request,
+        Ok(Head::Closed) => return Next::Close,
         Err(refusal) => return refuse(stream, alarm, refusal).await,
     };
     let started = Instant::now();
@@ -106,13 +107,23 @@ async fn exchange<H: Handler>(
     }
 }
 
-/// The length of the next head, once it is all there; `None` when the client is done.
+/// What came of waiting for a head.
+enum Head {
+    /// All of it, and its length.
+    Complete(usize),
+    /// The socket was said to be readable, and had nothing to read.
+    NotYet,
+    /// The client is done, or too slow.
+    Closed,
+}
+
+/// Reads until a head is complete. Only a head that has begun is waited for.
 async fn read_head<H: Handler>(
     worker: &Worker<H>,
     stream: &mut TcpStream,
     alarm: &Alarm,
     scratch: &mut Scratch,
-) -> Result<Option<usize>, Refusal> {
+) -> Result<Head, Refusal> {
     let client = &mut scratch.client;
     alarm.set_last(None);
     let mut scan = HeadScan::default();
@@ -127,7 +138,7 @@ async fn read_head<H: Handler>(
         if !client.is_empty()
             && let Some(end) = scan.end(client.filled(), worker.options.head_max)?
         {
-            return Ok(Some(end));
+            return Ok(Head::Complete(end));
         }
         if !client.has_room() {
             client.grow(worker.options.head_max + SMALL);
@@ -136,9 +147,16 @@ async fn read_head<H: Handler>(
             alarm.set(worker.options.header_timeout);
             waits = true;
         }
-        match alarm.bound(client.fill(stream)).await {
+        let filled = match client.is_empty() {
+            true => match poll_fn(|cx| Poll::Ready(client.poll_fill(cx, stream))).await {
+                Poll::Ready(filled) => Some(filled),
+                Poll::Pending => return Ok(Head::NotYet),
+            },
+            false => alarm.bound(client.fill(stream)).await,
+        };
+        match filled {
             Some(Ok(count)) if count > 0 => {}
-            _ => return Ok(None),
+            _ => return Ok(Head::Closed),
         }
     }
 }
