@@ -10,6 +10,7 @@
 mod backoff;
 mod clock;
 mod diagnose;
+pub mod duration;
 mod endpoint;
 mod id;
 mod message;

@@ -39,8 +39,9 @@ impl Client {
     /// Sends `request` to `address` (`host:port`) and waits for the head of the response.
     ///
     /// `deadline` bounds the time until that head, and after it each wait for more of the body. A request whose method
-    /// may be repeated, and whose body is at hand, is sent again once if a kept connection turns out to be dead; any
-    /// other request is sent at most once. Dropping the future, or the response's body, closes the connection.
+    /// may be repeated, and whose body is at hand, is sent again once if a kept connection turns out to be dead. Any
+    /// other request is sent at most once, and fails in the rare case that the other end closes a kept connection at the
+    /// very moment of the sending. Dropping the future, or the response's body, closes the connection.
     pub async fn send(
         &self,
         address: &str,
@@ -59,9 +60,11 @@ impl Client {
         stall: Duration,
     ) -> Result<http::Response<Body>, Error> {
         let outgoing = outgoing::Outgoing::new(address, request)?;
-        if let Some(first) = outgoing.again()
-            && let Some(kept) = self.pool.take(address)
-        {
+        if let Some(kept) = self.pool.take(address) {
+            let Some(first) = outgoing.again() else {
+                let answered = answer::exchange(kept, outgoing, address, stall, self.pool.clone()).await;
+                return answered.map_err(|failure| failure.error);
+            };
             match answer::exchange(kept, first, address, stall, self.pool.clone()).await {
                 Err(answer::Failure { error: Error::Broken { .. }, untouched: true }) => {}
                 other => return other.map_err(|failure| failure.error),

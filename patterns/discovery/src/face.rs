@@ -21,7 +21,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
-use dozen_core::{Endpoint, EndpointSet};
+use dozen_core::{Endpoint, EndpointSet, duration};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 
 use crate::limits::check_service;
 use crate::problem::Problem;
-use crate::{Lease, Registry, duration, waiting};
+use crate::{Lease, Registry, waiting};
 
 /// A registration is small; what is larger is a mistake or an attack.
 const BODY_BYTES_MAX: usize = 64 * 1024;

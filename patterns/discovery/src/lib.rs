@@ -24,7 +24,6 @@
 //! It keeps nothing on disk: an instance that is alive registers itself again within a third of its time to live
 //! ([`Registration`] does), and clients go on with their last view meanwhile. A set is a fact about now.
 
-mod duration;
 mod error;
 mod face;
 mod limits;

@@ -15,13 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Backoff, Ids, chain};
+use dozen_core::{Backoff, Ids, chain, duration};
 use dozen_dataplane::{Body, Client};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use http::{Method, Request, StatusCode, header};
 use serde_json::json;
-
-use crate::duration;
 
 /// Who registers, and where.
 #[derive(Clone, Debug)]

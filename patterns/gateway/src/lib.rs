@@ -16,7 +16,6 @@
 //! When a service fails the client gets a problem document (RFC 9457): 404 no route, 405 with `Allow`, 413, 431,
 //! 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
 
-mod duration;
 mod error;
 mod explain;
 mod forwarded;

@@ -20,21 +20,21 @@ pub struct Options {
     /// Bytes of a request's head.
     pub head_max: NonZeroUsize,
     /// From the first byte of a request's head to its last.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "dozen_core::duration")]
     pub header_timeout: Duration,
     /// How long a client connection is kept without a request.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "dozen_core::duration")]
     pub idle_timeout: Duration,
     /// How long either side may neither send nor take anything of a body.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "dozen_core::duration")]
     pub stall_timeout: Duration,
     /// How long opening a connection to a service may take.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "dozen_core::duration")]
     pub connect_timeout: Duration,
     /// Failures in a row after which an endpoint is left alone for a while.
     pub eject_after: u32,
     /// For how long the first time; each time after, so much longer.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "dozen_core::duration")]
     pub eject_for: Duration,
     /// How endpoints are chosen.
     pub balance: dozen_dataplane::Strategy,
@@ -79,10 +79,10 @@ pub struct RouteOptions {
     /// The service, and the path there if it differs from the request's: `orders` or `orders:/orders/{id}`.
     pub to: String,
     /// How long the service may take from the end of the request to the head of its answer.
-    #[serde(default = "timeout", with = "crate::duration")]
+    #[serde(default = "timeout", with = "dozen_core::duration")]
     pub timeout: Duration,
     /// How long all of it may take, the bodies included. Without it a stream may go on for ever.
-    #[serde(default, with = "crate::duration::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub total: Option<Duration>,
     /// Bytes of a request's body.
     #[serde(default = "body_max")]
