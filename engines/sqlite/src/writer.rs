@@ -108,6 +108,10 @@ impl Writer {
                 }
             }
         }
+        // Whoever copies the file of an application that has ended means all of it. Where other processes have it
+        // open, nobody is waited for: the log stays, and they go on with it.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
     }
 
     /// One commit with everybody who waits for one. Leaves in `jobs` those that it did not come to.
