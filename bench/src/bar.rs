@@ -96,8 +96,16 @@ impl Suite {
     }
 }
 
-const HEADING: &str = "# Benchmarks\n\nMeasured by `cargo xtask bench SUITE`, side by side with real peers in one run. A figure is the median of \
-                       the ratios within each round: machines are noisy, ratios less so.\n";
+const HEADING: &str = "\
+# Benchmarks
+
+Measured by `cargo xtask bench SUITE`, side by side with real peers in one run. A figure is the median of the ratios within each
+round: machines are noisy, ratios less so. `short` means that the target was missed in this run.
+
+Peers are those of Debian's packages. Redis: `appendonly yes`, `appendfsync always`, no rewriting, on loopback. nginx: one worker,
+keep-alive to the upstream, access log off, buffers large enough for the answers. Ours: SQLite with `synchronous=FULL`, and the gateway
+with its request log, each with one worker where a core is compared.
+";
 
 /// The machine, in a line.
 fn machine() -> String {

@@ -138,12 +138,12 @@ async fn serve(mut stream: TcpStream, mut inbox: mpsc::Receiver<Call>) {
                     out.extend_from_slice(&command);
                     waiting.push_back(reply);
                 }
-                stream.write_all(&out).await.expect("redis reads");
+                if stream.write_all(&out).await.is_err() { return }
                 out.clear();
             }
             read = stream.read(&mut chunk) => {
-                let read = read.expect("redis writes");
-                if read == 0 { return }
+                // The server goes when its measurement is over, whoever still waits.
+                let Ok(read @ 1..) = read else { return };
                 buffer.extend_from_slice(&chunk[..read]);
                 let mut at = 0;
                 while let Some((reply, used)) = parse(&buffer[at..]) {
