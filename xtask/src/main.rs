@@ -90,7 +90,7 @@ fn test(rest: &[String]) -> Step {
         "build",
         cargo(&["build", "-p", "dozen", "-p", "shop-orders", "-p", "shop-stock", "-p", "shop-invoices"]),
     )?;
-    let mut words = vec!["test", "--workspace", "--all-targets"];
+    let mut words = vec!["test", "--workspace", "--all-targets", "--no-fail-fast"];
     words.extend(rest.iter().map(String::as_str));
     step("test", cargo(&words))
 }

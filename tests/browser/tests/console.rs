@@ -144,7 +144,7 @@ fn q_d3_a_message_found_by_its_id_shows_its_journey() {
         ]
     );
     let whens = world.browser.texts(".step > .when b").unwrap();
-    assert_eq!(whens, ["0", "+3 ms", "+1 s", "+1 s"], "the moments that the store keeps");
+    assert_eq!(whens, ["0", "+3 ms", "+5 ms", "+10 ms", "+1 s", "+1 s"], "the moments that the store keeps");
     let details = world.browser.texts(".step.failed .detail").unwrap();
     assert_eq!(details, ["the printer is on fire"]);
     // The drawing stands to scale beside it: the request's bar and the worker's two.

@@ -1,0 +1,91 @@
+//! The whole shop, as a newcomer runs it: an order through the gateway, and its journey in a real browser.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dozen_browser::Browser;
+use dozen_faults::{Place, ports, program};
+use dozen_harness::{get, post};
+use serde_json::Value;
+
+/// What follows an order comes within this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The example's own file, with every listener moved to a port of this test's own.
+fn shop() -> (Place, u16, u16) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
+    let mut yaml = std::fs::read_to_string(example.join("dozen.yaml")).unwrap();
+    let first = ports(12);
+    for (at, port) in [8080, 8500, 7001, 7002, 7003, 7005].into_iter().enumerate() {
+        // `invoices` has two instances, and the second takes the port after the first's.
+        let own = first + u16::try_from(at).unwrap() + u16::from(port == 7005);
+        yaml = yaml.replace(&port.to_string(), &own.to_string());
+    }
+    let mut sidecar = first + 8;
+    for service in ["orders", "stock", "invoices", "mailer"] {
+        let start = yaml.find(&format!("  {service}:")).unwrap();
+        let open = start + yaml[start..].find("{ ").unwrap() + 2;
+        yaml.insert_str(open, &format!("sidecar: {{ port: {sidecar} }}, "));
+        sidecar += 1;
+    }
+    let registry = ports(1);
+    yaml.push_str(&format!("registry: {{ listen: \"127.0.0.1:{registry}\" }}\n"));
+    for name in ["shop-orders", "shop-stock", "shop-invoices"] {
+        yaml = yaml.replace(&format!("[{name}]"), &format!("[\"{}\"]", program(name).display()));
+    }
+    let place = Place::new(&yaml);
+    std::fs::copy(example.join("mailer.py"), place.file("mailer.py")).unwrap();
+    (place, first, first + 1)
+}
+
+/// Asks until the answer is `wanted`; the answers follow the order in their own time.
+fn until(url: &str, wanted: impl Fn(&Value) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = get(url).unwrap();
+        let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        if wanted(&answer) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{url} still answers {answer}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn q_d3_an_order_of_the_running_shop_is_followed_from_the_request_to_each_acknowledgement() {
+    let (place, gateway, console) = shop();
+    let up = place.up().ready();
+    let at = |path: &str| format!("http://127.0.0.1:{gateway}{path}");
+    let reply = post(&at("/orders"), "application/json", r#"{"sku":"lamp","quantity":2}"#).unwrap();
+    assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
+    let said: Value = serde_json::from_slice(&reply.body).unwrap();
+    let (order, event) = (said["id"].as_str().unwrap(), said["event"].as_str().unwrap());
+
+    until(&at("/stock/lamp"), |answer| answer["available"] == 99_998);
+    until(&at(&format!("/invoices/{order}")), |answer| {
+        answer["invoices"].as_array().is_some_and(|all| all.len() == 1)
+    });
+    until(&at("/mails"), |answer| answer["sent"] == 1 && answer["last"][0]["order"] == order);
+
+    if let Some(browser) = Browser::start().unwrap_or_else(|reason| panic!("no browser: {reason}")) {
+        browser.open(&format!("http://127.0.0.1:{console}/")).unwrap();
+        browser.type_and_enter("input[name=id]", event).unwrap();
+        let page = browser
+            .wait(|browser| {
+                let page = browser.texts("main").map(|texts| texts.join("\n"))?;
+                let acknowledged = page.matches("acknowledged").count();
+                if acknowledged >= 2 { Ok(page) } else { Err(format!("not yet acknowledged twice:\n{page}")) }
+            })
+            .unwrap();
+        for step in
+            ["POST /orders", "answered by orders", "stored in topic orders", "mailer", "stock", "handed out"]
+        {
+            assert!(page.contains(step), "the journey lacks `{step}`:\n{page}");
+        }
+        assert_eq!(browser.complaints().unwrap(), Vec::<String>::new());
+    }
+    up.stop();
+}
