@@ -21,6 +21,8 @@ pub(crate) struct Reader {
 struct Held {
     status: ClaimStatus,
     fence: u64,
+    /// The moment that its sender chose.
+    delay: Option<Timestamp>,
 }
 
 impl Reader {
@@ -39,6 +41,7 @@ impl Reader {
         entries: &BTreeMap<u64, Entry>,
         fence: &mut u64,
     ) -> Outcome {
+        self.follow_clock(claim.now);
         let until = claim.now.after(claim.lease);
         let mut claims = Vec::new();
         let mut due: Vec<(Timestamp, u64)> = self
@@ -95,6 +98,7 @@ impl Reader {
                     errors: Vec::new(),
                 },
                 fence: *fence,
+                delay: entry.due,
             };
             if leased {
                 claims.push(claimed(entry, &held, until));
@@ -105,6 +109,23 @@ impl Reader {
         let next = self.claims.values().filter_map(|held| held.status.due).min();
         let next_due = if again { Some(claim.now) } else { next.filter(|_| claims.is_empty()) };
         Outcome::Claimed { claims, next_due }
+    }
+
+    /// After the clock was set back, what was leased, put off or let go before is measured by the clock as it is now, or
+    /// it would wait until that has caught up. A moment that a sender chose stays.
+    fn follow_clock(&mut self, now: Timestamp) {
+        for held in self.claims.values_mut() {
+            let status = &mut held.status;
+            let Some(due) = status.due.filter(|due| *due > now) else { continue };
+            match status.claimed {
+                Some(claimed) if claimed > now => {
+                    status.due = Some(now.after(due.since(claimed)));
+                    status.claimed = Some(now);
+                }
+                Some(_) => {}
+                None => status.due = Some(now.max(held.delay.unwrap_or(now))),
+            }
+        }
     }
 
     pub(crate) fn settle(&mut self, settle: &Settle) -> Outcome {
@@ -175,7 +196,7 @@ impl Reader {
         Outcome::Touched(parked.len() as u64)
     }
 
-    /// Lets the next message of a key go, if it was held.
+    /// Lets the next message of a key go, if it was held; not before its own moment.
     fn release_next(&mut self, key: Option<&str>, now: Timestamp) {
         let Some(key) = key else { return };
         let next = self
@@ -184,7 +205,7 @@ impl Reader {
             .find(|held| held.status.state.is_open() && held.status.key.as_deref() == Some(key));
         if let Some(held) = next.filter(|held| held.status.state == ClaimState::Held) {
             held.status.state = ClaimState::Waiting;
-            held.status.due = Some(now);
+            held.status.due = Some(now.max(held.delay.unwrap_or(now)));
         }
     }
 

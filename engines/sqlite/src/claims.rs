@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::ops::{Scribe, sql};
 use crate::rows::{self, ENTRY, signed, signed_any, unsigned};
-use crate::schema::{OWNER_MAX, POSITION_MAX, place, position_of};
+use crate::schema::{OWNER_MAX, POSITION_BITS, POSITION_MAX, place, position_of};
 
 const LEASED: i64 = 0;
 const WAITING: i64 = 1;
@@ -19,6 +19,10 @@ const HELD: i64 = 2;
 const PARKED: i64 = 3;
 const DONE: i64 = 10;
 const DROPPED: i64 = 11;
+
+/// A claim may be this much older than one before it (in microseconds) without the clock having been set back: callers
+/// read the clock before they queue for the writer.
+const CLOCK_SLACK: i64 = 1_000_000;
 
 /// What a reader's row says.
 struct Reader {
@@ -105,6 +109,7 @@ impl Scribe<'_> {
 
     pub(crate) fn claim(&mut self, claim: &Claim) -> Result<Outcome, Error> {
         let reader = self.reader(&claim.stream, &claim.reader)?;
+        self.follow_clock(&reader, claim.now)?;
         let until = claim.now.after(claim.lease);
         let mut claims = Vec::new();
         self.claim_due(claim, &reader, until, &mut claims)?;
@@ -113,6 +118,29 @@ impl Scribe<'_> {
         }
         let next_due = if claims.is_empty() { self.next_due(reader.reader)? } else { None };
         Ok(Outcome::Claimed { claims, next_due })
+    }
+
+    /// After the clock was set back, what was leased, put off or let go before is measured by the clock as it is now, or
+    /// it would wait until that has caught up. A moment that a sender chose stays. Seen at a reader's first claim, too.
+    fn follow_clock(&mut self, reader: &Reader, now: Timestamp) -> Result<(), Error> {
+        let latest = self.memory.clocks.insert(reader.reader, now.0).unwrap_or(i64::MAX);
+        if now.0 >= latest.saturating_sub(CLOCK_SLACK) {
+            self.memory.clocks.insert(reader.reader, latest.max(now.0));
+            return Ok(());
+        }
+        let moved = self
+            .connection
+            .prepare_cached(
+                "update dozen_claim set claimed = iif(claimed is null, null, ?2), due = iif(claimed is null,
+                 max(?2, ifnull((select due from dozen_entry where place = ?3 | (dozen_claim.place & ?4)), 0)),
+                 ?2 + due - claimed) where reader = ?1 and due > ?2 and state < 2 and ifnull(claimed > ?2, true)",
+            )
+            .and_then(|mut statement| {
+                statement.execute([reader.reader, now.0, place(reader.stream, 0), POSITION_MAX])
+            })
+            .map_err(sql(self))?;
+        self.changed |= moved > 0;
+        Ok(())
     }
 
     /// Retries that are due, delays that are over, leases that have ended.
@@ -343,14 +371,18 @@ impl Scribe<'_> {
         Ok(Outcome::Settled(settled))
     }
 
-    /// Lets the next message of a key go, if it was held.
+    /// Lets the next message of a key go, if it was held; not before its own moment.
     fn release_next(&mut self, reader: i64, key: &str, now: Timestamp) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "update dozen_claim set state = 1, due = ?3 where state = 2 and place =
+                "update dozen_claim set state = 1, due = max(?3, ifnull((select due from dozen_entry where place =
+                 ((select stream from dozen_reader where reader = ?1) << ?4) | (dozen_claim.place & ?5)), 0))
+                 where state = 2 and place =
                  (select min(place) from dozen_claim where reader = ?1 and key = ?2 and state < 10)",
             )
-            .and_then(|mut statement| statement.execute(params![reader, key, now.0]))
+            .and_then(|mut statement| {
+                statement.execute(params![reader, key, now.0, POSITION_BITS, POSITION_MAX])
+            })
             .map_err(sql(self))?;
         Ok(())
     }

@@ -20,6 +20,8 @@ pub(crate) struct Memory {
     pub(crate) streams: HashMap<Arc<str>, i64>,
     /// The numbers of readers.
     pub(crate) readers: HashMap<(Arc<str>, Arc<str>), i64>,
+    /// The latest moment at which each reader claimed.
+    pub(crate) clocks: HashMap<i64, i64>,
     /// What is appended and not counted.
     pub(crate) uncounted: Uncounted,
     /// The last fence given.

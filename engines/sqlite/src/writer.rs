@@ -298,6 +298,7 @@ impl Writer {
                 // A stream or reader that the savepoint made is gone with it.
                 writer.memory.streams.clear();
                 writer.memory.readers.clear();
+                writer.memory.clocks.clear();
                 writer.connection.prepare_cached("rollback to caller")?.execute([])?;
             }
             writer.connection.prepare_cached("release caller")?.execute([]).map(drop)
