@@ -23,12 +23,10 @@ fn shop() -> (Place, u16, u16) {
         let own = first + u16::try_from(at).unwrap() + u16::from(port == 7005);
         yaml = yaml.replace(&port.to_string(), &own.to_string());
     }
-    let mut sidecar = first + 8;
-    for service in ["orders", "stock", "invoices", "mailer"] {
+    for (sidecar, service) in (first + 8..).zip(["orders", "stock", "invoices", "mailer"]) {
         let start = yaml.find(&format!("  {service}:")).unwrap();
         let open = start + yaml[start..].find("{ ").unwrap() + 2;
         yaml.insert_str(open, &format!("sidecar: {{ port: {sidecar} }}, "));
-        sidecar += 1;
     }
     let registry = ports(1);
     yaml.push_str(&format!("registry: {{ listen: \"127.0.0.1:{registry}\" }}\n"));
