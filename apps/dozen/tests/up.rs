@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use dozen_harness::free_port;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -123,10 +124,6 @@ fn gone(pid: Pid) {
         assert!(Instant::now() < until, "process {pid:?} lives on");
         std::thread::yield_now();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A service line: this binary as the server `act`, with a free port.

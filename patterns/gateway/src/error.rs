@@ -50,7 +50,7 @@ pub enum Error {
         name: String,
     },
     /// It cannot listen.
-    #[error("the gateway cannot start")]
+    #[error(transparent)]
     Listen {
         /// Why.
         source: dozen_dataplane::Error,

@@ -63,21 +63,17 @@ pub(crate) async fn one(sidecar: &Sidecar, publishing: Publishing<'_>) -> Result
     let metadata = metadata(publishing.query);
     let context = publishing.context(sidecar);
     let message = wrap(&context, publishing.content_type(), &metadata, publishing.body.clone())?;
-    sidecar
-        .broker
-        .publish(&publishing.topic, vec![message])
-        .await
-        .map_err(|error| refused(&publishing.topic, &error))?;
+    sidecar.broker.publish(&publishing.topic, vec![message]).await.map_err(|error| refused(&error))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn refused(topic: &str, error: &Error) -> Fault {
+/// The broker's own words: they name the topic.
+fn refused(error: &Error) -> Fault {
     let status = match error.fault() {
         dozen_core::Fault::Caller => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let message = format!("cannot publish to topic `{topic}`: {}", chain(error));
-    Fault::new(status, "ERR_PUBSUB_PUBLISH_MESSAGE", message)
+    Fault::new(status, "ERR_PUBSUB_PUBLISH_MESSAGE", chain(error))
 }
 
 /// `POST /v1.0/publish/bulk/{pubsub}/{topic}`: 204 once all events are durable. They are published together, so a
@@ -108,7 +104,7 @@ pub(crate) async fn bulk(sidecar: &Sidecar, publishing: Publishing<'_>) -> Resul
     match sidecar.broker.publish(&publishing.topic, messages).await {
         Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(error) => {
-            let fault = refused(&publishing.topic, &error);
+            let fault = refused(&error);
             let failed: Vec<Value> =
                 ids.iter().map(|id| json!({ "entryId": id, "error": fault.message })).collect();
             let body = json!({ "failedEntries": failed, "errorCode": fault.code, "message": fault.message });

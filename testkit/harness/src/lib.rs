@@ -20,6 +20,6 @@ mod program;
 
 pub use debian::ensure_debian;
 pub use http::{Reply, get, post, request};
-pub use net::{free_port, wait_until_listening};
+pub use net::{free_port, ports, wait_until_listening};
 pub use program::Program;
 pub use rustix::process::Signal;

@@ -11,11 +11,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod place;
-mod ports;
 mod wire;
 
+pub use dozen_harness::ports;
 pub use place::{Living, Place, Up, program, seeded};
-pub use ports::ports;
 pub use wire::Wire;
 
 use std::time::Duration;

@@ -86,7 +86,7 @@ topics: {{ news: {{}} }}
     };
     assert!(kept.len() > 20, "only {} events were taken", kept.len());
     let message = format!(
-        "cannot publish to topic `news`: cannot publish on topic `news`: the disk that holds the store {} is full; \
+        "cannot publish on topic `news`: the disk that holds the store {} is full; \
          nothing of this transaction was kept; make room",
         disk.join("test.db").display()
     );

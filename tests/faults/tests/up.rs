@@ -63,7 +63,7 @@ fn a_port_that_somebody_has_is_named_with_its_setting() {
     let place = application(first, first + 1, first + 2);
     fill(&place, 3);
     for (port, part, setting) in [
-        (first, "open the gateway: the gateway cannot start", "gateway.listen"),
+        (first, "open the gateway", "gateway.listen"),
         (first + 1, "serve the console", "console.listen"),
         (first + 2, "serve the sidecars", "services.far.sidecar.port"),
     ] {

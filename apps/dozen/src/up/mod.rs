@@ -37,6 +37,7 @@ use dozen_core::{Clock, Ids, SystemClock};
 use dozen_dataplane::Client;
 use dozen_lifecycle::{Report, Service, Supervisor};
 use dozen_messaging::Broker;
+use dozen_sidecar::Sidecar;
 
 pub(crate) use lines::printable;
 
@@ -55,6 +56,8 @@ struct Assembly {
     children: Arc<Children>,
     /// What the children need when they begin: the registry, and their sidecars.
     behind: Parts,
+    /// The sidecars of services that may subscribe.
+    sidecars: Vec<(String, Arc<Sidecar>)>,
     /// What needs the children: deliveries to them, the gateway, the console. Stopped before them.
     before: Parts,
     /// The rows of the parts of this process.
@@ -89,6 +92,8 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         }),
     ));
     behind.push(("upkeep".into(), Arc::new(messages::Upkeep(messages.clone()))));
+    let beside = |beside: &sidecars::Beside| (beside.service.clone(), beside.sidecar.clone());
+    let asking = sidecars.iter().map(beside).collect();
     behind.extend(
         sidecars.into_iter().map(|beside| (format!("sidecar of {}", beside.service), beside.serving)),
     );
@@ -104,6 +109,7 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         supervisor: Supervisor::new(app.limits.stop_deadline),
         children,
         behind,
+        sidecars: asking,
         before,
         rows: table::parts(app),
     })
@@ -118,12 +124,36 @@ impl Assembly {
         self.supervisor.ready().await?;
         self.supervisor.start("services", self.children.clone());
         self.supervisor.ready().await?;
+        self.subscribed().await;
         for (name, part) in self.before.drain(..) {
             self.supervisor.start(name, part);
         }
         self.supervisor.ready().await
     }
 }
+
+impl Assembly {
+    /// Waits until the healthy services have said what they subscribe to, so that none of them misses the first event
+    /// that a request through the gateway causes. One that does not say is not waited for any longer.
+    async fn subscribed(&self) {
+        let children = self.children.states().borrow().clone();
+        let healthy = |service: &str| {
+            children.iter().any(|child| child.service == service && child.state == State::Healthy)
+        };
+        let asked = self.sidecars.iter().filter(|(service, _)| healthy(service));
+        let answers = asked.map(|(service, sidecar)| async move {
+            if tokio::time::timeout(ANSWER_WAIT, sidecar.app_ready()).await.is_err() {
+                tracing::warn!(
+                    "{service} does not say what it subscribes to; it hears of what comes after it has"
+                );
+            }
+        });
+        futures::future::join_all(answers).await;
+    }
+}
+
+/// How long a healthy service is waited for to answer `GET /dapr/subscribe`.
+const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Runs the application until a signal stops it.
 pub fn run(app: App) -> Result<ExitCode, Error> {
