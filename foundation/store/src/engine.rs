@@ -42,6 +42,9 @@ pub struct Committed {
 /// * `a_wake_up_is_a_hint` – a reader that misses all of them still sees every entry by asking.
 /// * `a_failed_operation_leaves_nothing` – not of its transaction, and everything of its neighbours'.
 /// * `a_dropped_transaction_leaves_nothing`.
+/// * `a_delay_holds_one_message`, and `a_released_message_keeps_its_own_delay` – a message behind another of its key
+///   waits for both.
+/// * `a_clock_that_is_set_back_holds_nothing_up` – leases and retries are then measured by the clock as it is.
 /// * `a_put_expects_what_it_says` – compare-and-set on table rows; an expired row is an absent one.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {

@@ -10,6 +10,8 @@ use dozen_store::{
     Record, Revision, Start, Statement, Store, params,
 };
 
+pub use crate::moments::{a_clock_that_is_set_back_holds_nothing_up, a_released_message_keeps_its_own_delay};
+
 /// How an engine's tests make stores.
 #[async_trait]
 pub trait Harness: Send + Sync {
@@ -24,13 +26,13 @@ pub trait Harness: Send + Sync {
 
 /// A store under test, and its clock.
 pub struct Bench {
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
     store: Store,
-    stream: Arc<str>,
+    pub(crate) stream: Arc<str>,
     reader: Arc<str>,
 }
 
-const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 impl Bench {
     /// On this engine.
@@ -40,23 +42,23 @@ impl Bench {
         Self { clock, store, stream: "test/orders".into(), reader: "worker".into() }
     }
 
-    fn journal(&self) -> Journal {
+    pub(crate) fn journal(&self) -> Journal {
         self.store.journal()
     }
 
-    async fn append(&self, key: Option<&str>, id: &str) {
+    pub(crate) async fn append(&self, key: Option<&str>, id: &str) {
         self.journal().append(&self.stream, vec![message(key, id)]).await.expect("append");
     }
 
-    async fn open_reader(&self) {
+    pub(crate) async fn open_reader(&self) {
         self.journal().open(&self.stream, &self.reader, Start::Earliest).await.expect("open");
     }
 
-    async fn claim(&self, limit: usize) -> Vec<Claimed> {
+    pub(crate) async fn claim(&self, limit: usize) -> Vec<Claimed> {
         self.journal().claim(&self.stream, &self.reader, limit, LEASE).await.expect("claim").0
     }
 
-    async fn end(&self, claimed: &Claimed, ended: Ended) -> bool {
+    pub(crate) async fn end(&self, claimed: &Claimed, ended: Ended) -> bool {
         let settled = self.journal().settle(&self.stream, &self.reader, vec![(claimed.place, ended)]).await;
         settled.expect("settle")[0]
     }
@@ -67,7 +69,7 @@ impl Bench {
     }
 }
 
-fn message(key: Option<&str>, id: &str) -> Message {
+pub(crate) fn message(key: Option<&str>, id: &str) -> Message {
     let message = Message::new(id, "/test", "test").with_data(None, r#"{"n":1}"#);
     match key {
         Some(key) => message.with_key(key),
@@ -75,7 +77,7 @@ fn message(key: Option<&str>, id: &str) -> Message {
     }
 }
 
-fn ids(claims: &[Claimed]) -> Vec<&str> {
+pub(crate) fn ids(claims: &[Claimed]) -> Vec<&str> {
     claims.iter().map(|claim| claim.record.id.as_str()).collect()
 }
 
@@ -583,7 +585,8 @@ macro_rules! store_suite {
             a_lease_that_ends_is_handed_out_again a_wake_up_is_a_hint other_processes_are_woken
             a_failed_operation_leaves_nothing a_dropped_transaction_leaves_nothing a_put_expects_what_it_says
             a_lease_has_one_holder readers_progress_alone a_delay_holds_one_message a_trim_spares_what_is_needed
-            rows_and_entries_commit_together nothing_is_lost_under_faults);
+            rows_and_entries_commit_together nothing_is_lost_under_faults
+            a_clock_that_is_set_back_holds_nothing_up a_released_message_keeps_its_own_delay);
     };
     (@ $harness:ty: $($case:ident)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]

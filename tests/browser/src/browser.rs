@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dozen_harness::{Program, ensure_debian, free_port, request, wait_until_listening};
+use dozen_harness::{Program, ensure_debian, free_port, request};
 use serde_json::{Value, json};
 
 /// How long a page may take to become what a test expects.
@@ -50,7 +50,8 @@ impl Browser {
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}"));
         let driver = Program::start("chromedriver", command)?;
-        wait_until_listening(port, PATIENCE)?;
+        // Its own word, not its port: it listens for a moment to try the port out, and then once more.
+        driver.wait_for_line("started successfully", PATIENCE)?;
         let base = format!("http://127.0.0.1:{port}/session");
         let options = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
