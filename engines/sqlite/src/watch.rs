@@ -68,22 +68,21 @@ impl Hints {
 
 /// Looks for other processes' commits until the hints are closed.
 pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
-    let mut others = i64::MIN;
+    // How many commits of others were seen, counted from an unknown beginning. What is read here is never more than the
+    // truth: the head row is read first, and our own commits are counted before they show in it. So whenever somebody
+    // else has committed, a look at a quiet moment reads more than any look before. (Read the other way round, one of our
+    // own could stand in for one of theirs, and a hint be lost.)
+    let mut others = None;
     let mut bell = Bell::new(path);
     let mut quiet_from = Instant::now();
     while !hints.closed.load(Ordering::Relaxed) {
-        // Own commits are read first: a commit in between makes a spurious hint, never a missed one.
-        let own = hints.own_commits.load(Ordering::Acquire);
         let head = connection
             .prepare_cached("select commits from dozen_head")
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
         if let Ok(commits) = head {
-            let now = commits - own;
-            if now != others {
-                if others != i64::MIN {
-                    hints.touch_all();
-                }
-                others = now;
+            let now = commits - hints.own_commits.load(Ordering::SeqCst);
+            if others.replace(now) != Some(now) {
+                hints.touch_all();
             }
         }
         let active = Instant::now() < quiet_from;

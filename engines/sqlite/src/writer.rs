@@ -174,11 +174,14 @@ impl Writer {
             }
             writer.connection.execute_batch("commit")
         };
-        finish(self).map_err(|error| fail(&self.path, error))?;
-        if changed {
-            self.hints.own_commits.fetch_add(1, Ordering::Release);
+        // Counted before it can be seen, and while nobody else can commit: see `watch`.
+        let counted = i64::from(changed);
+        self.hints.own_commits.fetch_add(counted, Ordering::SeqCst);
+        let finished = finish(self);
+        if finished.is_err() {
+            self.hints.own_commits.fetch_sub(counted, Ordering::SeqCst);
         }
-        Ok(())
+        finished.map_err(|error| fail(&self.path, error))
     }
 
     /// Whether the next commit waits for the disk.

@@ -318,13 +318,30 @@ pub async fn other_processes_are_woken(harness: &dyn Harness) {
             .expect("open");
     }
     assert_eq!(there.ids().await.len(), 21);
+    // Also when the one that is to be woken commits at the same time: its own commits must not stand in for the other's.
+    let mut position = 0;
+    for number in 0..100 {
+        there.append(None, &format!("own-{number}")).await;
+        changes.mark_unchanged();
+        let token =
+            here.journal().append(&here.stream, vec![message(None, &format!("their-{number}"))]).await;
+        let wanted = token.expect("append").position;
+        while position < wanted {
+            let seen = there.journal().tail(&there.stream, 1).await.expect("tail");
+            position = seen.last().map_or(0, |entry| entry.position);
+            if position < wanted {
+                let hint = tokio::time::timeout(Duration::from_millis(900), changes.changed()).await;
+                hint.expect("a hint").expect("open");
+            }
+        }
+    }
     // Both write: positions are given by one of them at a time.
     let both = futures::future::join_all((0..50).map(|number| {
         let bench = if number % 2 == 0 { &here } else { &there };
         async move { bench.append(None, &format!("both-{number}")).await }
     }));
     both.await;
-    assert_eq!(there.ids().await.len(), 71);
+    assert_eq!(there.ids().await.len(), 271);
     assert_eq!(here.ids().await, there.ids().await);
 }
 
