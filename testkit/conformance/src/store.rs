@@ -320,7 +320,7 @@ pub async fn other_processes_are_woken(harness: &dyn Harness) {
     assert_eq!(there.ids().await.len(), 21);
     // Also when the one that is to be woken commits at the same time: its own commits must not stand in for the other's.
     let mut position = 0;
-    for number in 0..100 {
+    for number in 0..200 {
         there.append(None, &format!("own-{number}")).await;
         changes.mark_unchanged();
         let token =
@@ -335,13 +335,24 @@ pub async fn other_processes_are_woken(harness: &dyn Harness) {
             }
         }
     }
+    // And from the first moment of a handle on.
+    for number in 0..30 {
+        let newcomer = Bench::on(harness.open().await);
+        let mut changes = newcomer.journal().changes(&newcomer.stream);
+        let id = format!("first-{number}");
+        here.append(None, &id).await;
+        while newcomer.journal().tail(&newcomer.stream, 1).await.expect("tail")[0].record.id != id {
+            let hint = tokio::time::timeout(Duration::from_millis(900), changes.changed()).await;
+            hint.expect("a hint").expect("open");
+        }
+    }
     // Both write: positions are given by one of them at a time.
     let both = futures::future::join_all((0..50).map(|number| {
         let bench = if number % 2 == 0 { &here } else { &there };
         async move { bench.append(None, &format!("both-{number}")).await }
     }));
     both.await;
-    assert_eq!(there.ids().await.len(), 271);
+    assert_eq!(there.journal().streams("test/").await.expect("streams")[0].appended, 501);
     assert_eq!(here.ids().await, there.ids().await);
 }
 
