@@ -28,6 +28,7 @@ mod error;
 mod ops;
 mod pool;
 mod read;
+mod readers;
 mod rows;
 mod schema;
 mod sqlite;
