@@ -55,24 +55,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Builds `dozen` and the shop's programs, with `words` on top.
+fn build(words: &[&str]) -> Step {
+    let programs = ["dozen", "shop-orders", "shop-stock", "shop-invoices"];
+    let mut all = vec!["build"];
+    all.extend(programs.iter().flat_map(|program| ["-p", program]));
+    all.extend(words);
+    step("build", cargo(&all))
+}
+
 /// Builds the shop's programs and hands over to `dozen up`.
 fn shop(rest: &[String]) -> Step {
     let file = rest.first().map_or("examples/shop/dozen.yaml", String::as_str);
-    step(
-        "build",
-        cargo(&[
-            "build",
-            "--release",
-            "-p",
-            "dozen",
-            "-p",
-            "shop-orders",
-            "-p",
-            "shop-stock",
-            "-p",
-            "shop-invoices",
-        ]),
-    )?;
+    build(&["--release"])?;
     let programs = run::target_folder()?.join("release");
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(std::iter::once(programs.clone()).chain(env::split_paths(&path)))
@@ -86,10 +81,7 @@ fn shop(rest: &[String]) -> Step {
 fn test(rest: &[String]) -> Step {
     install::for_tests()?;
     // Tests of whole programs start these.
-    step(
-        "build",
-        cargo(&["build", "-p", "dozen", "-p", "shop-orders", "-p", "shop-stock", "-p", "shop-invoices"]),
-    )?;
+    build(&[])?;
     let mut words = vec!["test", "--workspace", "--all-targets", "--no-fail-fast"];
     words.extend(rest.iter().map(String::as_str));
     step("test", cargo(&words))
@@ -118,23 +110,7 @@ fn bench(rest: &[String]) -> Step {
         return Err("name a suite: `cargo xtask bench foundation`".into());
     }
     install::for_benches()?;
-    step(
-        "build",
-        cargo(&[
-            "build",
-            "--release",
-            "-p",
-            "dozen",
-            "-p",
-            "dozen-bench",
-            "-p",
-            "shop-orders",
-            "-p",
-            "shop-stock",
-            "-p",
-            "shop-invoices",
-        ]),
-    )?;
+    build(&["--release", "-p", "dozen-bench"])?;
     let mut words = vec!["run", "--release", "--quiet", "-p", "dozen-bench", "--"];
     words.extend(rest.iter().map(String::as_str));
     step("bench", cargo(&words))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dozen_core::chain;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -175,15 +176,7 @@ impl Supervisor {
 fn outcome(done: Result<(Id, Result<(), BoxError>), JoinError>) -> (Id, Option<String>) {
     match done {
         Ok((id, Ok(()))) => (id, None),
-        Ok((id, Err(error))) => {
-            let mut text = error.to_string();
-            let mut source = error.source();
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            (id, Some(text))
-        }
+        Ok((id, Err(error))) => (id, Some(chain(&*error))),
         Err(error) if error.is_panic() => (error.id(), Some("panicked".into())),
         Err(error) => (error.id(), Some("was cancelled".into())),
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dozen_core::{Diagnose, Message, nearest};
+use dozen_core::{Message, nearest};
 use dozen_store::{Expect, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -99,5 +99,5 @@ pub async fn unknown(store: &Store, kind: &'static str, name: &str) -> Error {
 
 fn failed(kind: &str, name: &str) -> impl FnOnce(dozen_store::Error) -> Error {
     let doing = format!("look up {kind} `{name}`");
-    |error| Error::Engine { doing, retry: error.retry(), source: Box::new(error) }
+    |error| Error::engine(doing, error)
 }

@@ -49,14 +49,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// An error of the store, with what was being done when it came.
+    pub fn engine(doing: impl Into<String>, error: dozen_store::Error) -> Self {
+        Self::Engine { doing: doing.into(), retry: error.retry(), source: Box::new(error) }
+    }
+}
+
 impl From<dozen_store::Error> for Error {
     /// For what happens in a transaction that also sends messages.
     fn from(error: dozen_store::Error) -> Self {
-        Self::Engine {
-            doing: "complete the transaction".into(),
-            retry: error.retry(),
-            source: Box::new(error),
-        }
+        Self::engine("complete the transaction", error)
     }
 }
 

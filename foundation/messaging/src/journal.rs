@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Diagnose, Message, chain};
+use dozen_core::{Message, chain};
 use dozen_store::{Ended, Journal, Op, Place, Settle, Store, Tx};
 
 use crate::{Delivery, Error, Handler, Lease, Settlement, Subscriber, Verdict};
@@ -72,11 +72,7 @@ impl JournalSubscriber {
     }
 
     fn failed(&self, doing: &str, error: dozen_store::Error) -> Error {
-        Error::Engine {
-            doing: format!("{doing} `{}`", self.stream),
-            retry: error.retry(),
-            source: Box::new(error),
-        }
+        Error::engine(format!("{doing} `{}`", self.stream), error)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Diagnose, Message, Timestamp, Token, nearest};
+use dozen_core::{Message, Timestamp, Token, nearest};
 use dozen_messaging::{
     Broker, Error, JournalSubscriber, Publisher, Start, Subscriber, SubscriptionOptions, declare,
 };
@@ -70,7 +70,7 @@ impl Topics {
             Start::At(moment) => dozen_store::Start::At(moment),
         };
         let opened = self.journal.open(&stream, &reader, start).await;
-        opened.map_err(|error| failed(format!("subscribe `{name}` to topic `{topic}`"), error))?;
+        opened.map_err(|error| Error::engine(format!("subscribe `{name}` to topic `{topic}`"), error))?;
         let lease = options.lease.unwrap_or(LEASE);
         Ok(JournalSubscriber::new(self.store.clone(), stream, reader, lease))
     }
@@ -82,14 +82,10 @@ impl Topics {
             let keep = i64::try_from(options.keep.as_micros()).unwrap_or(i64::MAX);
             let before = Timestamp(self.store.clock().now().0.saturating_sub(keep));
             let trimmed = self.journal.trim(&Self::stream(topic), before, limit).await;
-            gone += trimmed.map_err(|error| failed(format!("trim topic `{topic}`"), error))?;
+            gone += trimmed.map_err(|error| Error::engine(format!("trim topic `{topic}`"), error))?;
         }
         Ok(gone)
     }
-}
-
-fn failed(doing: String, error: dozen_store::Error) -> Error {
-    Error::Engine { doing, retry: error.retry(), source: Box::new(error) }
 }
 
 #[async_trait]
@@ -100,7 +96,7 @@ impl Publisher for Topics {
             options.admit(topic, message)?;
         }
         let appended = self.journal.append(&Self::stream(topic), messages).await;
-        appended.map_err(|error| failed(format!("publish on topic `{topic}`"), error))
+        appended.map_err(|error| Error::engine(format!("publish on topic `{topic}`"), error))
     }
 }
 
@@ -118,7 +114,7 @@ impl Broker for Topics {
     async fn unsubscribe(&self, topic: &str, name: &str) -> Result<bool, Error> {
         self.options(topic)?;
         let closed = self.journal.close(&Self::stream(topic), &Arc::from(name)).await;
-        closed.map_err(|error| failed(format!("end subscription `{name}` of topic `{topic}`"), error))
+        closed.map_err(|error| Error::engine(format!("end subscription `{name}` of topic `{topic}`"), error))
     }
 
     async fn topics(&self) -> Result<Vec<String>, Error> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Diagnose, Ids, Message, Timestamp, Token};
+use dozen_core::{Ids, Message, Timestamp, Token};
 use dozen_messaging::{
     Effect, Error, Handler, JournalSubscriber, Once, Publisher, Subscriber, Worker, WorkerOptions, declare,
     declared,
@@ -208,11 +208,7 @@ impl Queue {
     }
 
     fn failed(&self, doing: &str, error: dozen_store::Error) -> Error {
-        Error::Engine {
-            doing: format!("{doing} queue `{}`", self.name),
-            retry: error.retry(),
-            source: Box::new(error),
-        }
+        Error::engine(format!("{doing} queue `{}`", self.name), error)
     }
 }
 
