@@ -110,6 +110,9 @@ impl State {
                 Ok(reader(stream, &revise.stream, &revise.reader)?.revise(revise))
             }
             Op::Trim(trim) => Ok(self.trim(trim)),
+            Op::Compact(_) | Op::Pause(_) | Op::Require(_) => {
+                Err(Error::Unsupported { engine: "memory", what: "do this yet" })
+            }
             Op::Put(put) => Ok(self.put(put)),
             Op::Remove(remove) => self.remove(remove),
             Op::Execute(_) | Op::Select(_) => {
@@ -200,6 +203,7 @@ impl State {
                         stream: name.to_string(),
                         appended: stream.appended,
                         position: stream.entries.last_key_value().map_or(0, |(position, _)| *position),
+                        bytes: stream.entries.values().map(|entry| entry.record.data.len() as u64).sum(),
                     })
                     .collect(),
             ),
@@ -212,7 +216,7 @@ impl State {
                     })
                     .collect(),
             ),
-            Query::Claims { stream: name, reader, state, limit } => {
+            Query::Claims { stream: name, reader, state, limit, .. } => {
                 let stream = stream(name);
                 let claims =
                     stream.readers.get(reader).map(|own| own.claims(*state, *limit)).unwrap_or_default();

@@ -65,6 +65,9 @@ impl Scribe<'_> {
             Op::Extend(extend) => self.extend(extend),
             Op::Revise(revise) => self.revise(revise),
             Op::Trim(trim) => self.trim(trim),
+            Op::Compact(_) | Op::Pause(_) | Op::Require(_) => {
+                Err(Error::Unsupported { engine: "sqlite", what: "do this yet" })
+            }
             Op::Put(put) => self.put(put),
             Op::Remove(remove) => self.remove(remove),
             Op::Execute(statement) => {

@@ -1,6 +1,7 @@
 //! The port that an engine implements.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Token;
@@ -40,12 +41,20 @@ pub struct Committed {
 /// * `a_claim_is_fenced` – after a lease has passed on, its old holder settles nothing.
 /// * `a_lease_that_ends_is_handed_out_again` – with one attempt more.
 /// * `a_wake_up_is_a_hint` – a reader that misses all of them still sees every entry by asking.
+/// * `a_lost_wake_up_is_made_up_for` – whatever happens to the way that wake-ups take, the hint comes within [`LOOK_MAX`] of
+///   the commit. So nobody else needs to look in vain: an idle process costs one look of its engine.
 /// * `a_failed_operation_leaves_nothing` – not of its transaction, and everything of its neighbours'.
 /// * `a_dropped_transaction_leaves_nothing`.
 /// * `a_delay_holds_one_message`, and `a_released_message_keeps_its_own_delay` – a message behind another of its key
 ///   waits for both.
 /// * `a_clock_that_is_set_back_holds_nothing_up` – leases and retries are then measured by the clock as it is.
 /// * `a_put_expects_what_it_says` – compare-and-set on table rows; an expired row is an absent one.
+/// * `a_requirement_fails_the_whole` – and names the row.
+/// * `a_key_has_as_many_out_as_it_may` – and no more, in order.
+/// * `what_is_sifted_out_leaves_no_trace` – nor is anything passed over that the caller has not looked at.
+/// * `a_paused_reader_gets_nothing` – and all of it afterwards.
+/// * `an_edit_is_the_readers_own`.
+/// * `a_trim_spares_what_is_needed`, by age and by size, and `compaction_keeps_the_last_of_a_key`.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// What it can do.
@@ -63,8 +72,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Reads from one snapshot of what is committed.
     async fn query(&self, query: Query) -> Result<Answer, Error>;
 
-    /// Hints that something was appended to the stream `name`, or, for the name that [`hint_of`] gives, that one of its
-    /// readers has something again that it had before; by this process or another.
+    /// Hints that something was appended to the stream `name`; for the name that [`hint_of`] gives, that one of its readers
+    /// has something again that it had before; for the name that [`end_of`] gives, that claims of a reader have ended. By
+    /// this process or another.
     fn changes(&self, name: &str) -> Changes;
 }
 
@@ -73,6 +83,15 @@ pub trait Engine: Send + Sync + 'static {
 pub fn hint_of(stream: &str, reader: &str) -> Arc<str> {
     format!("{stream}\n{reader}").into()
 }
+
+/// Under which name an engine hints that claims of a reader have ended for good: done, dropped or given up. For those who
+/// wait for the outcome of a message.
+pub fn end_of(stream: &str, reader: &str) -> Arc<str> {
+    format!("{stream}\n{reader}\nend").into()
+}
+
+/// How long a hint may be missing: see [`Engine`].
+pub const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// A transaction under way. Dropped, it leaves nothing.
 #[async_trait]

@@ -86,6 +86,14 @@ pub enum Error {
         /// The reader.
         reader: String,
     },
+    /// A row that the transaction requires is not as it expects.
+    #[error("row `{key}` of `{space}` is not as the transaction expects it")]
+    Unexpected {
+        /// The table.
+        space: String,
+        /// The row.
+        key: String,
+    },
     /// A value breaks a rule of the store.
     #[error("{0}")]
     Invalid(String),
@@ -129,6 +137,7 @@ impl Diagnose for Error {
         match self {
             Self::Address { .. }
             | Self::NoReader { .. }
+            | Self::Unexpected { .. }
             | Self::Invalid(_)
             | Self::Statement { .. }
             | Self::TooSlow { .. }

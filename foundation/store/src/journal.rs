@@ -6,9 +6,9 @@ use std::time::Duration;
 use dozen_core::{Clock, Message, Timestamp, Token};
 
 use crate::{
-    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, CloseReader, Ended, Engine, Entry, Error,
-    Extend, Op, OpenReader, Outcome, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle,
-    Sighting, Start, StreamStatus, Trim, hint_of,
+    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, CloseReader, Compact, Ended, Engine, Entry, Error,
+    Extend, Op, OpenReader, Outcome, Pause, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle,
+    Sighting, Start, StreamStatus, Trim, end_of, hint_of,
 };
 
 /// The journal of a store, each call a transaction of its own. What must happen together with other things goes
@@ -92,7 +92,7 @@ impl Journal {
         self.one(Op::Seek(seek)).await.map(drop)
     }
 
-    /// Takes messages under a lease; gives them, and when to look again if nothing new comes.
+    /// Takes messages under a lease, one of a key at a time; gives them, and when to look again if nothing new comes.
     pub async fn claim(
         &self,
         stream: &Arc<str>,
@@ -100,9 +100,19 @@ impl Journal {
         limit: usize,
         lease: Duration,
     ) -> Result<(Vec<Claimed>, Option<Timestamp>), Error> {
-        let claim =
-            Claim { stream: stream.clone(), reader: reader.clone(), limit, now: self.clock.now(), lease };
+        let (stream, reader, now) = (stream.clone(), reader.clone(), self.clock.now());
+        self.claim_as(Claim { stream, reader, limit, now, lease, per_key: 1, sifted: None }).await
+    }
+
+    /// Takes messages as `claim` says.
+    pub async fn claim_as(&self, claim: Claim) -> Result<(Vec<Claimed>, Option<Timestamp>), Error> {
         self.one(Op::Claim(claim)).await?.0.claimed()
+    }
+
+    /// Lets a reader rest, or go on.
+    pub async fn pause(&self, stream: &Arc<str>, reader: &Arc<str>, paused: bool) -> Result<(), Error> {
+        let pause = Pause { stream: stream.clone(), reader: reader.clone(), paused };
+        self.one(Op::Pause(pause)).await.map(drop)
     }
 
     /// Ends claims; says for each whether its lease was still good.
@@ -129,15 +139,16 @@ impl Journal {
         self.one(Op::Extend(extend)).await?.0.settled()
     }
 
-    /// Claims of a reader in one state, with their entries.
+    /// Claims of a reader in one state after a position, with their entries.
     pub async fn claims(
         &self,
         stream: &Arc<str>,
         reader: &Arc<str>,
         state: ClaimState,
+        after: u64,
         limit: usize,
     ) -> Result<Vec<(ClaimStatus, Option<Entry>)>, Error> {
-        let query = Query::Claims { stream: stream.clone(), reader: reader.clone(), state, limit };
+        let query = Query::Claims { stream: stream.clone(), reader: reader.clone(), state, after, limit };
         self.engine.query(query).await?.claims()
     }
 
@@ -156,14 +167,30 @@ impl Journal {
         self.one(Op::Revise(revise)).await?.0.touched()
     }
 
-    /// Forgets what is old and finished; gives how many entries.
-    pub async fn trim(&self, stream: &Arc<str>, before: Timestamp, limit: usize) -> Result<u64, Error> {
-        self.one(Op::Trim(Trim { stream: stream.clone(), before, limit })).await?.0.touched()
+    /// Forgets what is old or too much, and finished; gives how many entries.
+    pub async fn trim(
+        &self,
+        stream: &Arc<str>,
+        before: Timestamp,
+        bytes_max: Option<u64>,
+        limit: usize,
+    ) -> Result<u64, Error> {
+        self.one(Op::Trim(Trim { stream: stream.clone(), before, bytes_max, limit })).await?.0.touched()
+    }
+
+    /// Forgets what later entries of the same key have replaced; gives how many entries.
+    pub async fn compact(&self, stream: &Arc<str>, before: Timestamp, limit: usize) -> Result<u64, Error> {
+        self.one(Op::Compact(Compact { stream: stream.clone(), before, limit })).await?.0.touched()
     }
 
     /// Hints that something was appended to `stream`.
     pub fn changes(&self, stream: &str) -> Changes {
         self.engine.changes(stream)
+    }
+
+    /// Hints that messages in the hands of `reader` were done, dropped or given up.
+    pub fn ends_of(&self, stream: &str, reader: &str) -> Changes {
+        self.engine.changes(&end_of(stream, reader))
     }
 
     /// Hints that `reader` has something again that it had before: a retry, a key that is free, a redriven dead letter.

@@ -21,9 +21,10 @@
 //! in full ([`Store::commit`]) crosses a thread or a network once instead of once per step.
 //!
 //! **The reader's model** ([`Claim`]). A reader of a stream has a high-water mark: everything up to it has been looked
-//! at. Only what is not finished has a row of its own: leased, waiting to be retried, held behind another message of
-//! its key, parked as a dead letter. A reader that keeps up costs one row a message and no index on the backlog; a
-//! topic with a thousand subscriptions stores each message once.
+//! at. What is taken together is leased together, as one row, and each message that is done is one row more. Only what is
+//! out of the ordinary has a row that changes: a message with a key, one that waits to be retried, one that is held
+//! behind another of its key, a dead letter. There is no index on the backlog, and a topic with a thousand subscriptions
+//! stores each message once.
 
 mod engine;
 mod error;
@@ -39,15 +40,15 @@ mod table;
 mod tx;
 mod value;
 
-pub use engine::{Capabilities, Changes, Committed, Engine, EngineTx, hint_of};
+pub use engine::{Capabilities, Changes, Committed, Engine, EngineTx, LOOK_MAX, end_of, hint_of};
 pub use error::Error;
 pub use fault::{Fault, Faulty};
 pub use journal::Journal;
 pub use lease::{Held, Lease};
 pub use observe::Observed;
 pub use op::{
-    Append, Claim, Claimed, CloseReader, Ended, Expect, Extend, Op, OpenReader, Outcome, Place, Put, Remove,
-    Revise, Revision, Seek, Settle, Start, Trim,
+    Append, Claim, Claimed, CloseReader, Compact, Ended, Expect, Extend, Op, OpenReader, Outcome, Pause, Place,
+    Put, Remove, Revise, Revision, Seek, Settle, Start, Trim,
 };
 pub use query::{
     Answer, ClaimState, ClaimStatus, Entry, Failure, Query, ReaderStatus, Sighting, StreamStatus,

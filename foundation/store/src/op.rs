@@ -28,8 +28,15 @@ pub enum Op {
     Revise(Revise),
     /// Forget what is old and finished.
     Trim(Trim),
+    /// Forget what a later entry of the same key has replaced.
+    Compact(Compact),
+    /// Let a reader rest, or go on.
+    Pause(Pause),
     /// Write a table row.
     Put(Put),
+    /// Write a table row, or fail the whole transaction with [`Error::Unexpected`] when what is expected is not there.
+    /// It lets a transaction that is known in full depend on a row.
+    Require(Put),
     /// Remove a table row.
     Remove(Remove),
     /// The caller's own statement.
@@ -56,7 +63,10 @@ impl Op {
             Self::Extend(_) => "extend",
             Self::Revise(_) => "revise",
             Self::Trim(_) => "trim",
+            Self::Compact(_) => "compact",
+            Self::Pause(_) => "pause",
             Self::Put(_) => "put",
+            Self::Require(_) => "require",
             Self::Remove(_) => "remove",
             Self::Execute(_) => "execute",
             Self::Select(_) => "select",
@@ -123,8 +133,9 @@ pub struct Seek {
 
 /// Take up to `limit` messages: first those whose retry is due or whose lease has ended, then new ones.
 ///
-/// A message whose key has an unfinished earlier message is not handed out; it is held, and becomes available when
-/// that one is done. One call looks at no more than [`Claim::SCAN_MAX`] new entries.
+/// Of one key, `per_key` messages are out at a time. A message beyond that, or behind one that is held or a dead letter
+/// under its key, is held, and becomes available when one of them is done. With `per_key` 1 the order of a key is strict.
+/// One call looks at no more than [`Claim::SCAN_MAX`] new entries. A reader that is paused gets nothing.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The stream.
@@ -137,6 +148,12 @@ pub struct Claim {
     pub now: Timestamp,
     /// How long they may be held.
     pub lease: Duration,
+    /// How many of one key may be out at a time; at least 1.
+    pub per_key: u32,
+    /// What the caller has already looked at, for a reader that wants only some: positions of the stream's next
+    /// entries without a gap, each with whether it is wanted. Given this, only these entries are new; one that is not
+    /// wanted is passed over and leaves no trace. Those that the reader has passed meanwhile are ignored.
+    pub sifted: Option<Vec<(u64, bool)>>,
 }
 
 impl Claim {
@@ -220,12 +237,15 @@ pub struct Extend {
 }
 
 /// What to do with dead letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revision {
     /// Hand them out again, with their attempts counted anew.
     Redrive,
     /// Forget them; what they held back goes on.
     Discard,
+    /// Give this reader another type, other attributes and another payload in the place of the entry's. The entry itself
+    /// and other readers' view of it stay; so do id and key. It is a dead letter until it is redriven.
+    Edit(Record),
 }
 
 /// Act on dead letters of one reader.
@@ -245,16 +265,42 @@ pub struct Revise {
     pub now: Timestamp,
 }
 
-/// Forget entries that were appended before `before` and that no reader of the stream still needs, together with what
-/// is known of their handling. At most `limit` in one call.
+/// Forget the oldest entries of a stream, together with what is known of their handling: those that were appended before
+/// `before`, and those beyond the newest `bytes_max` bytes. None that a reader of the stream still needs, and at most
+/// `limit` in one call.
 #[derive(Clone, Debug)]
 pub struct Trim {
     /// The stream.
     pub stream: Arc<str>,
     /// The age from which they may go.
     pub before: Timestamp,
+    /// How many bytes of payload may stay, whatever their age.
+    pub bytes_max: Option<u64>,
     /// How many at most.
     pub limit: usize,
+}
+
+/// Forget entries of a stream that have a key, that were appended before `before`, and that a later entry of the same key
+/// follows: the last value of each key stays. None that a reader still needs. Looks at `limit` entries at most.
+#[derive(Clone, Debug)]
+pub struct Compact {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The age from which they may go.
+    pub before: Timestamp,
+    /// How many are looked at, at most.
+    pub limit: usize,
+}
+
+/// Let a reader rest: claims give it nothing. What it holds it may settle and extend.
+#[derive(Clone, Debug)]
+pub struct Pause {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader.
+    pub reader: Arc<str>,
+    /// Whether it rests from now on.
+    pub paused: bool,
 }
 
 /// What a write expects to find.
@@ -299,7 +345,8 @@ pub struct Remove {
 /// What an operation gave.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The positions of what was appended: the first and the last.
+    /// The positions of what was appended: the first and the last. Both 0 inside a transaction under way, where the
+    /// engine gives positions at the commit only.
     Appended {
         /// The first entry's position.
         first: u64,

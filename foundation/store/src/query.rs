@@ -41,7 +41,7 @@ pub enum Query {
         /// The beginning.
         prefix: String,
     },
-    /// Up to `limit` claims of one reader in one state, by position.
+    /// Up to `limit` claims of one reader in one state whose positions are greater than `after`, by position.
     Claims {
         /// The stream.
         stream: Arc<str>,
@@ -49,6 +49,8 @@ pub enum Query {
         reader: Arc<str>,
         /// Only those in this state.
         state: ClaimState,
+        /// Only what comes after this position.
+        after: u64,
         /// How many at most.
         limit: usize,
     },
@@ -174,6 +176,8 @@ pub struct ClaimStatus {
     pub key: Option<String>,
     /// What went wrong, oldest first.
     pub errors: Vec<Failure>,
+    /// Whether the reader has another content than the entry: see [`crate::Revision::Edit`].
+    pub edited: bool,
 }
 
 /// A reader as it stands.
@@ -195,8 +199,12 @@ pub struct ReaderStatus {
     pub held: u64,
     /// Dead letters.
     pub parked: u64,
+    /// Keys with a dead letter: what follows under them is held.
+    pub parked_keys: u64,
     /// When the oldest entry that is not finished was appended; dead letters do not count.
     pub oldest: Option<Timestamp>,
+    /// Whether it rests.
+    pub paused: bool,
 }
 
 impl ReaderStatus {
@@ -215,6 +223,8 @@ pub struct StreamStatus {
     pub appended: u64,
     /// The position of the last one.
     pub position: u64,
+    /// Bytes of payload that are kept.
+    pub bytes: u64,
 }
 
 /// A message in one stream, with what each reader has done with it.
@@ -239,7 +249,8 @@ pub enum Answer {
     Streams(Vec<StreamStatus>),
     /// Readers, by stream and name.
     Readers(Vec<ReaderStatus>),
-    /// Claims with their entries, by position. An entry that is gone is `None`.
+    /// Claims with their entries, by position; where the reader has an edited content, with that. An entry that is gone is
+    /// `None`.
     Claims(Vec<(ClaimStatus, Option<Entry>)>),
     /// Table rows, by key.
     TableRows(Vec<TableRow>),
