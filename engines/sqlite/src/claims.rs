@@ -351,7 +351,8 @@ impl Scribe<'_> {
             let positions = revise.positions.iter().take(revise.limit);
             positions.map(|position| place(reader, signed(*position))).collect()
         };
-        let (state, due, ended) = match revise.revision {
+        let (state, due, ended) = match &revise.revision {
+            Revision::Edit(_) => return Err(Error::Unsupported { engine: "sqlite", what: "edit a dead letter yet" }),
             Revision::Redrive => (WAITING, Some(revise.now.0), None),
             Revision::Discard => (DROPPED, None, Some(revise.now.0)),
         };
@@ -369,7 +370,7 @@ impl Scribe<'_> {
                 .map_err(sql(self))?;
             let Some(key) = key else { continue };
             touched += 1;
-            if let (Revision::Discard, Some(key)) = (revise.revision, key) {
+            if let (Revision::Discard, Some(key)) = (&revise.revision, key) {
                 self.release_next(reader, &key, revise.now)?;
             }
         }

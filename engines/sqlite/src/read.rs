@@ -65,24 +65,25 @@ fn ask(connection: &Connection, query: &Query) -> rusqlite::Result<Answer> {
                         stream: row.get(0)?,
                         appended: unsigned(row.get(1)?),
                         position: unsigned(row.get(2)?),
+                        bytes: 0,
                     })
                 })?
                 .collect::<Result<_, _>>()?;
             Ok(Answer::Streams(streams))
         }
         Query::Readers { prefix } => readers(connection, prefix).map(Answer::Readers),
-        Query::Claims { stream, reader, state, limit } => {
+        Query::Claims { stream, reader, state, after, limit } => {
             let stream = stream_number(connection, stream)?;
             let Some(reader) = reader_number(connection, stream, reader)? else {
                 return Ok(Answer::Claims(Vec::new()));
             };
             let claims: Vec<ClaimStatus> = connection
                 .prepare_cached(&format!(
-                    "select {CLAIM} from dozen_claim where place between ?1 and ?2 and state = ?3 order by place
+                    "select {CLAIM} from dozen_claim where place > ?1 and place <= ?2 and state = ?3 order by place
                      limit ?4"
                 ))?
                 .query_map(
-                    [place(reader, 0), place(reader, POSITION_MAX), state.code(), capped(*limit)],
+                    [place(reader, signed(*after)), place(reader, POSITION_MAX), state.code(), capped(*limit)],
                     rows::claim,
                 )?
                 .collect::<Result<_, _>>()?;
@@ -194,6 +195,8 @@ fn readers(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Reader
                     waiting: 0,
                     held: 0,
                     parked: 0,
+                    parked_keys: 0,
+                    paused: false,
                     oldest: None,
                 },
             ))

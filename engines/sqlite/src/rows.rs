@@ -108,6 +108,7 @@ pub(crate) fn claim(row: &rusqlite::Row<'_>) -> rusqlite::Result<ClaimStatus> {
         ended: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         key: row.get(6)?,
         errors: errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        edited: false,
     })
 }
 

@@ -228,7 +228,7 @@ pub async fn a_parked_key_holds_what_follows(harness: &dyn Harness) {
     assert_eq!((status.parked, status.held, status.leased, status.fresh), (1, 2, 2, 0));
     assert_eq!(status.lag(), 4);
     let parked =
-        bench.journal().claims(&bench.stream, &bench.reader, ClaimState::Parked, 10).await.expect("claims");
+        bench.journal().claims(&bench.stream, &bench.reader, ClaimState::Parked, 0, 10).await.expect("claims");
     assert_eq!(parked.len(), 1);
     let failure = &parked[0].0.errors[0];
     assert_eq!((failure.error.as_str(), failure.at), ("poison", bench.clock_now()));
@@ -493,11 +493,11 @@ pub async fn a_trim_spares_what_is_needed(harness: &dyn Harness) {
     bench.clock.advance(LEASE);
     let journal = bench.journal();
     let before = bench.clock_now();
-    assert_eq!(journal.trim(&bench.stream, before, 100).await.expect("trim"), 1);
+    assert_eq!(journal.trim(&bench.stream, before, None, 100).await.expect("trim"), 1);
     assert_eq!(bench.ids().await, ["2", "3", "4"]);
     journal.revise(&bench.stream, &bench.reader, vec![], 10, Revision::Discard).await.expect("revise");
-    assert_eq!(journal.trim(&bench.stream, before, 1).await.expect("trim"), 1);
-    assert_eq!(journal.trim(&bench.stream, before, 100).await.expect("trim"), 1);
+    assert_eq!(journal.trim(&bench.stream, before, None, 1).await.expect("trim"), 1);
+    assert_eq!(journal.trim(&bench.stream, before, None, 100).await.expect("trim"), 1);
     assert_eq!(ids(&bench.claim(10).await), ["4"]);
 }
 
