@@ -4,8 +4,11 @@
 //! cannot be wrong about atomicity, which is what a reference is for: the conformance suite runs here first, and tests
 //! of patterns that need no disk run on it. Nothing outlives the process.
 
+mod answer;
 mod memory;
 mod reader;
+mod standing;
 mod state;
+mod stream;
 
 pub use memory::Memory;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use dozen_core::Timestamp;
 use dozen_store::{
-    Claim, ClaimState, ClaimStatus, Claimed, Ended, Entry, Extend, Failure, Outcome, Place, ReaderStatus,
-    Revise, Revision, Settle,
+    Claim, ClaimState, ClaimStatus, Claimed, Ended, Entry, Extend, Failure, Outcome, Place, Record, Revise,
+    Revision, Settle,
 };
 
 /// What is remembered of an attempt whose worker was not heard of again.
@@ -13,21 +13,25 @@ const LEASE_ENDED: &str = "its lease ended before it was settled";
 
 #[derive(Clone, Default)]
 pub(crate) struct Reader {
-    position: u64,
-    claims: BTreeMap<u64, Held>,
+    pub(crate) position: u64,
+    pub(crate) paused: bool,
+    pub(crate) claims: BTreeMap<u64, Held>,
 }
 
+/// A claim.
 #[derive(Clone)]
-struct Held {
-    status: ClaimStatus,
+pub(crate) struct Held {
+    pub(crate) status: ClaimStatus,
     fence: u64,
     /// The moment that its sender chose.
     delay: Option<Timestamp>,
+    /// What this reader has in the place of the entry's content.
+    edit: Option<Record>,
 }
 
 impl Reader {
     pub(crate) fn at(position: u64) -> Self {
-        Self { position, claims: BTreeMap::new() }
+        Self { position, ..Self::default() }
     }
 
     pub(crate) fn seek(&mut self, position: u64) {
@@ -41,9 +45,28 @@ impl Reader {
         entries: &BTreeMap<u64, Entry>,
         fence: &mut u64,
     ) -> Outcome {
+        if self.paused {
+            return Outcome::Claimed { claims: Vec::new(), next_due: None };
+        }
         self.follow_clock(claim.now);
-        let until = claim.now.after(claim.lease);
         let mut claims = Vec::new();
+        self.claim_due(claim, entries, fence, &mut claims);
+        let scanned = self.claim_fresh(claim, entries, fence, &mut claims);
+        let again = claims.is_empty() && scanned == Claim::SCAN_MAX;
+        let next = self.claims.values().filter_map(|held| held.status.due).min();
+        let next_due = if again { Some(claim.now) } else { next.filter(|_| claims.is_empty()) };
+        Outcome::Claimed { claims, next_due }
+    }
+
+    /// Retries that are due, delays that are over, leases that have ended.
+    fn claim_due(
+        &mut self,
+        claim: &Claim,
+        entries: &BTreeMap<u64, Entry>,
+        fence: &mut u64,
+        claims: &mut Vec<Claimed>,
+    ) {
+        let until = claim.now.after(claim.lease);
         let mut due: Vec<(Timestamp, u64)> = self
             .claims
             .iter()
@@ -64,20 +87,38 @@ impl Reader {
             held.status.attempts += 1;
             held.status.due = Some(until);
             held.status.claimed = Some(claim.now);
-            claims.push(claimed(entry, held, until));
+            claims.push(held.hand_out(entry, until));
         }
+    }
+
+    /// New entries, from the high-water mark on; gives how many were looked at.
+    fn claim_fresh(
+        &mut self,
+        claim: &Claim,
+        entries: &BTreeMap<u64, Entry>,
+        fence: &mut u64,
+        claims: &mut Vec<Claimed>,
+    ) -> usize {
+        let until = claim.now.after(claim.lease);
+        let news = entries.range(self.position + 1..).map(|(position, _)| (*position, true));
+        let news: Vec<(u64, bool)> = match &claim.sifted {
+            None => news.take(Claim::SCAN_MAX).collect(),
+            Some(sifted) if self.position < sifted.after => Vec::new(),
+            Some(sifted) => {
+                let unread = sifted.entries.iter().filter(|(position, _)| *position > self.position);
+                unread.copied().take(Claim::SCAN_MAX).collect()
+            }
+        };
         let mut scanned = 0;
-        for (position, entry) in entries.range(self.position + 1..).take(Claim::SCAN_MAX) {
+        for (position, wanted) in news {
             if claims.len() >= claim.limit {
                 break;
             }
-            self.position = *position;
+            self.position = position;
             scanned += 1;
-            let behind = entry.record.key.as_ref().is_some_and(|key| {
-                self.claims
-                    .values()
-                    .any(|held| held.status.state.is_open() && held.status.key.as_ref() == Some(key))
-            });
+            let Some(entry) = entries.get(&position).filter(|_| wanted) else { continue };
+            let key = entry.record.key.as_deref();
+            let behind = key.is_some_and(|key| self.is_full(key, claim.per_key));
             let delayed = entry.due.filter(|due| *due > claim.now);
             let (state, due) = match delayed {
                 _ if behind => (ClaimState::Held, None),
@@ -86,29 +127,37 @@ impl Reader {
             };
             let leased = state == ClaimState::Leased;
             *fence += u64::from(leased);
-            let held = Held {
-                status: ClaimStatus {
-                    position: *position,
-                    state,
-                    attempts: u32::from(leased),
-                    due,
-                    claimed: leased.then_some(claim.now),
-                    ended: None,
-                    key: entry.record.key.clone(),
-                    errors: Vec::new(),
-                },
-                fence: *fence,
-                delay: entry.due,
+            let status = ClaimStatus {
+                position,
+                state,
+                attempts: u32::from(leased),
+                due,
+                claimed: leased.then_some(claim.now),
+                ended: None,
+                key: entry.record.key.clone(),
+                errors: Vec::new(),
+                edited: false,
             };
+            let held = Held { status, fence: *fence, delay: entry.due, edit: None };
             if leased {
-                claims.push(claimed(entry, &held, until));
+                claims.push(held.hand_out(entry, until));
             }
-            self.claims.insert(*position, held);
+            self.claims.insert(position, held);
         }
-        let again = claims.is_empty() && scanned == Claim::SCAN_MAX;
-        let next = self.claims.values().filter_map(|held| held.status.due).min();
-        let next_due = if again { Some(claim.now) } else { next.filter(|_| claims.is_empty()) };
-        Outcome::Claimed { claims, next_due }
+        scanned
+    }
+
+    /// Whether a new message of `key` has to wait for another of it.
+    fn is_full(&self, key: &str, per_key: u32) -> bool {
+        let states = || self.of_key(key).map(|held| held.status.state);
+        states().any(|state| matches!(state, ClaimState::Held | ClaimState::Parked))
+            || states().count() >= usize::try_from(per_key.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// The unfinished claims under a key.
+    fn of_key(&self, key: &str) -> impl Iterator<Item = &Held> {
+        let open = self.claims.values().filter(|held| held.status.state.is_open());
+        open.filter(move |held| held.status.key.as_deref() == Some(key))
     }
 
     /// After the clock was set back, what was leased, put off or let go before is measured by the clock as it is now, or
@@ -178,32 +227,37 @@ impl Reader {
             .collect();
         for position in &parked {
             let Some(held) = self.claims.get_mut(position) else { continue };
-            held.status.attempts = 0;
-            let key = held.status.key.clone();
-            match revise.revision {
+            match &revise.revision {
                 Revision::Redrive => {
                     held.status.state = ClaimState::Waiting;
+                    held.status.attempts = 0;
                     held.status.due = Some(revise.now);
                     held.status.ended = None;
                 }
                 Revision::Discard => {
                     held.status.state = ClaimState::Dropped;
                     held.status.ended = Some(revise.now);
+                    let key = held.status.key.clone();
                     self.release_next(key.as_deref(), revise.now);
+                }
+                Revision::Edit(record) => {
+                    held.status.edited = true;
+                    held.edit = Some(record.clone());
                 }
             }
         }
         Outcome::Touched(parked.len() as u64)
     }
 
-    /// Lets the next message of a key go, if it was held; not before its own moment.
+    /// Lets the first held message of a key go, unless a dead letter of the key remains; not before its own moment.
     fn release_next(&mut self, key: Option<&str>, now: Timestamp) {
         let Some(key) = key else { return };
-        let next = self
-            .claims
-            .values_mut()
-            .find(|held| held.status.state.is_open() && held.status.key.as_deref() == Some(key));
-        if let Some(held) = next.filter(|held| held.status.state == ClaimState::Held) {
+        if self.of_key(key).any(|held| held.status.state == ClaimState::Parked) {
+            return;
+        }
+        let first = self.of_key(key).find(|held| held.status.state == ClaimState::Held);
+        let first = first.map(|held| held.status.position);
+        if let Some(held) = first.and_then(|position| self.claims.get_mut(&position)) {
             held.status.state = ClaimState::Waiting;
             held.status.due = Some(now.max(held.delay.unwrap_or(now)));
         }
@@ -213,55 +267,27 @@ impl Reader {
         let held = self.claims.get_mut(&place.position)?;
         (held.status.state == ClaimState::Leased && held.fence == place.fence).then_some(held)
     }
-
-    /// Entries up to here are not needed by this reader.
-    pub(crate) fn needs_after(&self) -> u64 {
-        let open = self.claims.values().find(|held| held.status.state.is_open());
-        open.map_or(self.position, |held| (held.status.position - 1).min(self.position))
-    }
-
-    pub(crate) fn forget(&mut self, position: u64) {
-        self.claims.remove(&position);
-    }
-
-    pub(crate) fn claim_of(&self, position: u64) -> Option<ClaimStatus> {
-        self.claims.get(&position).map(|held| held.status.clone())
-    }
-
-    pub(crate) fn claims(&self, state: ClaimState, limit: usize) -> Vec<ClaimStatus> {
-        let in_state = self.claims.values().filter(|held| held.status.state == state);
-        in_state.map(|held| held.status.clone()).take(limit).collect()
-    }
-
-    pub(crate) fn status(&self, stream: &str, reader: &str, entries: &BTreeMap<u64, Entry>) -> ReaderStatus {
-        let count = |state| self.claims.values().filter(|held| held.status.state == state).count() as u64;
-        let fresh = entries.range(self.position + 1..);
-        let open = self
-            .claims
-            .values()
-            .filter(|held| held.status.state.is_open() && held.status.state != ClaimState::Parked)
-            .map(|held| held.status.position);
-        let oldest = open.min().or_else(|| fresh.clone().next().map(|(position, _)| *position));
-        ReaderStatus {
-            stream: stream.to_owned(),
-            reader: reader.to_owned(),
-            position: self.position,
-            fresh: fresh.count() as u64,
-            leased: count(ClaimState::Leased),
-            waiting: count(ClaimState::Waiting),
-            held: count(ClaimState::Held),
-            parked: count(ClaimState::Parked),
-            oldest: oldest.and_then(|position| entries.get(&position)).map(|entry| entry.at),
-        }
-    }
 }
 
-fn claimed(entry: &Entry, held: &Held, until: Timestamp) -> Claimed {
-    Claimed {
-        place: Place { position: entry.position, fence: held.fence },
-        attempts: held.status.attempts,
-        until,
-        at: entry.at,
-        record: entry.record.clone(),
+impl Held {
+    /// The entry as this reader has it.
+    pub(crate) fn view(&self, entry: &Entry) -> Entry {
+        let mut entry = entry.clone();
+        if let Some(edit) = &self.edit {
+            entry.record.kind.clone_from(&edit.kind);
+            entry.record.attributes.clone_from(&edit.attributes);
+            entry.record.data = edit.data.clone();
+        }
+        entry
+    }
+
+    fn hand_out(&self, entry: &Entry, until: Timestamp) -> Claimed {
+        Claimed {
+            place: Place { position: entry.position, fence: self.fence },
+            attempts: self.status.attempts,
+            until,
+            at: entry.at,
+            record: self.view(entry).record,
+        }
     }
 }

@@ -72,6 +72,16 @@ fn ask(connection: &Connection, query: &Query) -> rusqlite::Result<Answer> {
             Ok(Answer::Streams(streams))
         }
         Query::Readers { prefix } => readers(connection, prefix).map(Answer::Readers),
+        Query::Standing { stream, reader } => {
+            let standing = connection
+                .prepare_cached(
+                    "select r.position from dozen_reader r join dozen_stream s using (stream)
+                     where s.name = ?1 and r.name = ?2",
+                )?
+                .query_row([&**stream, &**reader], |row| row.get(0))
+                .optional()?;
+            Ok(Answer::Standing(standing.map(unsigned)))
+        }
         Query::Claims { stream, reader, state, after, limit } => {
             let stream = stream_number(connection, stream)?;
             let Some(reader) = reader_number(connection, stream, reader)? else {
