@@ -32,7 +32,7 @@ pub(crate) struct Letter {
 
 /// The oldest dead letters of a reader.
 pub(crate) async fn of(console: &Console, stream: &Arc<str>, reader: &str) -> Result<Vec<Letter>, Error> {
-    let claims = console.journal.claims(stream, &reader.into(), ClaimState::Parked, LETTERS_MAX).await?;
+    let claims = console.journal.claims(stream, &reader.into(), ClaimState::Parked, 0, LETTERS_MAX).await?;
     let letter = |(claim, entry): (dozen_store::ClaimStatus, Option<dozen_store::Entry>)| Letter {
         position: claim.position,
         id: entry.as_ref().map(|entry| entry.record.id.clone()),

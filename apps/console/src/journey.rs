@@ -267,6 +267,7 @@ mod tests {
             ended: Some(Timestamp(20)),
             key: Some("k".into()),
             errors: errors.iter().map(failure).collect(),
+            edited: false,
         };
         let steps = steps(&claim, NOW);
         assert_eq!(steps.iter().map(|step| step.what).collect::<Vec<_>>(), expected, "{steps:?}");
@@ -316,6 +317,7 @@ mod tests {
                 ended: None,
                 key: None,
                 errors: errors.iter().map(failure).collect(),
+                edited: false,
             };
             steps(&claim, NOW)
         };

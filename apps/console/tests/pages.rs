@@ -84,7 +84,7 @@ impl World {
     async fn parked(&self) -> usize {
         let journal = self.store.journal();
         let (stream, reader) = ("queue/work".into(), "workers".into());
-        journal.claims(&stream, &reader, ClaimState::Parked, 10).await.unwrap().len()
+        journal.claims(&stream, &reader, ClaimState::Parked, 0, 10).await.unwrap().len()
     }
 }
 

@@ -81,7 +81,7 @@ impl Topics {
         for (topic, options) in self.topics.iter() {
             let keep = i64::try_from(options.keep.as_micros()).unwrap_or(i64::MAX);
             let before = Timestamp(self.store.clock().now().0.saturating_sub(keep));
-            let trimmed = self.journal.trim(&Self::stream(topic), before, limit).await;
+            let trimmed = self.journal.trim(&Self::stream(topic), before, None, limit).await;
             gone += trimmed.map_err(|error| Error::engine(format!("trim topic `{topic}`"), error))?;
         }
         Ok(gone)

@@ -180,7 +180,7 @@ impl Queue {
 
     /// Its dead letters, oldest first.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        let claims = self.journal.claims(&self.stream, &self.reader, ClaimState::Parked, limit).await;
+        let claims = self.journal.claims(&self.stream, &self.reader, ClaimState::Parked, 0, limit).await;
         let claims = claims.map_err(|error| self.failed("look into", error))?;
         Ok(claims.into_iter().filter_map(DeadLetter::of).collect())
     }
@@ -204,7 +204,7 @@ impl Queue {
     pub async fn trim(&self, limit: usize) -> Result<u64, Error> {
         let keep = i64::try_from(self.options.keep.as_micros()).unwrap_or(i64::MAX);
         let before = Timestamp(self.store.clock().now().0.saturating_sub(keep));
-        self.journal.trim(&self.stream, before, limit).await.map_err(|error| self.failed("trim", error))
+        self.journal.trim(&self.stream, before, None, limit).await.map_err(|error| self.failed("trim", error))
     }
 
     fn failed(&self, doing: &str, error: dozen_store::Error) -> Error {

@@ -185,7 +185,7 @@ fn q_m7_a_dead_letter_is_looked_at_and_sent_round_again_by_a_button() {
         .wait_for_texts(".notice", |notice| notice == ["1 dead letter was sent round again."])
         .unwrap();
     let parked = world.on(async |journal| {
-        journal.claims(&QUEUE.into(), &WORKERS.into(), ClaimState::Parked, 10).await.unwrap().len()
+        journal.claims(&QUEUE.into(), &WORKERS.into(), ClaimState::Parked, 0, 10).await.unwrap().len()
     });
     assert_eq!(parked, 0);
     assert_eq!(world.claim().record.id, "m1");

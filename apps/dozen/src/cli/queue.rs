@@ -132,7 +132,7 @@ async fn peek(app: &App, store: &Store, name: &str, number: usize) -> Result<Str
     for (state, step) in
         [(ClaimState::Leased, "working"), (ClaimState::Waiting, "retrying"), (ClaimState::Held, "held")]
     {
-        for (claim, entry) in journal.claims(&stream, &reader, state, number).await.map_err(failed())? {
+        for (claim, entry) in journal.claims(&stream, &reader, state, 0, number).await.map_err(failed())? {
             rows.extend(entry.map(|entry| row(&entry, step, claim.attempts)));
         }
     }
@@ -168,7 +168,7 @@ fn row(entry: &Entry, step: &str, attempts: u32) -> Vec<String> {
 
 async fn peek_dead(app: &App, store: &Store, name: &str, number: usize) -> Result<String, Error> {
     let (stream, reader) = declared(app, name)?;
-    let claims = store.journal().claims(&stream, &reader, ClaimState::Parked, number).await;
+    let claims = store.journal().claims(&stream, &reader, ClaimState::Parked, 0, number).await;
     let claims = claims.map_err(Error::pattern(format!("look into queue `{name}`")))?;
     let now = store.clock().now();
     let mut text = String::new();
