@@ -1,57 +1,210 @@
-//! A reader of the journal as a [`Subscriber`]: what queues and subscriptions both are.
+//! Readers of the journal as a [`Subscriber`]: what queues and subscriptions both are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Message, chain};
-use dozen_store::{Ended, Journal, Op, Place, Settle, Store, Tx};
+use dozen_core::{Message, Timestamp, chain};
+use dozen_store::{Changes, Claim, Claimed, Ended, Entry, Journal, Op, Place, Settle, Sifted, Store, Tx};
+use futures::future::select_all;
+use tokio::sync::watch;
 
-use crate::{Delivery, Error, Handler, Lease, Settlement, Subscriber, Verdict};
+use crate::{Delivery, Error, Filter, Keyring, Lease, Settlement, Subscriber};
 
-/// The longest wait between two looks while nothing hints at a change: the net under lost hints.
-const LOOK: Duration = Duration::from_secs(5);
+/// The longest wait between two looks for what is due at a known moment: a wall clock may be set forward.
+const DUE_LOOK: Duration = Duration::from_secs(60);
 
-/// Hands out the messages of one stream to one reader.
+/// One reader of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The stream.
+    pub stream: Arc<str>,
+    /// The reader, which has been opened.
+    pub reader: Arc<str>,
+}
+
+/// How the parts of a subscriber share a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Among {
+    /// The first part that has something goes first: priorities.
+    #[default]
+    First,
+    /// Each has its turn: topics that one subscription hears of.
+    Turns,
+}
+
+/// Hands out the messages of one stream to one reader; or of several streams, as one.
 #[derive(Clone)]
 pub struct JournalSubscriber {
     store: Store,
     journal: Journal,
-    stream: Arc<str>,
-    reader: Arc<str>,
+    /// Parts are added and never change their place, which leases name.
+    parts: watch::Receiver<Arc<[Part]>>,
+    among: Among,
+    turn: Arc<AtomicUsize>,
     lease: Duration,
+    per_key: u32,
+    filter: Option<Arc<dyn Filter>>,
+    keys: Option<Keyring>,
 }
 
 impl JournalSubscriber {
     /// A subscriber for a reader that has been opened.
     pub fn new(store: Store, stream: Arc<str>, reader: Arc<str>, lease: Duration) -> Self {
-        Self { journal: store.journal(), store, stream, reader, lease }
+        let parts: Arc<[Part]> = [Part { stream, reader }].into();
+        Self::of(store, watch::channel(parts).1, Among::First, lease)
     }
 
-    /// Takes what can be had at once, and says how long nothing can be expected otherwise.
-    async fn take(&self, max: usize) -> Result<(Vec<Delivery>, Duration), Error> {
-        let claimed = self.journal.claim(&self.stream, &self.reader, max, self.lease).await;
-        let (claims, next_due) = claimed.map_err(|error| self.failed("take messages of", error))?;
-        let mut deliveries = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let lease = Lease { position: claim.place.position, fence: claim.place.fence };
-            match Message::try_from(claim.record) {
-                Ok(message) => deliveries.push(Delivery {
-                    message,
-                    lease,
-                    attempts: claim.attempts,
-                    until: claim.until,
-                    stored: claim.at,
-                }),
-                // It was written by something else than dozen. Nobody can handle it; a person must look.
-                Err(error) => {
-                    let error = format!("it is no CloudEvent: {}", chain(&error));
-                    self.settle(vec![(lease, Settlement::Park { error })]).await?;
-                }
+    /// A subscriber for several readers. More may be added while it runs, at the end.
+    pub fn of(store: Store, parts: watch::Receiver<Arc<[Part]>>, among: Among, lease: Duration) -> Self {
+        Self {
+            journal: store.journal(),
+            store,
+            parts,
+            among,
+            turn: Arc::default(),
+            lease,
+            per_key: 1,
+            filter: None,
+            keys: None,
+        }
+    }
+
+    /// Lets so many messages of one key be out at a time, instead of one.
+    #[must_use]
+    pub fn per_key(mut self, per_key: u32) -> Self {
+        self.per_key = per_key.max(1);
+        self
+    }
+
+    /// Hands out only what `filter` wants. The rest is passed over, and costs this reader nothing afterwards.
+    #[must_use]
+    pub fn sifting(mut self, filter: Option<Arc<dyn Filter>>) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Opens sealed payloads with these keys.
+    #[must_use]
+    pub fn unsealing(mut self, keys: Option<Keyring>) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// The store that it stands on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The streams and readers that it hands out, in the order that [`Lease::part`] counts.
+    pub fn parts(&self) -> Arc<[Part]> {
+        self.parts.borrow().clone()
+    }
+
+    /// Takes what can be had at once, and says when something becomes due otherwise.
+    async fn take(&self, max: usize) -> Result<(Vec<Delivery>, Option<Timestamp>), Error> {
+        let parts = self.parts();
+        let first = match self.among {
+            Among::First => 0,
+            Among::Turns => self.turn.fetch_add(1, Ordering::Relaxed) % parts.len().max(1),
+        };
+        let (mut deliveries, mut next_due) = (Vec::new(), None);
+        for at in (first..parts.len()).chain(0..first) {
+            let due = self.take_of(at, &parts[at], max - deliveries.len(), &mut deliveries).await;
+            match due {
+                Ok(due) => next_due = earlier(next_due, due),
+                // What is in hand already must reach its handler; the error will come again.
+                Err(error) if deliveries.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            if deliveries.len() >= max {
+                break;
             }
         }
-        let wait = next_due.map_or(LOOK, |due| due.since(self.store.clock().now()).min(LOOK));
-        Ok((deliveries, wait))
+        Ok((deliveries, next_due))
+    }
+
+    async fn take_of(
+        &self,
+        at: usize,
+        part: &Part,
+        max: usize,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Result<Option<Timestamp>, Error> {
+        let mut claim = Claim {
+            stream: part.stream.clone(),
+            reader: part.reader.clone(),
+            limit: max,
+            now: self.store.clock().now(),
+            lease: self.lease,
+            per_key: self.per_key,
+            sifted: None,
+        };
+        loop {
+            if let Some(filter) = &self.filter {
+                claim.sifted = Some(self.sift(part, &**filter).await?);
+            }
+            let looked = claim.sifted.as_ref().map_or(0, |sifted| sifted.entries.len());
+            let claimed = self.journal.claim_as(claim.clone()).await;
+            let (claims, next_due) = claimed.map_err(|error| failed("take messages of", part, error))?;
+            let taken = claims.len();
+            let mut unfit = Vec::new();
+            for claimed in claims {
+                match self.admit(at, claimed) {
+                    Ok(delivery) => deliveries.push(delivery),
+                    Err(end) => unfit.push(end),
+                }
+            }
+            let all_unfit = taken > 0 && unfit.len() == taken;
+            if !unfit.is_empty() {
+                self.settle(unfit).await?;
+            }
+            // A stretch of what nobody wants: go on with what follows.
+            if !(all_unfit || (taken == 0 && looked == Claim::SCAN_MAX)) {
+                return Ok(next_due);
+            }
+        }
+    }
+
+    /// Looks at what comes next and decides what of it is wanted: off the engine's writing path, from a snapshot.
+    async fn sift(&self, part: &Part, filter: &dyn Filter) -> Result<Sifted, Error> {
+        let look = async {
+            let after = self.journal.standing(&part.stream, &part.reader).await?.unwrap_or(u64::MAX);
+            Ok((after, self.journal.read(&part.stream, after, Claim::SCAN_MAX).await?))
+        };
+        let (after, entries) = look.await.map_err(|error| failed("look through", part, error))?;
+        let wants = |entry: Entry| (entry.position, self.wants(filter, entry));
+        Ok(Sifted { after, entries: entries.into_iter().map(wants).collect() })
+    }
+
+    fn wants(&self, filter: &dyn Filter, entry: Entry) -> bool {
+        // What cannot be read is handed out, so that it is noticed.
+        let Ok(mut message) = Message::try_from(entry.record) else { return true };
+        match &self.keys {
+            Some(keys) if keys.unseal(&mut message).is_err() => true,
+            _ => filter.wants(&message),
+        }
+    }
+
+    /// A claim as a delivery, or how it ends without one.
+    fn admit(&self, part: usize, claimed: Claimed) -> Result<Delivery, (Lease, Settlement)> {
+        let Place { position, fence } = claimed.place;
+        let lease = Lease { position, fence, part: u32::try_from(part).unwrap_or(u32::MAX) };
+        let park = |error: String| (lease, Settlement::Park { error });
+        // It was written by something else than dozen. Nobody can handle it; a person must look.
+        let mut message = Message::try_from(claimed.record)
+            .map_err(|error| park(format!("it is no CloudEvent: {}", chain(&error))))?;
+        if let Some(moment) = message.extension("expirytime").and_then(Timestamp::parse)
+            && moment <= self.store.clock().now()
+        {
+            return Err((lease, Settlement::Drop { reason: format!("it expired at {moment}") }));
+        }
+        if let Some(keys) = &self.keys {
+            keys.unseal(&mut message).map_err(|error| park(chain(&error)))?;
+        }
+        Ok(Delivery { message, lease, attempts: claimed.attempts, until: claimed.until, stored: claimed.at })
     }
 
     /// Ends a delivery inside a transaction: acknowledgement and effect are one. `false` means that the lease had
@@ -62,17 +215,48 @@ impl JournalSubscriber {
         lease: Lease,
         settlement: Settlement,
     ) -> Result<bool, dozen_store::Error> {
+        let parts = self.parts();
+        let Some(part) = parts.get(lease.part as usize) else { return Ok(false) };
         let settle = Settle {
-            stream: self.stream.clone(),
-            reader: self.reader.clone(),
+            stream: part.stream.clone(),
+            reader: part.reader.clone(),
             ends: vec![(place(lease), ended(settlement))],
             now: self.store.clock().now(),
         };
         Ok(tx.apply(Op::Settle(settle)).await?.settled()? == [true])
     }
 
-    fn failed(&self, doing: &str, error: dozen_store::Error) -> Error {
-        Error::engine(format!("{doing} `{}`", self.stream), error)
+    /// What hints at something to take, each marked as seen.
+    fn hints(&self, parts: &[Part]) -> Vec<Changes> {
+        let both = parts.iter().flat_map(|part| {
+            let (stream, reader) = (&part.stream, &part.reader);
+            [self.journal.changes(stream), self.journal.changes_of(stream, reader)]
+        });
+        both.map(|mut hint| {
+            hint.mark_unchanged();
+            hint
+        })
+        .collect()
+    }
+}
+
+/// Which of `leases` belong to which part.
+fn by_part(leases: &[Lease]) -> BTreeMap<usize, Vec<usize>> {
+    let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, lease) in leases.iter().enumerate() {
+        parts.entry(lease.part as usize).or_default().push(at);
+    }
+    parts
+}
+
+fn failed(doing: &str, part: &Part, error: dozen_store::Error) -> Error {
+    Error::engine(format!("{doing} `{}`", part.stream), error)
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -93,99 +277,66 @@ fn ended(settlement: Settlement) -> Ended {
 impl Subscriber for JournalSubscriber {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
         let deadline = tokio::time::Instant::now() + wait;
-        let mut appended = self.journal.changes(&self.stream);
-        let mut again = self.journal.changes_of(&self.stream, &self.reader);
+        let mut added = self.parts.clone();
+        let mut hints = self.hints(&added.borrow_and_update().clone());
         loop {
             // Marked before the look: what comes after it will be noticed.
-            appended.mark_unchanged();
-            again.mark_unchanged();
-            let (deliveries, look) = self.take(max).await?;
+            hints.iter_mut().for_each(Changes::mark_unchanged);
+            let (deliveries, next_due) = self.take(max).await?;
             let now = tokio::time::Instant::now();
             if !deliveries.is_empty() || now >= deadline {
                 return Ok(deliveries);
             }
             // At least a millisecond, so that a clock that lags behind the timers cannot make this spin.
-            let look = (now + look.max(Duration::from_millis(1))).min(deadline);
-            tokio::select! {
-                _ = appended.changed() => {}
-                _ = again.changed() => {}
-                () = tokio::time::sleep_until(look) => {}
+            let due = next_due.map(|due| due.since(self.store.clock().now()).min(DUE_LOOK));
+            let look = due.map_or(deadline, |due| (now + due.max(Duration::from_millis(1))).min(deadline));
+            let hinted = async {
+                let changed = hints.iter_mut().map(|hint| Box::pin(hint.changed())).collect::<Vec<_>>();
+                match changed.is_empty() {
+                    true => std::future::pending().await,
+                    false => drop(select_all(changed).await),
+                }
+            };
+            let more = tokio::select! {
+                () = hinted => false,
+                changed = added.changed() => changed.is_ok(),
+                () = tokio::time::sleep_until(look) => false,
+            };
+            if more {
+                hints = self.hints(&added.borrow_and_update().clone());
             }
         }
     }
 
     async fn settle(&self, settlements: Vec<(Lease, Settlement)>) -> Result<Vec<bool>, Error> {
-        let ends = settlements.into_iter().map(|(lease, how)| (place(lease), ended(how))).collect();
-        let settled = self.journal.settle(&self.stream, &self.reader, ends).await;
-        settled.map_err(|error| self.failed("settle messages of", error))
+        let (parts, leases) = (self.parts(), settlements.iter().map(|(lease, _)| *lease).collect::<Vec<_>>());
+        let mut ends: Vec<Option<Settlement>> = settlements.into_iter().map(|(_, how)| Some(how)).collect();
+        let mut answers = vec![false; leases.len()];
+        for (at, mine) in by_part(&leases) {
+            let Some(part) = parts.get(at) else { continue };
+            let end = |&at: &usize| Some((place(leases[at]), ended(ends[at].take()?)));
+            let ends = mine.iter().filter_map(end).collect();
+            let settled = self.journal.settle(&part.stream, &part.reader, ends).await;
+            let settled = settled.map_err(|error| failed("settle messages of", part, error))?;
+            mine.into_iter().zip(settled).for_each(|(at, answer)| answers[at] = answer);
+        }
+        Ok(answers)
     }
 
     async fn extend(&self, leases: &[Lease]) -> Result<Vec<bool>, Error> {
-        let places = leases.iter().map(|lease| place(*lease)).collect();
-        let extended = self.journal.extend(&self.stream, &self.reader, places, self.lease).await;
-        extended.map_err(|error| self.failed("extend leases of", error))
+        let parts = self.parts();
+        let mut answers = vec![false; leases.len()];
+        for (at, mine) in by_part(leases) {
+            let Some(part) = parts.get(at) else { continue };
+            let places = mine.iter().map(|&at| place(leases[at])).collect();
+            let extended = self.journal.extend(&part.stream, &part.reader, places, self.lease).await;
+            let extended = extended.map_err(|error| failed("extend leases of", part, error))?;
+            mine.into_iter().zip(extended).for_each(|(at, answer)| answers[at] = answer);
+        }
+        Ok(answers)
     }
 
     fn lease(&self) -> Duration {
         self.lease
-    }
-}
-
-/// Does something with a message inside a transaction.
-#[async_trait]
-pub trait Effect: Send + Sync + 'static {
-    /// Changes rows and sends messages through `tx`. They commit together with the acknowledgement: the effect happens
-    /// exactly once, however often the message is delivered. Should not wait for anything but the store.
-    async fn apply(&self, tx: &mut Tx, delivery: &Delivery) -> Result<(), EffectError>;
-}
-
-/// Why an effect did not happen.
-#[derive(Debug)]
-pub enum EffectError {
-    /// The store said no; whether it is tried again is by its own word.
-    Store(dozen_store::Error),
-    /// The effect itself decided.
-    Verdict(Verdict),
-}
-
-impl From<dozen_store::Error> for EffectError {
-    fn from(error: dozen_store::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-/// Runs an [`Effect`] as a [`Handler`]: effect and acknowledgement in one transaction.
-pub struct Once<E> {
-    store: Store,
-    subscriber: JournalSubscriber,
-    effect: E,
-}
-
-impl<E: Effect> Once<E> {
-    /// `effect` for what `subscriber` hands out. Both must stand on the same store.
-    pub fn new(subscriber: JournalSubscriber, effect: E) -> Self {
-        Self { store: subscriber.store.clone(), subscriber, effect }
-    }
-
-    async fn run(&self, delivery: &Delivery) -> Result<(), EffectError> {
-        let mut tx = self.store.begin().await?;
-        self.effect.apply(&mut tx, delivery).await?;
-        if !self.subscriber.settle_in(&mut tx, delivery.lease, Settlement::Done).await? {
-            // Somebody else holds it by now; dropping the transaction undoes the effect.
-            return Err(EffectError::Verdict(Verdict::Settled));
-        }
-        self.store.end(tx).await?;
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl<E: Effect> Handler for Once<E> {
-    async fn handle(&self, delivery: &Delivery) -> Verdict {
-        match self.run(delivery).await {
-            Ok(()) => Verdict::Settled,
-            Err(EffectError::Verdict(verdict)) => verdict,
-            Err(EffectError::Store(error)) => Verdict::Failed(chain(&error)),
-        }
     }
 }

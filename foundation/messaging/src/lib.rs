@@ -12,17 +12,27 @@
 //! stages. Queue workers, pushed subscriptions, relays and sidecars are all this one loop with another handler.
 
 mod declared;
+mod effect;
 mod error;
 mod journal;
 mod middleware;
 mod policy;
 mod port;
+mod rate;
+mod seal;
+mod typed;
 mod worker;
 
 pub use declared::{TopicSettings, declare, declared, unknown};
+pub use effect::{Class, Classify, Context, Each, Effect, EffectError, HandlerFn, Once};
 pub use error::Error;
-pub use journal::{Effect, EffectError, JournalSubscriber, Once};
+pub use journal::{Among, JournalSubscriber, Part};
 pub use middleware::{DeadLetterTo, WhileHealthy};
 pub use policy::Policy;
-pub use port::{Broker, Delivery, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions};
+pub use port::{
+    Broker, Delivery, Filter, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions,
+};
+pub use rate::Rate;
+pub use seal::{Keyring, SealError};
+pub use typed::{DecodeError, Typed, decode, encode, version};
 pub use worker::{Handler, Verdict, Worker, WorkerOptions};

@@ -67,6 +67,8 @@ pub struct Lease {
     pub position: u64,
     /// Which lease of it; a later one makes this one void.
     pub fence: u64,
+    /// Which of the subscriber's streams, where it has several.
+    pub part: u32,
 }
 
 /// A message in a receiver's hands.
@@ -106,6 +108,12 @@ pub enum Settlement {
         /// Why, for its journey.
         reason: String,
     },
+}
+
+/// Which messages a subscription wants.
+pub trait Filter: Send + Sync + 'static {
+    /// Whether it wants this one. Quick and pure: it is asked once for each message and subscription.
+    fn wants(&self, message: &Message) -> bool;
 }
 
 /// Hands out messages under leases.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dozen_core::{Backoff, Ids, chain};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::{Delivery, Lease, Policy, Subscriber};
+use crate::{Delivery, Lease, Policy, Rate, Subscriber};
 
 /// What became of a delivery, in the handler's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +40,26 @@ pub trait Handler: Send + Sync + 'static {
 pub struct WorkerOptions {
     /// Deliveries handled at once.
     pub running_max: usize,
+    /// Deliveries held ready beyond those, so that a quick handler never waits for the next. Their leases are kept alive,
+    /// and other workers do not get them.
+    pub prefetch: usize,
+    /// How many may begin in a second. `None` is no limit.
+    pub per_second: Option<f64>,
     /// What happens on failure.
     pub policy: Policy,
-    /// How long one `receive` waits; the safety net behind wake-ups.
+    /// How long one `receive` waits. Engines make up for lost wake-ups themselves.
     pub wait: Duration,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { running_max: 16, policy: Policy::default(), wait: Duration::from_secs(5) }
+        Self {
+            running_max: 16,
+            prefetch: 0,
+            per_second: None,
+            policy: Policy::default(),
+            wait: Duration::from_secs(600),
+        }
     }
 }
 
@@ -57,6 +69,8 @@ pub struct Worker {
     subscriber: Arc<dyn Subscriber>,
     handler: Arc<dyn Handler>,
     options: WorkerOptions,
+    running: Semaphore,
+    rate: Option<Rate>,
     ids: Ids,
 }
 
@@ -69,7 +83,9 @@ impl Worker {
         options: WorkerOptions,
         ids: Ids,
     ) -> Self {
-        Self { name: name.into(), subscriber, handler, options, ids }
+        let running = Semaphore::new(options.running_max.max(1));
+        let rate = options.per_second.map(Rate::new);
+        Self { name: name.into(), subscriber, handler, options, running, rate, ids }
     }
 
     /// One delivery, from the handler to its settlement, with the lease kept alive in between.
@@ -81,7 +97,7 @@ impl Worker {
             Verdict::Poison(format!("was handed out {} times without a verdict", attempts - 1))
         } else {
             tokio::select! {
-                verdict = self.guarded(delivery) => verdict,
+                verdict = self.in_turn(delivery, &stop) => verdict,
                 () = self.keep(lease) => {
                     tracing::warn!(worker = self.name, position = lease.position, "lost its lease; work cut");
                     return;
@@ -95,6 +111,25 @@ impl Worker {
             Ok(settled) if settled == [true] => {}
             Ok(_) => tracing::warn!(worker = self.name, position = lease.position, "lease had passed on"),
             Err(error) => tracing::warn!(worker = self.name, error = chain(&error), "cannot settle"),
+        }
+    }
+
+    /// Runs the handler when it is this delivery's turn. One whose turn has not come when the worker stops is handed back.
+    async fn in_turn(&self, delivery: Delivery, stop: &Stop) -> Verdict {
+        let turn = async {
+            let permit = self.running.acquire().await;
+            if let Some(rate) = &self.rate {
+                rate.turn().await;
+            }
+            permit
+        };
+        tokio::select! { biased;
+            permit = turn => {
+                let verdict = self.guarded(delivery).await;
+                drop(permit);
+                verdict
+            }
+            () = stop.soft.cancelled() => Verdict::Later(Duration::ZERO),
         }
     }
 
@@ -133,7 +168,8 @@ impl Service for Worker {
         // Kept over the turns of the loop: a call that is dropped may already have leased what nobody then handles.
         let mut receiving = None;
         loop {
-            let free = self.options.running_max.max(1).saturating_sub(jobs.len());
+            let room = self.options.running_max.max(1) + self.options.prefetch;
+            let free = room.saturating_sub(jobs.len());
             if receiving.is_none() && free > 0 {
                 receiving = Some(self.subscriber.receive(free, self.options.wait));
             }

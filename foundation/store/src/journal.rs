@@ -74,6 +74,12 @@ impl Journal {
         self.engine.query(Query::Readers { prefix: prefix.to_owned() }).await?.readers()
     }
 
+    /// Where a reader stands.
+    pub async fn standing(&self, stream: &Arc<str>, reader: &Arc<str>) -> Result<Option<u64>, Error> {
+        let query = Query::Standing { stream: stream.clone(), reader: reader.clone() };
+        self.engine.query(query).await?.standing()
+    }
+
     /// Makes a reader where there is none, and says whether it did.
     pub async fn open(&self, stream: &Arc<str>, reader: &Arc<str>, start: Start) -> Result<bool, Error> {
         let open = OpenReader { stream: stream.clone(), reader: reader.clone(), start };

@@ -48,7 +48,7 @@ pub use lease::{Held, Lease};
 pub use observe::Observed;
 pub use op::{
     Append, Claim, Claimed, CloseReader, Compact, Ended, Expect, Extend, Op, OpenReader, Outcome, Pause, Place,
-    Put, Remove, Revise, Revision, Seek, Settle, Start, Trim,
+    Put, Remove, Revise, Revision, Seek, Settle, Sifted, Start, Trim,
 };
 pub use query::{
     Answer, ClaimState, ClaimStatus, Entry, Failure, Query, ReaderStatus, Sighting, StreamStatus,

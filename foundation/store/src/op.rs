@@ -150,10 +150,18 @@ pub struct Claim {
     pub lease: Duration,
     /// How many of one key may be out at a time; at least 1.
     pub per_key: u32,
-    /// What the caller has already looked at, for a reader that wants only some: positions of the stream's next
-    /// entries without a gap, each with whether it is wanted. Given this, only these entries are new; one that is not
-    /// wanted is passed over and leaves no trace. Those that the reader has passed meanwhile are ignored.
-    pub sifted: Option<Vec<(u64, bool)>>,
+    /// For a reader that wants only some: what the caller has looked at. Given this, only these entries are new.
+    pub sifted: Option<Sifted>,
+}
+
+/// What a caller has looked at before it claims. An entry that is not wanted is passed over and leaves no trace.
+#[derive(Clone, Debug, Default)]
+pub struct Sifted {
+    /// It has looked at everything that follows this position. A reader that stands before it, because it was moved back
+    /// meanwhile, takes nothing new; entries that the reader has passed meanwhile are ignored.
+    pub after: u64,
+    /// The stream's entries from there on without a gap, each with whether it is wanted.
+    pub entries: Vec<(u64, bool)>,
 }
 
 impl Claim {

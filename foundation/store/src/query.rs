@@ -41,6 +41,13 @@ pub enum Query {
         /// The beginning.
         prefix: String,
     },
+    /// Where one reader stands: its high-water mark alone.
+    Standing {
+        /// The stream.
+        stream: Arc<str>,
+        /// The reader.
+        reader: Arc<str>,
+    },
     /// Up to `limit` claims of one reader in one state whose positions are greater than `after`, by position.
     Claims {
         /// The stream.
@@ -252,6 +259,8 @@ pub enum Answer {
     /// Claims with their entries, by position; where the reader has an edited content, with that. An entry that is gone is
     /// `None`.
     Claims(Vec<(ClaimStatus, Option<Entry>)>),
+    /// A high-water mark; `None` when there is no such reader.
+    Standing(Option<u64>),
     /// Table rows, by key.
     TableRows(Vec<TableRow>),
     /// The rows of the caller's own query.
@@ -283,6 +292,8 @@ unpack! {
     readers -> Vec<ReaderStatus> = Readers;
     /// The claims.
     claims -> Vec<(ClaimStatus, Option<Entry>)> = Claims;
+    /// The high-water mark.
+    standing -> Option<u64> = Standing;
     /// The table rows.
     table_rows -> Vec<TableRow> = TableRows;
     /// The rows.

@@ -127,7 +127,7 @@ impl Subscriber for Reader {
                     entry.next = None;
                     entry.attempts += 1;
                     entry.fence += 1;
-                    let lease = Lease { position: position as u64, fence: entry.fence };
+                    let lease = Lease { position: position as u64, fence: entry.fence, part: 0 };
                     let (message, attempts) = (entry.message.clone(), entry.attempts);
                     taken.push(Delivery { message, lease, attempts, until: Timestamp::NEVER, stored: now });
                 }
