@@ -12,12 +12,23 @@
 //! handed out at least once: again when its lease ends (the worker died) or when it fails (with back-off). Messages
 //! with a key are handed out one after the other in the order in which they were sent; a dead letter holds back what
 //! follows it under its key, and nothing else. [`Queue::consume`] runs an effect in the transaction that acknowledges
-//! the message, and so exactly once.
+//! the message, and so exactly once; [`Queue::handle`] does the same for a plain async function and a typed message.
+//!
+//! A queue with priorities is one stream for each of them (`queue/NAME/3` before `queue/NAME`), read by one subscriber.
 
+mod completion;
+mod cron;
+mod dead;
 mod options;
+mod overview;
 mod queue;
+mod send;
 mod status;
 
-pub use options::Options;
+pub use completion::Completion;
+pub use cron::{Cron, CronError, Entry as CronEntry, Missed};
+pub use dead::{DeadLetter, Redriven, Selection};
+pub use options::{Options, Sending, Sent};
+pub use overview::{Overview, name_of};
 pub use queue::{Queue, READER};
-pub use status::{DeadLetter, Status, Step};
+pub use status::{Status, Step};

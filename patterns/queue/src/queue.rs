@@ -1,48 +1,40 @@
 //! One queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use dozen_core::{Ids, Message, Timestamp, Token};
+use dozen_core::{Ids, Timestamp};
 use dozen_messaging::{
-    Effect, Error, Handler, JournalSubscriber, Once, Publisher, Subscriber, Worker, WorkerOptions, declare,
-    declared,
+    Among, Context, Each, Effect, Error, Handler, HandlerFn, JournalSubscriber, Keyring, Once, Part,
+    Subscriber, Typed, Worker, WorkerOptions, declare, declared,
 };
-use dozen_store::{Append, ClaimState, Journal, Op, Record, Revision, Start, Store, Tx};
+use dozen_store::{Journal, Start, Store};
+use tokio::sync::watch;
 
-use crate::{DeadLetter, Options, Status};
+use crate::send::Depth;
+use crate::{Options, Status, name_of};
 
 /// The one reader that every queue has: its workers, together.
 pub const READER: &str = "workers";
 
-/// How often a limit on waiting messages is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// A queue. Cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
-    name: Arc<str>,
-    stream: Arc<str>,
-    reader: Arc<str>,
-    store: Store,
-    journal: Journal,
-    options: Arc<Options>,
-    ids: Ids,
-    depth: Arc<Depth>,
-}
-
-/// What is known of the number of waiting messages.
-#[derive(Default)]
-struct Depth {
-    waiting: AtomicU64,
-    looked: AtomicI64,
+    pub(crate) name: Arc<str>,
+    /// One for each priority, the highest first.
+    pub(crate) streams: Arc<[Arc<str>]>,
+    pub(crate) reader: Arc<str>,
+    pub(crate) store: Store,
+    pub(crate) journal: Journal,
+    pub(crate) options: Arc<Options>,
+    pub(crate) keys: Option<Keyring>,
+    pub(crate) ids: Ids,
+    pub(crate) depth: Arc<Depth>,
 }
 
 impl Queue {
     /// Writes down the settings of the queue `name`, for every program that opens it.
     pub async fn declare(store: &Store, name: &str, options: &Options) -> Result<(), Error> {
+        Self::check_options(name, options)?;
         declare(store, "queue", name, options).await
     }
 
@@ -59,24 +51,44 @@ impl Queue {
                 "`{name}` cannot name a queue: 1 to 200 characters without `/` and control characters"
             )));
         }
+        Self::check_options(name, &options)?;
+        let streams = (0..options.priorities).rev().map(|priority| Self::stream_of(name, priority));
         let queue = Self {
             name: name.into(),
-            stream: Self::stream(name),
+            streams: streams.collect(),
             reader: READER.into(),
             store: store.clone(),
             journal: store.journal(),
             options: Arc::new(options),
+            keys: None,
             ids,
             depth: Arc::default(),
         };
-        let opened = queue.journal.open(&queue.stream, &queue.reader, Start::Earliest).await;
-        opened.map_err(|error| queue.failed("open", error))?;
+        for stream in queue.streams.iter() {
+            let opened = queue.journal.open(stream, &queue.reader, Start::Earliest).await;
+            opened.map_err(|error| queue.failed("open", error))?;
+        }
         Ok(queue)
     }
 
-    /// The stream that holds the messages of the queue `name`.
+    /// Seals what is sent and opens what is received with these keys, where the queue's settings ask for it.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Option<Keyring>) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// The stream that holds the messages of the queue `name`, those of the lowest priority.
     pub fn stream(name: &str) -> Arc<str> {
-        format!("queue/{name}").into()
+        Self::stream_of(name, 0)
+    }
+
+    /// The stream that holds the messages of one priority.
+    pub fn stream_of(name: &str, priority: u8) -> Arc<str> {
+        match priority {
+            0 => format!("queue/{name}").into(),
+            priority => format!("queue/{name}/{priority}").into(),
+        }
     }
 
     /// Its name.
@@ -89,81 +101,33 @@ impl Queue {
         &self.options
     }
 
-    /// A JSON message for this queue.
-    pub fn message(&self, kind: &str, data: impl Into<Vec<u8>>) -> Message {
-        let mut message = Message::new(self.ids.next().to_string(), format!("/queue/{}", self.name), kind);
-        message.time = Some(self.store.clock().now());
-        message.with_data(Some("application/json"), data.into())
-    }
-
-    /// Sends a message; it is durable when this returns.
-    pub async fn send(&self, message: Message) -> Result<Token, Error> {
-        self.send_all(vec![message], None).await
-    }
-
-    /// Sends messages, all or none; nobody is handed them before `due`.
-    pub async fn send_all(&self, messages: Vec<Message>, due: Option<Timestamp>) -> Result<Token, Error> {
-        for message in &messages {
-            self.check(message)?;
-        }
-        self.check_room().await?;
-        let appended = self.journal.append_due(&self.stream, messages, due).await;
-        appended.map_err(|error| self.failed("send to", error))
-    }
-
-    /// Sends a message with the caller's transaction: it is there if and only if that commits.
-    pub fn send_in(&self, tx: &mut Tx, message: Message) -> Result<(), Error> {
-        self.check(&message)?;
-        let at = self.store.clock().now();
-        let records = vec![Record::from(message)];
-        tx.defer(Op::Append(Append { stream: self.stream.clone(), records, at, due: None }));
-        Ok(())
-    }
-
-    fn check(&self, message: &Message) -> Result<(), Error> {
-        let bytes = message.data.len() as u64;
-        if bytes > self.options.bytes_max {
-            return Err(Error::TooLarge {
-                name: self.name.to_string(),
-                bytes,
-                bytes_max: self.options.bytes_max,
-            });
-        }
-        Ok(())
-    }
-
-    async fn check_room(&self) -> Result<(), Error> {
-        let Some(waiting_max) = self.options.waiting_max else { return Ok(()) };
-        let now = self.store.clock().now();
-        let looked = self.depth.looked.load(Ordering::Relaxed);
-        if now.since(Timestamp(looked)) >= LOOK || now.0 < looked {
-            self.depth.looked.store(now.0, Ordering::Relaxed);
-            let status = self.depth().await?;
-            self.depth.waiting.store(status, Ordering::Relaxed);
-        }
-        if self.depth.waiting.load(Ordering::Relaxed) >= waiting_max.get() {
-            return Err(Error::Full { name: self.name.to_string(), waiting_max: waiting_max.get() });
-        }
-        Ok(())
-    }
-
     /// How many messages are neither finished nor dead letters.
     pub async fn depth(&self) -> Result<u64, Error> {
-        let readers =
-            self.journal.readers(&self.stream).await.map_err(|error| self.failed("look at", error))?;
-        Ok(readers.iter().filter(|status| *status.stream == *self.stream).map(|status| status.lag()).sum())
+        let readers = self.journal.readers(&Self::stream(&self.name)).await;
+        let readers = readers.map_err(|error| self.failed("look at", error))?;
+        let mine = readers.iter().filter(|status| name_of(&status.stream) == Some(&*self.name));
+        Ok(mine.map(|status| status.lag()).sum())
     }
 
-    /// Hands out its messages under leases.
+    /// Hands out its messages under leases, those of higher priorities first.
     pub fn subscriber(&self) -> JournalSubscriber {
-        let lease = self.options.lease;
-        JournalSubscriber::new(self.store.clone(), self.stream.clone(), self.reader.clone(), lease)
+        let part = |stream: &Arc<str>| Part { stream: stream.clone(), reader: self.reader.clone() };
+        let parts: Arc<[Part]> = self.streams.iter().map(part).collect();
+        JournalSubscriber::of(self.store.clone(), watch::channel(parts).1, Among::First, self.options.lease)
+            .per_key(self.options.per_key)
+            .unsealing(self.keys.clone())
     }
 
     /// A worker that handles up to `running_max` messages at once.
     pub fn worker(&self, handler: Arc<dyn Handler>, running_max: usize) -> Worker {
         let subscriber: Arc<dyn Subscriber> = Arc::new(self.subscriber());
-        let options = WorkerOptions { running_max, policy: self.options.policy, ..WorkerOptions::default() };
+        let options = WorkerOptions {
+            running_max,
+            prefetch: self.options.prefetch,
+            per_second: self.options.per_second,
+            policy: self.options.policy,
+            ..WorkerOptions::default()
+        };
         Worker::new(format!("queue {}", self.name), subscriber, handler, options, self.ids.clone())
     }
 
@@ -172,53 +136,46 @@ impl Queue {
         self.worker(Arc::new(Once::new(self.subscriber(), effect)), running_max)
     }
 
+    /// A worker that calls `function` with each message as an `M`. What it does through its context's transaction
+    /// commits together with the acknowledgement, and so happens exactly once.
+    pub fn handle<M, S, F>(&self, state: S, function: F, running_max: usize) -> Worker
+    where
+        M: Typed,
+        S: Send + Sync + 'static,
+        F: for<'a> HandlerFn<Context<'a, S>, M> + 'static,
+    {
+        self.consume(Each::new(state, function), running_max)
+    }
+
     /// What became of the message `id`; `None` when the queue does not know it (any more).
     pub async fn status(&self, id: &str) -> Result<Option<Status>, Error> {
         let sightings = self.journal.find(id).await.map_err(|error| self.failed("look into", error))?;
-        Ok(sightings.into_iter().find(|sighting| *sighting.stream == *self.stream).map(Status::of))
+        let mine = |sighting: &dozen_store::Sighting| name_of(&sighting.stream) == Some(&*self.name);
+        Ok(sightings.into_iter().find(mine).map(Status::of))
     }
 
-    /// Its dead letters, oldest first.
-    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        let claims = self.journal.claims(&self.stream, &self.reader, ClaimState::Parked, 0, limit).await;
-        let claims = claims.map_err(|error| self.failed("look into", error))?;
-        Ok(claims.into_iter().filter_map(DeadLetter::of).collect())
+    /// Lets its workers rest, all of them, or go on. What they hold they finish.
+    pub async fn pause(&self, paused: bool) -> Result<(), Error> {
+        for stream in self.streams.iter() {
+            let done = self.journal.pause(stream, &self.reader, paused).await;
+            done.map_err(|error| self.failed(if paused { "pause" } else { "resume" }, error))?;
+        }
+        Ok(())
     }
 
-    /// Hands dead letters out again: those at `positions`, or the oldest `limit` when there are none. Gives how many.
-    pub async fn redrive(&self, positions: Vec<u64>, limit: usize) -> Result<u64, Error> {
-        self.revise(positions, limit, Revision::Redrive).await
-    }
-
-    /// Forgets dead letters, chosen as for [`Queue::redrive`]; what they held back goes on. Gives how many.
-    pub async fn discard(&self, positions: Vec<u64>, limit: usize) -> Result<u64, Error> {
-        self.revise(positions, limit, Revision::Discard).await
-    }
-
-    async fn revise(&self, positions: Vec<u64>, limit: usize, revision: Revision) -> Result<u64, Error> {
-        let revised = self.journal.revise(&self.stream, &self.reader, positions, limit, revision).await;
-        revised.map_err(|error| self.failed("revise dead letters of", error))
-    }
-
-    /// Forgets what was finished longer ago than it is kept. Gives how many messages, `limit` at most.
+    /// Forgets what was finished longer ago than it is kept. Gives how many messages, `limit` of each priority at most.
     pub async fn trim(&self, limit: usize) -> Result<u64, Error> {
         let keep = i64::try_from(self.options.keep.as_micros()).unwrap_or(i64::MAX);
         let before = Timestamp(self.store.clock().now().0.saturating_sub(keep));
-        self.journal.trim(&self.stream, before, None, limit).await.map_err(|error| self.failed("trim", error))
-    }
-
-    fn failed(&self, doing: &str, error: dozen_store::Error) -> Error {
-        Error::engine(format!("{doing} queue `{}`", self.name), error)
-    }
-}
-
-#[async_trait]
-impl Publisher for Queue {
-    async fn publish(&self, destination: &str, messages: Vec<Message>) -> Result<Token, Error> {
-        if destination != &*self.name {
-            let known = vec![self.name.to_string()];
-            return Err(Error::Unknown { kind: "queue", name: destination.into(), known });
+        let mut gone = 0;
+        for stream in self.streams.iter() {
+            let trimmed = self.journal.trim(stream, before, None, limit).await;
+            gone += trimmed.map_err(|error| self.failed("trim", error))?;
         }
-        self.send_all(messages, None).await
+        Ok(gone)
+    }
+
+    pub(crate) fn failed(&self, doing: &str, error: dozen_store::Error) -> Error {
+        Error::engine(format!("{doing} queue `{}`", self.name), error)
     }
 }

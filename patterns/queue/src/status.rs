@@ -1,7 +1,7 @@
 //! What became of a message.
 
-use dozen_core::{Message, Timestamp};
-use dozen_store::{ClaimState, ClaimStatus, Entry, Failure, Sighting};
+use dozen_core::Timestamp;
+use dozen_store::{ClaimState, Failure, Sighting};
 use serde::Serialize;
 
 /// Where a message stands in its queue.
@@ -74,32 +74,5 @@ impl Status {
                 errors: claim.errors,
             },
         }
-    }
-}
-
-/// A message that was given up.
-#[derive(Clone, Debug)]
-pub struct DeadLetter {
-    /// The name to redrive or discard it by.
-    pub position: u64,
-    /// How often it was handed out.
-    pub attempts: u32,
-    /// When it was given up.
-    pub ended: Option<Timestamp>,
-    /// Why, oldest first.
-    pub errors: Vec<Failure>,
-    /// The message. `None` when it cannot be read as one.
-    pub message: Option<Message>,
-}
-
-impl DeadLetter {
-    pub(crate) fn of((claim, entry): (ClaimStatus, Option<Entry>)) -> Option<Self> {
-        Some(Self {
-            position: claim.position,
-            attempts: claim.attempts,
-            ended: claim.ended,
-            errors: claim.errors,
-            message: Message::try_from(entry?.record).ok(),
-        })
     }
 }

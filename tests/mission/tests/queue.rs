@@ -6,7 +6,7 @@ use std::time::Duration;
 use dozen_core::{Backoff, Message};
 use dozen_messaging::{Error, Policy, Settlement, Subscriber, Verdict};
 use dozen_mission::{DEADLINE, Place, Running, next, reporting, until};
-use dozen_queue::{Options, Queue, Step};
+use dozen_queue::{Options, Queue, Selection, Step};
 
 fn quick() -> Options {
     Options {
@@ -186,12 +186,12 @@ async fn q_m7_what_keeps_failing_becomes_a_dead_letter_with_its_errors() {
     assert_eq!(dead.message.unwrap().data, "7");
     assert_eq!(queue.status(&id).await.unwrap().unwrap().step, Step::Dead);
     // Redriven it is handed out again; discarded it is gone.
-    assert_eq!(queue.redrive(vec![dead.position], 1).await.unwrap(), 1);
+    assert_eq!(queue.redrive(&Selection::positions([dead.position]), None).await.unwrap().done, 1);
     let again = queue.subscriber().receive(1, DEADLINE).await.unwrap().remove(0);
     assert_eq!(again.attempts, 1);
     let park = Settlement::Park { error: "still".into() };
     queue.subscriber().settle(vec![(again.lease, park)]).await.unwrap();
-    assert_eq!(queue.discard(Vec::new(), 10).await.unwrap(), 1);
+    assert_eq!(queue.discard(&Selection::default()).await.unwrap().done, 1);
     assert!(queue.dead_letters(10).await.unwrap().is_empty());
     assert_eq!(queue.status(&id).await.unwrap().unwrap().step, Step::Dropped);
 }
