@@ -4,5 +4,4 @@
 //! `tests/conformance.rs` says how to make a fresh store and names the suite. A case that needs an ability which the
 //! engine does not have returns early and prints why.
 
-mod moments;
 pub mod store;

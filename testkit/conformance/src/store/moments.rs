@@ -1,27 +1,11 @@
-//! The promises of [`dozen_store::Engine`] that are about moments: delays, and a wall clock that does not keep its word.
+//! Moments: delays, and a wall clock that does not keep its word.
 
 use std::time::Duration;
 
 use dozen_core::{Clock, Timestamp};
-use dozen_store::{Claimed, Ended};
+use dozen_store::Ended;
 
-use crate::store::{Bench, Harness, LEASE, ids, message};
-
-impl Bench {
-    async fn append_due(&self, id: &str, key: Option<&str>, due: Option<Timestamp>) {
-        self.journal().append_due(&self.stream, vec![message(key, id)], due).await.expect("append");
-    }
-
-    async fn check_claims(&self, expected: &[&str]) -> Vec<Claimed> {
-        let claims = self.claim(10).await;
-        assert_eq!(ids(&claims), expected);
-        claims
-    }
-
-    async fn check_end(&self, claimed: &Claimed, ended: Ended) {
-        assert!(self.end(claimed, ended).await, "{} was not ours to settle", claimed.record.id);
-    }
-}
+use super::bench::{Bench, Harness, LEASE, ids};
 
 /// After the clock was set back an hour, work goes on, and nothing is handed out to two at a time.
 pub async fn a_clock_that_is_set_back_holds_nothing_up(harness: &dyn Harness) {
@@ -81,4 +65,18 @@ pub async fn a_released_message_keeps_its_own_delay(harness: &dyn Harness) {
     bench.check_claims(&[]).await;
     bench.clock.set(later);
     bench.check_claims(&["later"]).await;
+}
+
+/// A delayed message waits for its moment; what follows it does not wait for it.
+pub async fn a_delay_holds_one_message(harness: &dyn Harness) {
+    let bench = Bench::on(harness.open().await);
+    bench.open_reader().await;
+    let due = bench.now().after(LEASE);
+    bench.append_due("late", None, Some(due)).await;
+    bench.append(None, "now").await;
+    assert_eq!(ids(&bench.claim(10).await), ["now"]);
+    bench.clock.advance(LEASE);
+    let claims = bench.claim(10).await;
+    assert_eq!(ids(&claims), ["late", "now"], "the delayed one, and the one whose lease has ended");
+    assert_eq!(claims[0].attempts, 1);
 }
