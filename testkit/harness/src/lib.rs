@@ -16,10 +16,14 @@ mod debian;
 mod http;
 mod net;
 mod output;
+mod pgbouncer;
+mod postgres;
 mod program;
 
 pub use debian::ensure_debian;
 pub use http::{Reply, get, post, request};
 pub use net::{free_port, ports, wait_until_listening};
+pub use pgbouncer::PgBouncer;
+pub use postgres::Postgres;
 pub use program::Program;
 pub use rustix::process::Signal;
