@@ -1,7 +1,5 @@
 //! What a receiver meets: keys, dead letters, versions, rates.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
-
 mod common;
 
 use std::sync::Arc;

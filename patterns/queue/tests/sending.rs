@@ -1,7 +1,5 @@
 //! What a sender can ask for: priorities, unique names, moments, secrecy, an answer.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
-
 mod common;
 
 use std::time::Duration;
