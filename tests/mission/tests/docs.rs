@@ -151,3 +151,28 @@ fn every_test_that_the_table_of_patterns_names_exists() {
     }
     assert!(found > 20, "the table is not read as it should be");
 }
+
+/// The lines of an example without their indentation, in the pieces between its `…`.
+fn pieces(example: &str) -> Vec<Vec<String>> {
+    let lines: Vec<String> = example.lines().map(|line| line.trim().to_owned()).collect();
+    let pieces = lines.split(|line| matches!(line.as_str(), "// …" | "…")).map(<[String]>::to_vec);
+    pieces.filter(|piece| piece.iter().any(|line| !line.is_empty())).collect()
+}
+
+#[test]
+fn every_rust_example_stands_in_a_source_that_is_compiled() {
+    let stripped = |text: &str| -> Vec<String> { text.lines().map(|line| line.trim().to_owned()).collect() };
+    let sources: Vec<Vec<String>> = sources().iter().map(|(_, text)| stripped(text)).collect();
+    let mut documents = files(&root().join("docs"), "md");
+    documents.push(root().join("README.md"));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for example in text.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            for piece in pieces(example) {
+                let stands =
+                    sources.iter().any(|source| source.windows(piece.len()).any(|lines| lines == piece));
+                assert!(stands, "{} shows what no source has:\n{}", document.display(), piece.join("\n"));
+            }
+        }
+    }
+}
