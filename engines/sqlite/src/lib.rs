@@ -26,6 +26,7 @@ mod claims;
 mod entries;
 mod error;
 mod ops;
+mod outbox;
 mod pool;
 mod read;
 mod readers;

@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     pub(crate) uncounted: Uncounted,
     /// The last fence given.
     pub(crate) fence: i64,
+    /// The head that the file has at this point of the transaction; -1 when that is not known.
+    pub(crate) head_written: i64,
 }
 
 /// Does the operations of one caller.
@@ -71,13 +73,11 @@ impl Scribe<'_> {
             Op::Put(put) => self.put(put),
             Op::Remove(remove) => self.remove(remove),
             Op::Execute(statement) => {
-                self.changed = true;
-                rows::execute(self.connection, statement).map(Outcome::Touched)
+                self.own_sql(|connection| rows::execute(connection, statement)).map(Outcome::Touched)
             }
+            // `insert … returning` is a query too.
             Op::Select(statement) => {
-                // `insert … returning` is a query too.
-                self.changed = true;
-                rows::select(self.connection, statement).map(Outcome::Rows)
+                self.own_sql(|connection| rows::select(connection, statement)).map(Outcome::Rows)
             }
         }
     }

@@ -6,6 +6,7 @@ use dozen_store::Error;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::error::translate;
+use crate::outbox;
 
 /// Bits of a place that hold the position; the rest, above, holds the stream or the reader.
 pub(crate) const POSITION_BITS: u32 = 44;
@@ -125,9 +126,13 @@ pub(crate) fn open(connection: &mut Connection, path: &Path) -> Result<Identity,
     if found > known {
         return Err(Error::Newer { location: path.display().to_string(), found, known });
     }
+    if found < known {
+        outbox::remove(&tx).map_err(fail)?; // it refers to tables as they were
+    }
     for step in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
         tx.execute_batch(step).map_err(fail)?;
     }
+    outbox::install(&tx).map_err(fail)?;
     let opened = meta("opened").map_err(fail)?.unwrap_or(0) + 1;
     tx.execute(
         "insert into dozen_meta values ('schema', ?1), ('opened', ?2), ('epoch', 1), ('store', lower(hex(randomblob(6))))

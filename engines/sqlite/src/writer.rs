@@ -133,7 +133,7 @@ impl Writer {
             .prepare_cached("select position from dozen_head")
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
             .map_err(|error| fail(&self.path, error))?;
-        self.memory.head = head;
+        (self.memory.head, self.memory.head_written) = (head, head);
         let start = Instant::now();
         let mut changed = false;
         let mut pending = std::mem::take(jobs).into_iter();
@@ -302,6 +302,7 @@ impl Writer {
                 writer.memory.streams.clear();
                 writer.memory.readers.clear();
                 writer.memory.clocks.clear();
+                writer.memory.head_written = -1;
                 writer.connection.prepare_cached("rollback to caller")?.execute([])?;
             }
             writer.connection.prepare_cached("release caller")?.execute([]).map(drop)
