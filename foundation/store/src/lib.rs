@@ -33,6 +33,7 @@ mod journal;
 mod lease;
 mod observe;
 mod op;
+mod own;
 mod query;
 mod record;
 mod store;
@@ -50,6 +51,7 @@ pub use op::{
     Append, Claim, Claimed, CloseReader, Compact, Ended, Expect, Extend, Op, OpenReader, Outcome, Pause, Place,
     Put, Remove, Revise, Revision, Seek, Settle, Sifted, Start, Trim,
 };
+pub use own::{OutboxRow, OwnTransaction};
 pub use query::{
     Answer, ClaimState, ClaimStatus, Entry, Failure, Query, ReaderStatus, Sighting, StreamStatus,
 };

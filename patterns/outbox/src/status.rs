@@ -1,0 +1,72 @@
+//! How a relay shows itself.
+
+use std::sync::{Mutex, PoisonError};
+
+use dozen_core::Timestamp;
+use serde::Serialize;
+
+/// Whether a relay sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CircuitState {
+    /// The destination takes what is sent.
+    #[default]
+    Closed,
+    /// It failed, and is left alone for a while.
+    Open,
+    /// One message is being tried.
+    Probing,
+}
+
+/// One topic of a relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LaneStatus {
+    /// The topic.
+    pub topic: String,
+    /// Where its messages go.
+    pub destination: String,
+    /// Messages that have not been carried yet; dead letters are not among them.
+    pub backlog: u64,
+    /// When the oldest of those was stored.
+    pub oldest: Option<Timestamp>,
+    /// Messages that the destination will never take.
+    pub dead_letters: u64,
+    /// What this process has done and seen.
+    #[serde(flatten)]
+    pub here: Here,
+}
+
+/// What one process has carried and met since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Here {
+    /// Messages that the destination has taken.
+    pub carried_total: u64,
+    /// Attempts that failed as a whole: the destination was away.
+    pub failures_total: u64,
+    /// Messages that were refused for ever.
+    pub refused_total: u64,
+    /// Messages whose lease had passed on when they were settled: somebody else sent them too.
+    pub overtaken_total: u64,
+    /// Whether it sends.
+    pub circuit: CircuitState,
+    /// When the circuit opened.
+    pub since: Option<Timestamp>,
+    /// The latest error of the destination; none once it takes messages again.
+    pub error: Option<String>,
+    /// The latest error of the store that is read; none once it answers again.
+    pub source_error: Option<String>,
+}
+
+/// A [`Here`] that is written by a lane and read by whoever asks.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge(Mutex<Here>);
+
+impl Gauge {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Here)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn read(&self) -> Here {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
