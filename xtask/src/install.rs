@@ -9,9 +9,15 @@ use crate::run::{Step, cargo, step};
 /// A program, and the package that has it.
 type Tool = (&'static str, &'static str);
 
-/// What the tests start: a browser and its driver, and Python for the shop's mailer.
+/// What the tests start: a browser and its driver, Python for the shop's mailer, a PostgreSQL server and a pooler.
 pub(crate) fn for_tests() -> Step {
-    packages(&[("chromium", "chromium"), ("chromedriver", "chromium-driver"), ("python3", "python3")])
+    packages(&[
+        ("chromium", "chromium"),
+        ("chromedriver", "chromium-driver"),
+        ("python3", "python3"),
+        ("pg_ctlcluster", "postgresql"),
+        ("pgbouncer", "pgbouncer"),
+    ])
 }
 
 /// The peers that the measurements compare with.

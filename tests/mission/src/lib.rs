@@ -1,12 +1,15 @@
 //! Every row of the mission as a test: one file per pattern, each test named after the row that it shows.
 //!
-//! This library is what those files share: a store in a folder of its own, and handlers that report what they see.
+//! This library is what those files share: a store of their own, and handlers that report what they see. With
+//! `DOZEN_ENGINE=postgres` in the environment, the stores are databases of a PostgreSQL server that is started for them;
+//! without, they are SQLite files. Not a line of the tests differs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::{Ids, SystemClock};
+use dozen_harness::Postgres;
 use dozen_lifecycle::{Ready, Service, Stop};
 use dozen_messaging::{Delivery, Handler, Verdict};
 use dozen_store::Store;
@@ -16,10 +19,29 @@ use tokio::task::JoinHandle;
 /// Longer than anything here takes; a test that reaches it has failed.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A SQLite store in a folder of its own.
+/// A store of its own; gone when dropped.
 pub struct Place {
-    folder: tempfile::TempDir,
+    ground: Ground,
     seed: u64,
+}
+
+enum Ground {
+    /// A folder with a file.
+    Sqlite(tempfile::TempDir),
+    /// A server that several places share, and the address of a database there.
+    Postgres { _server: Arc<Postgres>, address: String },
+}
+
+/// The server that the places of this process share for as long as there are any.
+static SERVER: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+
+fn server() -> Arc<Postgres> {
+    let mut shared = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let started = Arc::new(Postgres::start(&[]).expect("a PostgreSQL server"));
+        *shared = Arc::downgrade(&started);
+        started
+    })
 }
 
 impl Default for Place {
@@ -29,15 +51,32 @@ impl Default for Place {
 }
 
 impl Place {
-    /// A new folder.
+    /// A new one, on the engine that the environment chooses.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), seed: 1 }
+        let ground = match std::env::var("DOZEN_ENGINE").as_deref() {
+            Ok("postgres") => {
+                let server = server();
+                let database = server.fresh_database().expect("a database");
+                let address = server.url(&database);
+                Ground::Postgres { _server: server, address }
+            }
+            Ok("sqlite") | Err(_) => Ground::Sqlite(tempfile::tempdir().expect("a folder")),
+            Ok(other) => panic!("DOZEN_ENGINE={other}: there are `sqlite` and `postgres`"),
+        };
+        Self { ground, seed: 1 }
     }
 
-    /// Opens the store in it: each time as another process would.
+    /// Opens the store: each time as another process would.
     pub async fn open(&self) -> Store {
-        let address = format!("sqlite:{}", self.folder.path().join("test.db").display());
-        dozen_open::open(&address).await.expect("open the store")
+        dozen_open::open(&self.address()).await.expect("open the store")
+    }
+
+    /// Its address.
+    pub fn address(&self) -> String {
+        match &self.ground {
+            Ground::Sqlite(folder) => format!("sqlite:{}", folder.path().join("test.db").display()),
+            Ground::Postgres { address, .. } => address.clone(),
+        }
     }
 
     /// Ids that replay.
