@@ -1,0 +1,89 @@
+//! Handing messages out.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use dozen_messaging::{Delivery, Error, JournalSubscriber, Policy, Settlement, Subscriber};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{Face, Problem, Span, view};
+
+/// Messages in one answer.
+const MAX: usize = 100;
+/// No request waits for longer, so that a client that is gone is noticed.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(300);
+/// The shortest and the longest lease that a request may ask for.
+const LEASES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(12 * 3600));
+
+/// What a request to receive asks for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receiving {
+    max: Option<usize>,
+    wait: Option<Span>,
+    lease: Option<Span>,
+}
+
+impl Receiving {
+    /// The lease that is asked for, if one is.
+    pub fn lease(&self) -> Result<Option<Duration>, Problem> {
+        let Some(Span(lease)) = self.lease else { return Ok(None) };
+        let (least, most) = LEASES;
+        match (least..=most).contains(&lease) {
+            true => Ok(Some(lease)),
+            false => Err(Problem::invalid("query lease", "a lease is 100ms to 12h long")),
+        }
+    }
+}
+
+/// Answers with messages, leased by `subscriber`: `{"messages": […]}`, empty when none came in time.
+pub async fn receive(
+    face: &Face,
+    subscriber: &JournalSubscriber,
+    policy: &Policy,
+    asked: &Receiving,
+) -> Result<Response, Problem> {
+    let max = asked.max.unwrap_or(10);
+    if !(1..=MAX).contains(&max) {
+        return Err(Problem::invalid("query max", format!("`max` is {max}; it must be 1 to {MAX}")));
+    }
+    let wait = asked.wait.map_or(Duration::ZERO, |Span(wait)| wait.min(WAIT_MAX));
+    let deliveries = match wait.is_zero() {
+        true => take(subscriber, policy, max, wait).await?,
+        false => face.waiting(take(subscriber, policy, max, wait)).await?,
+    };
+    let parts = subscriber.parts();
+    let messages: Vec<Value> = deliveries.iter().map(|delivery| view::delivery(delivery, &parts)).collect();
+    Ok(Json(json!({ "messages": messages })).into_response())
+}
+
+/// Up to `max` messages. One that outlived its last attempt without a verdict ended its receiver each time: it becomes a
+/// dead letter instead of another attempt.
+pub(crate) async fn take(
+    subscriber: &JournalSubscriber,
+    policy: &Policy,
+    max: usize,
+    wait: Duration,
+) -> Result<Vec<Delivery>, Error> {
+    let deadline = Instant::now() + wait;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let deliveries = subscriber.receive(max, left).await?;
+        let (spent, fit): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().partition(|delivery| delivery.attempts > policy.attempts_max);
+        if spent.is_empty() {
+            return Ok(fit);
+        }
+        let park = |delivery: Delivery| {
+            let error = format!("was handed out {} times without a verdict", delivery.attempts - 1);
+            (delivery.lease, Settlement::Park { error })
+        };
+        subscriber.settle(spent.into_iter().map(park).collect()).await?;
+        if !fit.is_empty() {
+            return Ok(fit);
+        }
+    }
+}
