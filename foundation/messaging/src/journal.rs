@@ -79,6 +79,13 @@ impl JournalSubscriber {
         self
     }
 
+    /// Holds what it hands out for `lease`.
+    #[must_use]
+    pub fn holding(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
     /// Hands out only what `filter` wants. The rest is passed over, and costs this reader nothing afterwards.
     #[must_use]
     pub fn sifting(mut self, filter: Option<Arc<dyn Filter>>) -> Self {
