@@ -15,7 +15,7 @@ pub(crate) struct Stream {
     pub(crate) position: u64,
     pub(crate) entries: BTreeMap<u64, Entry>,
     pub(crate) readers: BTreeMap<Arc<str>, Reader>,
-    /// Up to where the compaction under way has looked.
+    /// Up to where the last compaction has looked.
     compacted: u64,
 }
 
@@ -51,7 +51,7 @@ impl Stream {
         self.forget(&gone)
     }
 
-    /// Looks at the next `limit` entries, and begins anew where the stream ends.
+    /// Looks at the next `limit` entries, going around.
     pub(crate) fn compact(&mut self, compact: &Compact) -> Outcome {
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
         for entry in self.entries.values() {
@@ -59,8 +59,8 @@ impl Stream {
                 last.insert(key, entry.position);
             }
         }
-        let window: Vec<&Entry> =
-            self.entries.range(self.compacted + 1..).map(|(_, entry)| entry).take(compact.limit).collect();
+        let all = self.entries.range(self.compacted + 1..).chain(self.entries.range(..=self.compacted));
+        let window: Vec<&Entry> = all.map(|(_, entry)| entry).take(compact.limit).collect();
         let is_replaced = |entry: &Entry| {
             let last = entry.record.key.as_deref().and_then(|key| last.get(key));
             last.is_some_and(|last| *last > entry.position)
@@ -71,8 +71,7 @@ impl Stream {
             .filter(|entry| entry.at < compact.before && is_replaced(entry) && !is_needed(entry.position))
             .map(|entry| entry.position)
             .collect();
-        let at_end = window.len() < compact.limit;
-        self.compacted = window.last().filter(|_| !at_end).map_or(0, |entry| entry.position);
+        self.compacted = window.last().map_or(0, |entry| entry.position);
         self.forget(&gone)
     }
 

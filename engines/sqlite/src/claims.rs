@@ -1,38 +1,69 @@
-//! What readers have in hand. The model stands at [`dozen_store::Claim`].
+//! Handing messages out. The model stands at [`dozen_store::Claim`], what is taken together at `leases`.
 
 use dozen_core::Timestamp;
-use dozen_store::{
-    Claim, Claimed, Ended, Error, Extend, Failure, Outcome, Place, Revise, Revision, Settle, hint_of,
-};
+use dozen_store::{Claim, Claimed, Entry, Error, Outcome, Place, Sifted, hint_of};
 use rusqlite::{OptionalExtension, params};
 
 use crate::ops::{Scribe, sql};
 use crate::readers::Reader;
-use crate::rows::{self, ENTRY, signed, signed_any, unsigned};
-use crate::schema::{POSITION_BITS, POSITION_MAX, place, position_of};
+use crate::rows::{self, EDIT, ENTRY, unsigned};
+use crate::schema::{POSITION_MAX, place, position_of};
 
-const LEASED: i64 = 0;
-const WAITING: i64 = 1;
-const HELD: i64 = 2;
-const PARKED: i64 = 3;
-const DONE: i64 = 10;
-const DROPPED: i64 = 11;
+pub(crate) const LEASED: i64 = 0;
+pub(crate) const WAITING: i64 = 1;
+pub(crate) const HELD: i64 = 2;
+pub(crate) const PARKED: i64 = 3;
+pub(crate) const DONE: i64 = 10;
+pub(crate) const DROPPED: i64 = 11;
+
+/// What is remembered of an attempt whose worker was not heard of again.
+const LEASE_ENDED: &str = "its lease ended before it was settled";
 
 /// A claim may be this much older than one before it (in microseconds) without the clock having been set back: callers
 /// read the clock before they queue for the writer.
 const CLOCK_SLACK: i64 = 1_000_000;
 
+/// One call of [`Scribe::claim`]: what was asked, and what there is so far. All of it is under one fence.
+struct Hand<'a> {
+    claim: &'a Claim,
+    reader: Reader,
+    until: Timestamp,
+    fence: i64,
+    claims: Vec<Claimed>,
+}
+
+impl Hand<'_> {
+    fn is_full(&self) -> bool {
+        self.claims.len() >= self.claim.limit
+    }
+
+    fn take(&mut self, entry: Entry, attempts: u32) {
+        self.claims.push(Claimed {
+            place: Place { position: entry.position, fence: unsigned(self.fence) },
+            attempts,
+            until: self.until,
+            at: entry.at,
+            record: entry.record,
+        });
+    }
+}
+
 impl Scribe<'_> {
     pub(crate) fn claim(&mut self, claim: &Claim) -> Result<Outcome, Error> {
         let reader = self.reader(&claim.stream, &claim.reader)?;
+        if reader.paused {
+            return Ok(Outcome::Claimed { claims: Vec::new(), next_due: None });
+        }
+        let number = reader.reader;
         self.follow_clock(&reader, claim.now)?;
         let until = claim.now.after(claim.lease);
-        let mut claims = Vec::new();
-        self.claim_due(claim, &reader, until, &mut claims)?;
-        if claims.len() < claim.limit {
-            self.claim_fresh(claim, &reader, until, &mut claims)?;
+        let mut hand = Hand { claim, reader, until, fence: self.next_fence(), claims: Vec::new() };
+        self.claim_due(&mut hand)?;
+        if !hand.is_full() {
+            self.claim_fresh(&mut hand)?;
         }
-        let next_due = if claims.is_empty() { self.next_due(reader.reader)? } else { None };
+        let claims = hand.claims;
+        let next_due = if claims.is_empty() { self.next_due(number)? } else { None };
         Ok(Outcome::Claimed { claims, next_due })
     }
 
@@ -44,341 +75,227 @@ impl Scribe<'_> {
             self.memory.clocks.insert(reader.reader, latest.max(now.0));
             return Ok(());
         }
-        let moved = self
-            .connection
-            .prepare_cached(
-                "update dozen_claim set claimed = iif(claimed is null, null, ?2), due = iif(claimed is null,
-                 max(?2, ifnull((select due from dozen_entry where place = ?3 | (dozen_claim.place & ?4)), 0)),
-                 ?2 + due - claimed) where reader = ?1 and due > ?2 and state < 2 and ifnull(claimed > ?2, true)",
-            )
-            .and_then(|mut statement| {
-                statement.execute([reader.reader, now.0, place(reader.stream, 0), POSITION_MAX])
-            })
-            .map_err(sql(self))?;
+        let run = || -> rusqlite::Result<usize> {
+            let batches = self
+                .connection
+                .prepare_cached(
+                    "update dozen_lease set claimed = ?2, until = ?2 + until - claimed
+                     where reader = ?1 and claimed > ?2",
+                )?
+                .execute([reader.reader, now.0])?;
+            let claims = self
+                .connection
+                .prepare_cached(
+                    "update dozen_claim set claimed = iif(claimed is null, null, ?2), due = iif(claimed is null,
+                     max(?2, ifnull((select due from dozen_entry where place = ?3 | (dozen_claim.place & ?4)), 0)),
+                     ?2 + due - claimed) where reader = ?1 and due > ?2 and state < 2 and ifnull(claimed > ?2, true)",
+                )?
+                .execute([reader.reader, now.0, place(reader.stream, 0), POSITION_MAX])?;
+            Ok(batches + claims)
+        };
+        let moved = run().map_err(sql(self))?;
         self.changed |= moved > 0;
         Ok(())
     }
 
     /// Retries that are due, delays that are over, leases that have ended.
-    fn claim_due(
-        &mut self,
-        claim: &Claim,
-        reader: &Reader,
-        until: Timestamp,
-        claims: &mut Vec<Claimed>,
-    ) -> Result<(), Error> {
-        let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-        let due: Vec<(i64, i64, u32)> = self
-            .connection
+    fn claim_due(&mut self, hand: &mut Hand<'_>) -> Result<(), Error> {
+        let Reader { reader, stream, .. } = hand.reader;
+        let now = hand.claim.now;
+        self.end_batches(reader, now.0, hand.claim.limit)?;
+        let connection = self.connection;
+        let limit = i64::try_from(hand.claim.limit).unwrap_or(i64::MAX);
+        let due: Vec<(i64, i64, u32)> = connection
             .prepare_cached(
                 "select place, state, attempts from dozen_claim where reader = ?1 and due <= ?2
                  order by due, place limit ?3",
             )
             .and_then(|mut statement| {
-                statement
-                    .query_map([reader.reader, claim.now.0, limit], |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                    })?
-                    .collect()
+                let found = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                statement.query_map([reader, now.0, limit], found)?.collect()
             })
             .map_err(sql(self))?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.changed = true;
+        let fail = sql(self);
+        let mut find = connection
+            .prepare_cached(&format!("select {ENTRY} from dozen_entry where place = ?1"))
+            .map_err(&fail)?;
+        let mut edit = connection
+            .prepare_cached(&format!("select {EDIT} from dozen_claim where place = ?1"))
+            .map_err(&fail)?;
+        let mut update = connection
+            .prepare_cached(
+                "update dozen_claim set state = ?2, due = ?3, attempts = ?4, fence = ?5, claimed = ?6 where place = ?1",
+            )
+            .map_err(&fail)?;
         for (at, state, attempts) in due {
-            let position = position_of(at);
             if state == LEASED {
-                self.remember_error(at, claim.now, "its lease ended before it was settled")?;
+                self.remember_error(at, now, LEASE_ENDED)?;
             }
-            let entry = self
-                .connection
-                .prepare_cached(&format!("select {ENTRY} from dozen_entry where place = ?1"))
-                .and_then(|mut statement| {
-                    statement.query_row([place(reader.stream, position)], rows::entry).optional()
-                })
-                .map_err(sql(self))?;
-            let fence = self.next_fence();
-            let (state, due, attempts) = match entry {
-                Some(_) => (LEASED, Some(until.0), attempts + 1),
+            let entry =
+                find.query_row([place(stream, position_of(at))], rows::entry).optional().map_err(&fail)?;
+            let Some(mut entry) = entry else {
                 // Its entry is gone, which only a hand on the tables can bring about. It must not come back for ever.
-                None => (DROPPED, None, attempts),
+                update
+                    .execute(params![at, DROPPED, None::<i64>, attempts, hand.fence, now.0])
+                    .map_err(&fail)?;
+                continue;
             };
-            self.connection
-                .prepare_cached(
-                    "update dozen_claim set state = ?2, due = ?3, attempts = ?4, fence = ?5, claimed = ?6
-                     where place = ?1",
-                )
-                .and_then(|mut statement| {
-                    statement.execute(params![at, state, due, attempts, fence, claim.now.0])
-                })
-                .map_err(sql(self))?;
-            self.changed = true;
-            if let Some(entry) = entry {
-                claims.push(Claimed {
-                    place: Place { position: entry.position, fence: unsigned(fence) },
-                    attempts,
-                    until,
-                    at: entry.at,
-                    record: entry.record,
-                });
-            }
+            edit.query_row([at], |row| rows::edit(row, &mut entry)).map_err(&fail)?;
+            let attempts = attempts + 1;
+            update.execute(params![at, LEASED, hand.until.0, attempts, hand.fence, now.0]).map_err(&fail)?;
+            hand.take(entry, attempts);
         }
         Ok(())
     }
 
     /// New entries, from the high-water mark on.
-    fn claim_fresh(
-        &mut self,
-        claim: &Claim,
-        reader: &Reader,
-        until: Timestamp,
-        claims: &mut Vec<Claimed>,
-    ) -> Result<(), Error> {
+    fn claim_fresh(&mut self, hand: &mut Hand<'_>) -> Result<(), Error> {
+        let Reader { reader, stream, position: mark, .. } = hand.reader;
+        let claim = hand.claim;
+        if claim.sifted.as_ref().is_some_and(|sifted| sifted.after > unsigned(mark)) {
+            return Ok(()); // it was moved back, to what the caller has not looked at
+        }
+        let mut sieve = Sieve::new(claim.sifted.as_ref(), unsigned(mark));
         let connection = self.connection;
-        let path = self.path;
-        let fail = move |error: rusqlite::Error| crate::error::translate(path, &error);
+        let fail = sql(self);
         let mut scan = connection
             .prepare_cached(&format!(
                 "select {ENTRY} from dozen_entry where place > ?1 and place <= ?2 order by place limit ?3"
             ))
-            .map_err(fail)?;
-        let mut entries = scan
-            .query([
-                place(reader.stream, reader.position),
-                place(reader.stream, POSITION_MAX),
-                i64::try_from(Claim::SCAN_MAX).unwrap_or(i64::MAX),
-            ])
-            .map_err(fail)?;
+            .map_err(&fail)?;
+        let scan_max = i64::try_from(Claim::SCAN_MAX).unwrap_or(i64::MAX);
+        let mut entries =
+            scan.query([place(stream, mark), place(stream, POSITION_MAX), scan_max]).map_err(&fail)?;
         let mut insert = connection
             .prepare_cached(
                 "insert into dozen_claim (place, reader, state, due, attempts, fence, claimed, key)
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )
-            .map_err(fail)?;
-        let (mut position, mut scanned) = (reader.position, 0i64);
-        while claims.len() < claim.limit {
-            let Some(row) = entries.next().map_err(fail)? else { break };
-            let entry = rows::entry(row).map_err(fail)?;
-            position = signed(entry.position);
+            .map_err(&fail)?;
+        let (mut position, mut scanned) = (mark, 0i64);
+        let mut batch = Vec::new();
+        while !hand.is_full() {
+            let Some(row) = entries.next().map_err(&fail)? else { break };
+            let here = position_of(row.get(0).map_err(&fail)?);
+            let Some(wanted) = sieve.wants(unsigned(here)) else { break };
+            position = here;
             scanned += 1;
+            if !wanted {
+                continue;
+            }
+            let entry = rows::entry(row).map_err(&fail)?;
             let behind = match &entry.record.key {
-                Some(key) => self.has_open(reader.reader, key)?,
+                Some(key) => self.must_wait(reader, key, claim.per_key)?,
                 None => false,
             };
             let delayed = entry.due.filter(|due| *due > claim.now);
             let (state, due, attempts, fence, claimed) = match delayed {
                 _ if behind => (HELD, None, 0, 0, None),
                 Some(due) => (WAITING, Some(due.0), 0, 0, None),
-                None => (LEASED, Some(until.0), 1, self.next_fence(), Some(claim.now.0)),
+                None if entry.record.key.is_none() => {
+                    batch.push(here);
+                    hand.take(entry, 1);
+                    continue;
+                }
+                None => (LEASED, Some(hand.until.0), 1, hand.fence, Some(claim.now.0)),
             };
+            let key = &entry.record.key;
             insert
-                .execute(params![
-                    place(reader.reader, position),
-                    reader.reader,
-                    state,
-                    due,
-                    attempts,
-                    fence,
-                    claimed,
-                    entry.record.key
-                ])
-                .map_err(fail)?;
+                .execute(params![place(reader, here), reader, state, due, attempts, fence, claimed, key])
+                .map_err(&fail)?;
             if state == LEASED {
-                claims.push(Claimed {
-                    place: Place { position: entry.position, fence: unsigned(fence) },
-                    attempts: 1,
-                    until,
-                    at: entry.at,
-                    record: entry.record,
-                });
+                hand.take(entry, 1);
             }
+        }
+        match batch[..] {
+            [here] => {
+                let [due, now] = [hand.until.0, claim.now.0];
+                insert
+                    .execute(params![
+                        place(reader, here),
+                        reader,
+                        LEASED,
+                        due,
+                        1,
+                        hand.fence,
+                        now,
+                        None::<String>
+                    ])
+                    .map_err(&fail)?;
+            }
+            _ => self.lease_batch(reader, hand.fence, claim, &batch)?,
         }
         if scanned > 0 {
             self.changed = true;
             connection
                 .prepare_cached("update dozen_reader set position = ?2, taken = taken + ?3 where reader = ?1")
-                .and_then(|mut statement| statement.execute([reader.reader, position, scanned]))
-                .map_err(fail)?;
+                .and_then(|mut statement| statement.execute([reader, position, scanned]))
+                .map_err(&fail)?;
         }
-        if claims.is_empty() && scanned == i64::try_from(Claim::SCAN_MAX).unwrap_or(i64::MAX) {
+        if hand.claims.is_empty() && scanned == scan_max {
             // Nothing of this stretch could be handed out, and there is more: come again at once.
             self.touch(&hint_of(&claim.stream, &claim.reader));
         }
         Ok(())
     }
 
-    fn has_open(&self, reader: i64, key: &str) -> Result<bool, Error> {
-        self.connection
-            .prepare_cached("select 1 from dozen_claim where reader = ?1 and key = ?2 and state < 10 limit 1")
-            .and_then(|mut statement| statement.exists(params![reader, key]))
-            .map_err(sql(self))
+    /// Whether a new message of `key` waits for others of it: one that is held or a dead letter, or as many as may be out.
+    fn must_wait(&self, reader: i64, key: &str, per_key: u32) -> Result<bool, Error> {
+        // Those that are out stand before those that are held, so neither look goes through a long row of these.
+        let exists = |query: &str, offset: u32| {
+            self.connection
+                .prepare_cached(query)
+                .and_then(|mut statement| statement.exists(params![reader, key, offset]))
+                .map_err(sql(self))
+        };
+        const OPEN: &str =
+            "select 1 from dozen_claim where reader = ?1 and key = ?2 and state < 10 limit 1 offset ?3";
+        const STUCK: &str =
+            "select 1 from dozen_claim where reader = ?1 and key = ?2 and state < 10 and state >= 2
+                             limit 1 offset ?3";
+        Ok(exists(OPEN, per_key.max(1) - 1)? || (per_key > 1 && exists(STUCK, 0)?))
     }
 
     fn next_due(&self, reader: i64) -> Result<Option<Timestamp>, Error> {
         self.connection
-            .prepare_cached("select min(due) from dozen_claim where reader = ?1 and due is not null")
+            .prepare_cached(
+                "select min(due) from (
+                     select min(due) as due from dozen_claim where reader = ?1 and due is not null
+                     union all select min(until) from dozen_lease where reader = ?1)",
+            )
             .and_then(|mut statement| statement.query_row([reader], |row| row.get::<_, Option<i64>>(0)))
             .map(|due| due.map(Timestamp))
             .map_err(sql(self))
     }
+}
 
-    pub(crate) fn settle(&mut self, settle: &Settle) -> Result<Outcome, Error> {
-        let reader = self.reader_number(&settle.stream, &settle.reader)?;
-        let connection = self.connection;
-        let mut settled = Vec::with_capacity(settle.ends.len());
-        // Most messages have no key and are done: one statement each, which gives nothing back.
-        let mut done = connection
-            .prepare_cached(
-                "update dozen_claim set state = 10, due = null, ended = ?3
-                 where place = ?1 and fence = ?2 and state = 0 and key is null",
-            )
-            .map_err(sql(self))?;
-        for (held, ended) in &settle.ends {
-            let at = place(reader, signed(held.position));
-            if *ended == Ended::Done
-                && done.execute([at, signed_any(held.fence), settle.now.0]).map_err(sql(self))? == 1
-            {
-                self.changed = true;
-                settled.push(true);
-                continue;
-            }
-            let (state, due, error, over) = match ended {
-                Ended::Done => (DONE, None, None, true),
-                Ended::Dropped(reason) => (DROPPED, None, Some(reason), true),
-                Ended::Retry { at, error } => (WAITING, Some(at.0), Some(error), false),
-                Ended::Parked(error) => (PARKED, None, Some(error), false),
-            };
-            let ended_at = due.is_none().then_some(settle.now.0);
-            let key: Option<Option<String>> = self
-                .connection
-                .prepare_cached(
-                    "update dozen_claim set state = ?3, due = ?4, ended = ?5
-                     where place = ?1 and fence = ?2 and state = 0 returning key",
-                )
-                .and_then(|mut statement| {
-                    statement
-                        .query_row(params![at, signed_any(held.fence), state, due, ended_at], |row| {
-                            row.get(0)
-                        })
-                        .optional()
-                })
-                .map_err(sql(self))?;
-            settled.push(key.is_some());
-            let Some(key) = key else { continue };
-            self.changed = true;
-            if let Some(error) = error {
-                self.remember_error(at, settle.now, error)?;
-            }
-            if let (true, Some(key)) = (over, &key) {
-                self.release_next(reader, key, settle.now)?;
-            }
-            if due.is_some() || key.is_some() {
-                self.touch(&hint_of(&settle.stream, &settle.reader));
-            }
-        }
-        Ok(Outcome::Settled(settled))
+/// What the caller wants of the entries that come, which both are in order.
+struct Sieve<'a>(Option<&'a [(u64, bool)]>);
+
+impl<'a> Sieve<'a> {
+    fn new(sifted: Option<&'a Sifted>, mark: u64) -> Self {
+        Self(sifted.map(|sifted| {
+            let passed = sifted.entries.partition_point(|(position, _)| *position <= mark);
+            &sifted.entries[passed..]
+        }))
     }
 
-    /// Lets the next message of a key go, if it was held; not before its own moment.
-    fn release_next(&mut self, reader: i64, key: &str, now: Timestamp) -> Result<(), Error> {
-        self.connection
-            .prepare_cached(
-                "update dozen_claim set state = 1, due = max(?3, ifnull((select due from dozen_entry where place =
-                 ((select stream from dozen_reader where reader = ?1) << ?4) | (dozen_claim.place & ?5)), 0))
-                 where state = 2 and place =
-                 (select min(place) from dozen_claim where reader = ?1 and key = ?2 and state < 10)",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![reader, key, now.0, POSITION_BITS, POSITION_MAX])
-            })
-            .map_err(sql(self))?;
-        Ok(())
-    }
-
-    /// Adds to a claim's history.
-    fn remember_error(&mut self, at: i64, now: Timestamp, error: &str) -> Result<(), Error> {
-        let (errors, claimed): (Option<String>, Option<i64>) = self
-            .connection
-            .prepare_cached("select errors, claimed from dozen_claim where place = ?1")
-            .and_then(|mut statement| statement.query_row([at], |row| Ok((row.get(0)?, row.get(1)?))))
-            .map_err(sql(self))?;
-        let mut errors: Vec<Failure> =
-            errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        Failure::remember(&mut errors, claimed.map(Timestamp), now, error);
-        let text = serde_json::to_string(&errors)
-            .map_err(|error| Error::Invalid(format!("a history cannot be written: {error}")))?;
-        self.connection
-            .prepare_cached("update dozen_claim set errors = ?2 where place = ?1")
-            .and_then(|mut statement| statement.execute(params![at, text]))
-            .map_err(sql(self))?;
-        Ok(())
-    }
-
-    pub(crate) fn extend(&mut self, extend: &Extend) -> Result<Outcome, Error> {
-        let reader = self.reader_number(&extend.stream, &extend.reader)?;
-        let mut kept = Vec::with_capacity(extend.places.len());
-        for held in &extend.places {
-            let changed = self
-                .connection
-                .prepare_cached(
-                    "update dozen_claim set due = ?3 where place = ?1 and fence = ?2 and state = 0",
-                )
-                .and_then(|mut statement| {
-                    statement.execute([
-                        place(reader, signed(held.position)),
-                        signed_any(held.fence),
-                        extend.until.0,
-                    ])
-                })
-                .map_err(sql(self))?;
-            self.changed |= changed == 1;
-            kept.push(changed == 1);
-        }
-        Ok(Outcome::Settled(kept))
-    }
-
-    pub(crate) fn revise(&mut self, revise: &Revise) -> Result<Outcome, Error> {
-        let reader = self.reader(&revise.stream, &revise.reader)?.reader;
-        let limit = i64::try_from(revise.limit).unwrap_or(i64::MAX);
-        let places: Vec<i64> = if revise.positions.is_empty() {
-            self.connection
-                .prepare_cached(
-                    "select place from dozen_claim
-                     where reader = ?1 and state = ?2 and due is null and state < 10 order by place limit ?3",
-                )
-                .and_then(|mut statement| {
-                    statement.query_map([reader, PARKED, limit], |row| row.get(0))?.collect()
-                })
-                .map_err(sql(self))?
-        } else {
-            let positions = revise.positions.iter().take(revise.limit);
-            positions.map(|position| place(reader, signed(*position))).collect()
-        };
-        let (state, due, ended) = match &revise.revision {
-            Revision::Edit(_) => return Err(Error::Unsupported { engine: "sqlite", what: "edit a dead letter yet" }),
-            Revision::Redrive => (WAITING, Some(revise.now.0), None),
-            Revision::Discard => (DROPPED, None, Some(revise.now.0)),
-        };
-        let mut touched = 0;
-        for at in places {
-            let key: Option<Option<String>> = self
-                .connection
-                .prepare_cached(
-                    "update dozen_claim set state = ?2, due = ?3, ended = ?4, attempts = 0
-                     where place = ?1 and state = 3 returning key",
-                )
-                .and_then(|mut statement| {
-                    statement.query_row(params![at, state, due, ended], |row| row.get(0)).optional()
-                })
-                .map_err(sql(self))?;
-            let Some(key) = key else { continue };
-            touched += 1;
-            if let (Revision::Discard, Some(key)) = (&revise.revision, key) {
-                self.release_next(reader, &key, revise.now)?;
+    /// Whether this entry is wanted; `None` when the caller has not looked at it.
+    fn wants(&mut self, position: u64) -> Option<bool> {
+        let Some(sifted) = &mut self.0 else { return Some(true) };
+        while let [(seen, wanted), rest @ ..] = sifted
+            && *seen <= position
+        {
+            *sifted = rest;
+            if *seen == position {
+                return Some(*wanted);
             }
         }
-        if touched > 0 {
-            self.changed = true;
-            self.touch(&hint_of(&revise.stream, &revise.reader));
-        }
-        Ok(Outcome::Touched(touched))
+        None
     }
 }
 
@@ -400,5 +317,16 @@ mod tests {
         ] {
             assert_eq!(state.code(), code);
         }
+    }
+
+    #[test]
+    fn a_sieve_wants_what_was_looked_at_and_nothing_else() {
+        let sifted = Sifted { after: 1, entries: vec![(2, true), (3, false), (5, true), (7, true)] };
+        let mut sieve = Sieve::new(Some(&sifted), 2);
+        assert_eq!(
+            [3, 4, 5, 6, 7, 8].map(|position| sieve.wants(position)),
+            [Some(false), None, Some(true), None, Some(true), None]
+        );
+        assert_eq!(Sieve::new(None, 0).wants(9), Some(true));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dozen_core::Timestamp;
-use dozen_store::{Append, Error, Outcome, Start, Trim};
+use dozen_store::{Append, Error, Outcome, Start};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ops::{Scribe, sql};
@@ -14,24 +14,33 @@ use crate::schema::{OWNER_MAX, POSITION_MAX, place, position_of};
 /// What was appended to a stream and is not yet counted in its row. Counted once a group instead of once a message.
 #[derive(Default)]
 pub(crate) struct Uncounted {
-    by_stream: HashMap<i64, (i64, i64)>,
+    by_stream: HashMap<i64, Count>,
+}
+
+#[derive(Default)]
+struct Count {
+    entries: i64,
+    bytes: i64,
+    last: i64,
 }
 
 impl Uncounted {
-    fn add(&mut self, stream: i64, entries: i64, last: i64) {
-        let count = self.by_stream.entry(stream).or_insert((0, 0));
-        count.0 += entries;
-        count.1 = last;
+    fn add(&mut self, stream: i64, entries: i64, bytes: usize, last: i64) {
+        let count = self.by_stream.entry(stream).or_default();
+        count.entries += entries;
+        count.bytes += i64::try_from(bytes).unwrap_or(i64::MAX);
+        count.last = last;
     }
 
     /// Brings the rows up to date.
     pub(crate) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        for (stream, (entries, last)) in self.by_stream.drain() {
+        for (stream, Count { entries, bytes, last }) in self.by_stream.drain() {
             connection
                 .prepare_cached(
-                    "update dozen_stream set appended = appended + ?2, position = ?3 where stream = ?1",
+                    "update dozen_stream set appended = appended + ?2, position = ?3, bytes = bytes + ?4
+                     where stream = ?1",
                 )?
-                .execute([stream, entries, last])?;
+                .execute([stream, entries, last, bytes])?;
         }
         Ok(())
     }
@@ -43,30 +52,32 @@ impl Uncounted {
 }
 
 impl Scribe<'_> {
+    /// The number of a stream, if there is one of this name.
+    pub(crate) fn find_stream(&mut self, name: &Arc<str>) -> Result<Option<i64>, Error> {
+        if let Some(&stream) = self.memory.streams.get(name) {
+            return Ok(Some(stream));
+        }
+        let found = self
+            .connection
+            .prepare_cached("select stream from dozen_stream where name = ?1")
+            .and_then(|mut statement| statement.query_row([&**name], |row| row.get(0)).optional())
+            .map_err(sql(self))?;
+        if let Some(stream) = found {
+            self.memory.streams.insert(name.clone(), stream);
+        }
+        Ok(found)
+    }
+
     /// The number of a stream, made if it is new.
     pub(crate) fn stream(&mut self, name: &Arc<str>) -> Result<i64, Error> {
-        if let Some(&stream) = self.memory.streams.get(name) {
+        if let Some(stream) = self.find_stream(name)? {
             return Ok(stream);
         }
-        let find = || {
-            self.connection
-                .prepare_cached("select stream from dozen_stream where name = ?1")?
-                .query_row([&**name], |row| row.get(0))
-                .optional()
-        };
-        let stream = match find().map_err(sql(self))? {
-            Some(stream) => stream,
-            None => {
-                self.connection
-                    .execute(
-                        "insert into dozen_stream (name, appended, position) values (?1, 0, 0)",
-                        [&**name],
-                    )
-                    .map_err(sql(self))?;
-                self.changed = true;
-                self.connection.last_insert_rowid()
-            }
-        };
+        self.connection
+            .execute("insert into dozen_stream (name, appended, position) values (?1, 0, 0)", [&**name])
+            .map_err(sql(self))?;
+        self.changed = true;
+        let stream = self.connection.last_insert_rowid();
         if stream > OWNER_MAX {
             return Err(Error::Invalid(format!("a store holds {OWNER_MAX} streams at most")));
         }
@@ -104,7 +115,8 @@ impl Scribe<'_> {
         }
         self.changed = true;
         let count = i64::try_from(append.records.len()).unwrap_or(i64::MAX);
-        self.memory.uncounted.add(stream, count, self.memory.head);
+        let bytes = append.records.iter().map(|record| record.data.len()).sum();
+        self.memory.uncounted.add(stream, count, bytes, self.memory.head);
         self.touch(&append.stream);
         Ok(Outcome::Appended { first: unsigned(first), last: unsigned(self.memory.head) })
     }
@@ -143,60 +155,5 @@ impl Scribe<'_> {
             &[place(stream, position), place(stream, POSITION_MAX)],
         )?;
         Ok((position, appended - after))
-    }
-
-    /// Forgets old entries up to the first that some reader still needs.
-    pub(crate) fn trim(&mut self, trim: &Trim) -> Result<Outcome, Error> {
-        let stream = self.stream(&trim.stream)?;
-        // Open claims at the beginning of a reader's window are few (they are what it works on), unless dead letters
-        // gather; then this is the price of keeping them.
-        let needed: i64 = self
-            .connection
-            .prepare_cached(
-                "select coalesce(min(least), ?2) from (
-                     select min(position, coalesce(
-                         (select min(place) - 1 - (reader << 44) from dozen_claim
-                          where reader = r.reader and due is not null), ?2), coalesce(
-                         (select min(place) - 1 - (reader << 44) from dozen_claim
-                          where reader = r.reader and due is null and state < 10), ?2)) as least
-                     from dozen_reader r where stream = ?1)",
-            )
-            .and_then(|mut statement| statement.query_row([stream, POSITION_MAX], |row| row.get(0)))
-            .map_err(sql(self))?;
-        let last: Option<i64> = self
-            .connection
-            .prepare_cached(
-                "select max(place) from (select place from dozen_entry where place between ?1 and ?2 and at < ?3
-                 order by place limit ?4)",
-            )
-            .and_then(|mut statement| {
-                let limit = i64::try_from(trim.limit).unwrap_or(i64::MAX);
-                statement.query_row(
-                    [place(stream, 0), place(stream, needed), trim.before.0, limit],
-                    |row| row.get(0),
-                )
-            })
-            .map_err(sql(self))?;
-        let Some(last) = last else { return Ok(Outcome::Touched(0)) };
-        let run = || -> rusqlite::Result<usize> {
-            let gone = self
-                .connection
-                .prepare_cached("delete from dozen_entry where place between ?1 and ?2 and at < ?3")?
-                .execute([place(stream, 0), last, trim.before.0])?;
-            let readers: Vec<i64> = self
-                .connection
-                .prepare_cached("select reader from dozen_reader where stream = ?1")?
-                .query_map([stream], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            for reader in readers {
-                self.connection
-                    .prepare_cached("delete from dozen_claim where place between ?1 and ?2 and state >= 10")?
-                    .execute([place(reader, 0), place(reader, position_of(last))])?;
-            }
-            Ok(gone)
-        };
-        let gone = run().map_err(sql(self))?;
-        self.changed |= gone > 0;
-        Ok(Outcome::Touched(gone as u64))
     }
 }

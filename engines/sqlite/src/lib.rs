@@ -23,8 +23,10 @@
 //! I/O error) fails every caller of the group, and nothing of it is there.
 
 mod claims;
+mod dead_letters;
 mod entries;
 mod error;
+mod leases;
 mod ops;
 mod outbox;
 mod pool;
@@ -32,7 +34,10 @@ mod read;
 mod readers;
 mod rows;
 mod schema;
+mod settle;
 mod sqlite;
+mod standing;
+mod upkeep;
 mod watch;
 mod writer;
 

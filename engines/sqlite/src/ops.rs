@@ -67,10 +67,13 @@ impl Scribe<'_> {
             Op::Extend(extend) => self.extend(extend),
             Op::Revise(revise) => self.revise(revise),
             Op::Trim(trim) => self.trim(trim),
-            Op::Compact(_) | Op::Pause(_) | Op::Require(_) => {
-                Err(Error::Unsupported { engine: "sqlite", what: "do this yet" })
-            }
-            Op::Put(put) => self.put(put),
+            Op::Compact(compact) => self.compact(compact),
+            Op::Pause(pause) => self.pause(pause),
+            Op::Put(put) => self.put(put).map(Outcome::Put),
+            Op::Require(put) => match self.put(put)? {
+                None => Err(Error::Unexpected { space: put.space.to_string(), key: put.key.clone() }),
+                version => Ok(Outcome::Put(version)),
+            },
             Op::Remove(remove) => self.remove(remove),
             Op::Execute(statement) => {
                 self.own_sql(|connection| rows::execute(connection, statement)).map(Outcome::Touched)
@@ -82,7 +85,8 @@ impl Scribe<'_> {
         }
     }
 
-    fn put(&mut self, put: &Put) -> Result<Outcome, Error> {
+    /// Writes a row; gives its version, or `None` when what was expected was not there.
+    fn put(&mut self, put: &Put) -> Result<Option<u64>, Error> {
         let found: Option<(i64, Option<i64>)> = self
             .connection
             .prepare_cached("select version, expires from dozen_record where space = ?1 and key = ?2")
@@ -99,7 +103,7 @@ impl Scribe<'_> {
             (Expect::Absent, Some(_)) | (Expect::Version(_), None) => false,
         };
         if !as_expected {
-            return Ok(Outcome::Put(None));
+            return Ok(None);
         }
         // Fences and versions come from one counter, so a version is never used again, not even after a removal.
         let version = self.next_fence();
@@ -112,7 +116,7 @@ impl Scribe<'_> {
             .map_err(sql(self))?;
         self.changed = true;
         self.expire(put.now.0)?;
-        Ok(Outcome::Put(Some(rows::unsigned(version))))
+        Ok(Some(rows::unsigned(version)))
     }
 
     /// Clears a few rows that have expired: each write pays for a little of the sweeping.

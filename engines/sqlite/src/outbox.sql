@@ -123,6 +123,7 @@ create trigger outbox_insert instead of insert on outbox begin
         join dozen_record on space = 'topic' and dozen_record.key = new.aggregatetype;
 
     update dozen_stream
-    set appended = appended + 1, position = (select position from dozen_head)
+    set appended = appended + 1, position = (select position from dozen_head),
+        bytes = bytes + length(cast(ifnull(new.payload, '') as blob))
     where name = 'topic/' || new.aggregatetype;
 end;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dozen_store::{CloseReader, Error, OpenReader, Outcome, Seek, hint_of};
+use dozen_store::{CloseReader, Error, OpenReader, Outcome, Pause, Seek, hint_of};
 use rusqlite::{OptionalExtension, params};
 
 use crate::ops::{Scribe, sql};
@@ -13,17 +13,20 @@ pub(crate) struct Reader {
     pub(crate) stream: i64,
     pub(crate) reader: i64,
     pub(crate) position: i64,
+    pub(crate) paused: bool,
 }
 
 impl Scribe<'_> {
     fn find_reader(&mut self, stream_name: &Arc<str>, name: &Arc<str>) -> Result<Option<Reader>, Error> {
         let stream = self.stream(stream_name)?;
         self.connection
-            .prepare_cached("select reader, position from dozen_reader where stream = ?1 and name = ?2")
+            .prepare_cached(
+                "select reader, position, paused from dozen_reader where stream = ?1 and name = ?2",
+            )
             .and_then(|mut statement| {
                 statement
                     .query_row(params![stream, &**name], |row| {
-                        Ok(Reader { stream, reader: row.get(0)?, position: row.get(1)? })
+                        Ok(Reader { stream, reader: row.get(0)?, position: row.get(1)?, paused: row.get(2)? })
                     })
                     .optional()
             })
@@ -63,6 +66,7 @@ impl Scribe<'_> {
                 "delete from dozen_claim where place between ?1 and ?2",
                 [place(reader, 0), place(reader, POSITION_MAX)],
             )?;
+            self.connection.execute("delete from dozen_lease where reader = ?1", [reader])?;
             self.connection.execute("delete from dozen_reader where reader = ?1", [reader])
         };
         run().map_err(sql(self))?;
@@ -80,6 +84,7 @@ impl Scribe<'_> {
                 "delete from dozen_claim where place between ?1 and ?2 and (state < 10 or place > ?3)",
                 [place(reader, 0), place(reader, POSITION_MAX), place(reader, position)],
             )?;
+            self.connection.execute("delete from dozen_lease where reader = ?1", [reader])?;
             self.connection.execute(
                 "update dozen_reader set position = ?2, taken = ?3 where reader = ?1",
                 [reader, position, taken],
@@ -89,6 +94,18 @@ impl Scribe<'_> {
         self.changed = true;
         self.touch(&hint_of(&seek.stream, &seek.reader));
         Ok(Outcome::Touched(1))
+    }
+
+    pub(crate) fn pause(&mut self, pause: &Pause) -> Result<Outcome, Error> {
+        let reader = self.reader_number(&pause.stream, &pause.reader)?;
+        let touched = self
+            .connection
+            .prepare_cached("update dozen_reader set paused = ?2 where reader = ?1")
+            .and_then(|mut statement| statement.execute(params![reader, pause.paused]))
+            .map_err(sql(self))?;
+        self.changed = true;
+        self.touch(&hint_of(&pause.stream, &pause.reader));
+        Ok(Outcome::Touched(touched as u64))
     }
 
     /// The number of a reader, which never changes; its position does, and is always read anew.

@@ -93,8 +93,21 @@ pub(crate) fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// The columns of an edited content, in the order that [`edit`] reads them.
+pub(crate) const EDIT: &str = "kind, attributes, data";
+
+/// Puts the content of [`EDIT`], if there is one, in the place of the entry's.
+pub(crate) fn edit(row: &rusqlite::Row<'_>, entry: &mut Entry) -> rusqlite::Result<()> {
+    if let Some(kind) = row.get(0)? {
+        entry.record.kind = kind;
+        entry.record.attributes = row.get(1)?;
+        entry.record.data = row.get::<_, Vec<u8>>(2)?.into();
+    }
+    Ok(())
+}
+
 /// The columns of a claim, in the order that [`claim`] reads them.
-pub(crate) const CLAIM: &str = "place, state, attempts, due, claimed, ended, key, errors";
+pub(crate) const CLAIM: &str = "place, state, attempts, due, claimed, ended, key, errors, kind is not null";
 
 /// Reads a claim from [`CLAIM`].
 pub(crate) fn claim(row: &rusqlite::Row<'_>) -> rusqlite::Result<ClaimStatus> {
@@ -108,7 +121,7 @@ pub(crate) fn claim(row: &rusqlite::Row<'_>) -> rusqlite::Result<ClaimStatus> {
         ended: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         key: row.get(6)?,
         errors: errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
-        edited: false,
+        edited: row.get(8)?,
     })
 }
 
