@@ -25,26 +25,41 @@ pub(crate) struct Figure {
 pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
+    /// Told, and not judged.
+    None,
+}
+
+/// What a measurement gives.
+pub(crate) struct Measured {
+    pub(crate) figures: Vec<Figure>,
+    /// What stands below the figures in `docs/benchmarks.md`, if anything.
+    pub(crate) tables: String,
+}
+
+impl Measured {
+    /// Figures alone.
+    pub(crate) fn of(figures: Vec<Figure>) -> Self {
+        Self { figures, tables: String::new() }
+    }
 }
 
 impl Figure {
-    fn is_met(&self) -> bool {
-        match self.target {
-            Target::AtLeast(target) => self.measured >= target,
-            Target::AtMost(target) => self.measured <= target,
-        }
-    }
-
     fn target(&self) -> String {
         let unit = self.unit.split('(').next().unwrap_or("");
         match self.target {
             Target::AtLeast(target) => format!(">={target:.2}{unit}"),
             Target::AtMost(target) => format!("<={target:.2}{unit}"),
+            Target::None => "–".into(),
         }
     }
 
     fn verdict(&self) -> &'static str {
-        if self.is_met() { "ok" } else { "short" }
+        let is_met = match self.target {
+            Target::AtLeast(target) => self.measured >= target,
+            Target::AtMost(target) => self.measured <= target,
+            Target::None => return "",
+        };
+        if is_met { "ok" } else { "short" }
     }
 }
 
@@ -53,18 +68,33 @@ pub(crate) struct Suite {
     name: String,
     rounds: usize,
     figures: Vec<Figure>,
+    tables: String,
 }
 
 impl Suite {
     pub(crate) fn new(name: &str, rounds: usize) -> Self {
-        Self { name: name.to_owned(), rounds, figures: Vec::new() }
+        Self { name: name.to_owned(), rounds, figures: Vec::new(), tables: String::new() }
     }
 
     /// One line for a person and for a script.
     pub(crate) fn print(&mut self, figure: Figure) {
-        let Figure { name, measured, unit, .. } = &figure;
-        println!("bar {name}  measured={measured:.2}{unit}  target{}  {}", figure.target(), figure.verdict());
+        let Figure { name, measured, unit, target, .. } = &figure;
+        match target {
+            Target::None => println!("figure {name}  measured={measured:.2}{unit}"),
+            _ => println!(
+                "bar {name}  measured={measured:.2}{unit}  target{}  {}",
+                figure.target(),
+                figure.verdict()
+            ),
+        }
         self.figures.push(figure);
+    }
+
+    /// More for the table of the suite.
+    pub(crate) fn add_tables(&mut self, tables: &str) {
+        if !tables.is_empty() {
+            self.tables += &format!("\n{tables}");
+        }
     }
 
     /// Puts this suite's table into `docs/benchmarks.md`, in the place of its last one.
@@ -92,7 +122,7 @@ impl Suite {
             let target = figure.target();
             writeln!(text, "| {name} | {measured:.2}{unit} | {target} | {} | {note} |", figure.verdict())?;
         }
-        Ok(text)
+        Ok(text + &self.tables)
     }
 }
 

@@ -19,7 +19,7 @@ use dozen_gateway::{Gateway, Options, RequestLog, RouteOptions};
 use dozen_lifecycle::{Ready, Service, Stop};
 use tokio::sync::watch;
 
-use crate::bar::{Figure, Target, median};
+use crate::bar::{Figure, Measured, Target, median};
 use crate::{Context, Failure};
 
 const SECONDS: u32 = 4;
@@ -90,7 +90,7 @@ impl Running {
     }
 }
 
-pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
+pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     install("nginx", "/usr/sbin/nginx")?;
     install("wrk", "/usr/bin/wrk")?;
     let folder = tempfile::tempdir()?;
@@ -156,7 +156,7 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
             ),
         });
     }
-    Ok(figures)
+    Ok(Measured::of(figures))
 }
 
 /// Installs a Debian package, if its program is missing.

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::bar::{Figure, Target, median};
-use crate::journal::cpu_of;
+use crate::bar::{Figure, Measured, Target, median};
+use crate::process::{cpu_of, resident_kib};
 use crate::{Context, Failure};
 
 /// Until start-up work is over.
@@ -27,7 +27,7 @@ impl Drop for Shop {
     }
 }
 
-pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
+pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     let programs = std::env::current_exe()?.parent().ok_or("no folder of programs")?.to_owned();
     if !programs.join("dozen").exists() {
         return Err("build `dozen` and the shop first: `cargo xtask bench` does".into());
@@ -46,7 +46,8 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
         target: Target::AtMost(target),
         note: how.into(),
     };
-    Ok(vec![figure("cpu", median(cpu), "%(one core)", 1.0), figure("memory", median(memory), "MB", 40.0)])
+    let cpu = figure("cpu", median(cpu), "%(one core)", 1.0);
+    Ok(Measured::of(vec![cpu, figure("memory", median(memory), "MB", 40.0)]))
 }
 
 /// The share of a core in per cent, and the resident memory in megabytes.
@@ -81,8 +82,6 @@ fn once(programs: &Path) -> Result<(f64, f64), Failure> {
     let before = cpu_of(shop.0.id());
     sleep(WATCH);
     let used = cpu_of(shop.0.id()).saturating_sub(before);
-    let status = fs::read_to_string(format!("/proc/{}/status", shop.0.id()))?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("");
-    let kilobytes: f64 = resident.trim().trim_end_matches(" kB").parse()?;
+    let kilobytes = resident_kib(shop.0.id())?;
     Ok((100.0 * used.as_secs_f64() / WATCH.as_secs_f64(), kilobytes / 1024.0))
 }

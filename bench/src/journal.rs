@@ -10,7 +10,8 @@ use dozen_messaging::{Settlement, Subscriber};
 use dozen_queue::{Options, Queue};
 use dozen_store::Store;
 
-use crate::bar::{Figure, Target, median};
+use crate::bar::{Figure, Measured, Target, median};
+use crate::process::cpu_of;
 use crate::redis::{Connection, Direct, Redis, ids};
 use crate::{Context, Failure};
 
@@ -41,7 +42,7 @@ struct Round {
 }
 
 /// Runs the rounds and compares within each.
-pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
+pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     // Not in a temporary file system: what is measured is the disk's promise.
     let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
     let rounds: Vec<Round> = (0..context.rounds).map(|number| round(folder.path(), number)).collect();
@@ -65,7 +66,7 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
         middle(|round| round.append_cpu),
         middle(|round| round.append_cpu_redis)
     );
-    Ok(vec![
+    Ok(Measured::of(vec![
         ratio(
             "append-128",
             "one caller",
@@ -106,15 +107,7 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Figure>, Failure> {
             target: Target::AtMost(1.0),
             note: "same process; from `send` to the handler's start, less what `send` alone takes".into(),
         },
-    ])
-}
-
-/// CPU time of a process, all its threads.
-pub(crate) fn cpu_of(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
+    ]))
 }
 
 /// Runs all of it once, in folders below `folder`.

@@ -1,4 +1,4 @@
-//! Side by side with real peers: `cargo run --release -p dozen-bench -- foundation [--only NAME] [--rounds N]`.
+//! Side by side with real peers: `cargo run --release -p dozen-bench -- SUITE [--only NAME] [--rounds N]`.
 //!
 //! A suite is a list of measurements; a measurement runs us and a peer in alternating rounds on the same cores, and
 //! returns figures whose value is the median of the ratios within each round. Machines are noisy: the ratio says
@@ -8,20 +8,46 @@ mod bar;
 mod gateway;
 mod idle;
 mod journal;
+mod messages;
+mod process;
 mod redis;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use bar::{Figure, Suite};
-use clap::{Parser, Subcommand};
+use bar::{Measured, Suite};
+use clap::{Args, Parser, Subcommand};
 
-/// What a measurement needs to know, and how it can fail.
+/// What a measurement needs to know.
 pub(crate) struct Context {
+    /// Alternating rounds.
     pub(crate) rounds: usize,
+    /// How long one sample lasts, where a suite says that it can be chosen.
+    pub(crate) length: Duration,
+    only: Option<String>,
+    peers: Vec<String>,
 }
 
-pub(crate) type Failure = Box<dyn std::error::Error>;
-type Measurement = (&'static str, fn(&Context) -> Result<Vec<Figure>, Failure>);
+impl Context {
+    /// Whether figures whose names begin with `name` are asked for.
+    pub(crate) fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.starts_with(only) || only.starts_with(name))
+    }
+
+    /// Whether this one is to take part.
+    pub(crate) fn is_peer_wanted(&self, name: &str) -> bool {
+        self.peers.is_empty() || self.peers.iter().any(|peer| peer == name)
+    }
+
+    /// Whether all of a suite is asked for, as its users get it.
+    fn is_whole(&self) -> bool {
+        self.only.is_none() && self.peers.is_empty()
+    }
+}
+
+/// How a measurement fails.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Measurement = (&'static str, fn(&Context) -> Result<Measured, Failure>);
 
 /// The measurements of the suite `foundation`, each under the beginning of its figures' names.
 const FOUNDATION: &[Measurement] = &[
@@ -30,6 +56,10 @@ const FOUNDATION: &[Measurement] = &[
     ("foundation.idle", idle::measure),
 ];
 
+/// Those of the suite `messages`.
+const MESSAGES: &[Measurement] =
+    &[("messages.fan-out", messages::measure_fanout), ("messages", messages::measure)];
+
 #[derive(Parser)]
 #[command(about = "Measures dozen against real peers")]
 struct Arguments {
@@ -37,16 +67,41 @@ struct Arguments {
     what: What,
 }
 
+/// What to measure, and how thoroughly.
+#[derive(Args)]
+struct Scope {
+    /// Only the figures whose name begins with this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Alternating rounds.
+    #[arg(long)]
+    rounds: Option<usize>,
+}
+
+impl Scope {
+    fn context(self, rounds: usize) -> Context {
+        let rounds = self.rounds.unwrap_or(rounds).max(1);
+        Context { rounds, length: Duration::ZERO, only: self.only, peers: Vec::new() }
+    }
+}
+
 #[derive(Subcommand)]
 enum What {
     /// Journal, queue and gateway against SQLite's ceiling, Redis and nginx.
     Foundation {
-        /// Only the measurements whose name begins with this, or is the beginning of it.
+        #[command(flatten)]
+        scope: Scope,
+    },
+    /// Durable messages against Redis Streams, RabbitMQ and NATS JetStream, and the fan-out of one event.
+    Messages {
+        #[command(flatten)]
+        scope: Scope,
+        /// How long each sample lasts.
+        #[arg(long, default_value_t = 1.2)]
+        seconds: f64,
+        /// Only this peer; may be given several times.
         #[arg(long)]
-        only: Option<String>,
-        /// Alternating rounds.
-        #[arg(long, default_value_t = 6)]
-        rounds: usize,
+        peer: Vec<String>,
     },
     /// The gateway alone, as a measurement starts it.
     #[command(hide = true)]
@@ -56,14 +111,23 @@ enum What {
         /// The service behind it.
         upstream: std::net::SocketAddr,
     },
+    /// The fan-out alone, as a measurement starts it.
+    #[command(hide = true)]
+    FanOutUnderTest {
+        /// The store's address.
+        address: String,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().what {
-        What::Foundation { only, rounds } => {
-            run("foundation", FOUNDATION, only.as_deref(), &Context { rounds: rounds.max(1) })
+        What::Foundation { scope } => run("foundation", FOUNDATION, &scope.context(6)),
+        What::Messages { scope, seconds, peer } => {
+            let length = Duration::from_secs_f64(seconds.clamp(0.1, 60.0));
+            run("messages", MESSAGES, &Context { length, peers: peer, ..scope.context(5) })
         }
         What::GatewayUnderTest { listen, upstream } => gateway::under_test(listen, upstream),
+        What::FanOutUnderTest { address } => messages::fanout_under_test(&address),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,25 +138,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(
-    name: &str,
-    measurements: &[Measurement],
-    only: Option<&str>,
-    context: &Context,
-) -> Result<(), Failure> {
+fn run(name: &str, measurements: &[Measurement], context: &Context) -> Result<(), Failure> {
     let mut suite = Suite::new(name, context.rounds);
-    let wanted = |name: &str| only.is_none_or(|only| name.starts_with(only) || only.starts_with(name));
     for (name, measure) in measurements {
-        if wanted(name) {
+        if context.is_wanted(name) {
             eprintln!("measuring {name}, {} rounds", context.rounds);
-            for figure in measure(context)? {
-                if only.is_none_or(|only| figure.name.starts_with(only)) {
+            let measured = measure(context)?;
+            for figure in measured.figures {
+                if context.only.as_ref().is_none_or(|only| figure.name.starts_with(only)) {
                     suite.print(figure);
                 }
             }
+            suite.add_tables(&measured.tables);
         }
     }
-    if only.is_none() {
+    if context.is_whole() {
         suite.write()?;
     }
     Ok(())

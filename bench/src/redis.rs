@@ -46,7 +46,7 @@ impl Redis {
 
     /// The CPU time that the server has used.
     pub(crate) fn cpu(&self) -> Duration {
-        crate::journal::cpu_of(self.child.id())
+        crate::process::cpu_of(self.child.id())
     }
 }
 

@@ -20,14 +20,15 @@ pub(crate) fn for_tests() -> Step {
     ])
 }
 
-/// The peers that the measurements compare with.
-pub(crate) fn for_benches() -> Step {
-    packages(&[
-        ("nginx", "nginx-light"),
-        ("redis-server", "redis-server"),
-        ("wrk", "wrk"),
-        ("python3", "python3"),
-    ])
+/// The peers that the measurements of a suite compare with.
+pub(crate) fn for_benches(suite: &str) -> Step {
+    let redis = ("redis-server", "redis-server");
+    match suite {
+        "messages" => {
+            packages(&[redis, ("rabbitmq-server", "rabbitmq-server"), ("nats-server", "nats-server")])
+        }
+        _ => packages(&[redis, ("nginx", "nginx-light"), ("wrk", "wrk"), ("python3", "python3")]),
+    }
 }
 
 /// `cargo deny`, built from its crate.
@@ -54,19 +55,14 @@ fn packages(tools: &[Tool]) -> Step {
     words.extend(&missing);
     let mut command = as_root("apt-get", &words);
     command.env("DEBIAN_FRONTEND", "noninteractive");
-    // A package starts its server after installation; ours are started by those who need them.
-    let mut policy = as_root(
-        "sh",
-        &[
-            "-c",
-            "test -e /usr/sbin/policy-rc.d || { printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; }",
-        ],
-    );
-    let guarded = policy.status().is_ok_and(|status| status.success());
+    // A package starts its server after installation; ours are started by those who need them. A policy that stands
+    // there already is its owner's, and stays.
+    let guard = "test ! -e /usr/sbin/policy-rc.d && printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d \
+                 && chmod +x /usr/sbin/policy-rc.d";
+    let is_ours = as_root("sh", &["-c", guard]).status().is_ok_and(|status| status.success());
     let installed = step("install", command);
-    if guarded {
-        let unguard = "grep -qx 'exit 101' /usr/sbin/policy-rc.d && rm -f /usr/sbin/policy-rc.d; true";
-        let _ = as_root("sh", &["-c", unguard]).status();
+    if is_ours {
+        let _ = as_root("rm", &["-f", "/usr/sbin/policy-rc.d"]).status();
     }
     installed
 }

@@ -24,7 +24,7 @@ usage: cargo xtask VERB
   test [ARGS]   install what the tests need and is missing, then run all tests; ARGS go to `cargo test`
   ci            read only: format, lints, arrows, licences and bans, all tests
   fix           rewrite: format, and what the lints can mend by themselves
-  bench SUITE   measure side by side with real peers; `bench foundation --only NAME --rounds N`
+  bench SUITE   measure side by side with real peers: `foundation` or `messages`, with `--only NAME --rounds N`
 ";
 
 fn main() -> ExitCode {
@@ -118,10 +118,10 @@ fn fix() -> Step {
 }
 
 fn bench(rest: &[String]) -> Step {
-    if rest.is_empty() {
-        return Err("name a suite: `cargo xtask bench foundation`".into());
-    }
-    install::for_benches()?;
+    let Some(suite) = rest.first() else {
+        return Err("name a suite: `cargo xtask bench foundation` or `cargo xtask bench messages`".into());
+    };
+    install::for_benches(suite)?;
     build(&["--release", "-p", "dozen-bench"])?;
     let mut words = vec!["run", "--release", "--quiet", "-p", "dozen-bench", "--"];
     words.extend(rest.iter().map(String::as_str));
