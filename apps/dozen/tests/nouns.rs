@@ -44,7 +44,7 @@ async fn fill(folder: &Path) {
     assert_eq!(subscriber.settle(vec![(taken[0].lease, given_up)]).await.unwrap(), [true]);
 
     let topics = Topics::new(&store, [("orders".to_owned(), TopicOptions::default())].into());
-    let options = SubscriptionOptions { start: Start::Earliest, lease: None };
+    let options = SubscriptionOptions { start: Start::Earliest, ..SubscriptionOptions::default() };
     topics.subscription("orders", "mail", options).await.unwrap();
     topics.publish("orders", vec![message("event-1", "placed")]).await.unwrap();
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dozen_core::{Message, nearest};
+use dozen_core::nearest;
 use dozen_store::{Expect, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,18 +19,53 @@ const NAMES_MAX: usize = 1_000;
 
 /// A topic's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TopicSettings {
     /// How long messages are kept for those who come late. A subscription that has not read one keeps it for longer.
     pub keep: Duration,
+    /// How many bytes of payload are kept, whatever their age. A subscription that has not read one keeps it nevertheless.
+    pub bytes_keep: Option<u64>,
+    /// Whether only the last message of each key is kept. Messages without a key are kept as they are elsewhere.
+    pub compact: bool,
     /// The largest payload that it takes, in bytes.
     pub bytes_max: u64,
     /// The member of a JSON payload that orders messages which bring no key of their own.
     pub key: Option<String>,
+    /// The JSON Schema that payloads must satisfy.
+    pub schema: Option<Value>,
+    /// What a changed schema must not break.
+    pub compatibility: Compatibility,
+    /// Whether payloads are sealed: who publishes or subscribes must have the application's keys.
+    pub sealed: bool,
+}
+
+/// What a changed schema of a topic must not break.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compatibility {
+    /// Anything may change.
+    None,
+    /// Who reads by the new schema can read what was written by the old one: subscribers are deployed first.
+    #[default]
+    Backward,
+    /// Who reads by the old schema can read what is written by the new one: publishers are deployed first.
+    Forward,
+    /// Both.
+    Full,
 }
 
 impl Default for TopicSettings {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(7 * 24 * 3600), bytes_max: 1024 * 1024, key: None }
+        Self {
+            keep: Duration::from_secs(7 * 24 * 3600),
+            bytes_keep: None,
+            compact: false,
+            bytes_max: 1024 * 1024,
+            key: None,
+            schema: None,
+            compatibility: Compatibility::default(),
+            sealed: false,
+        }
     }
 }
 
@@ -38,30 +73,6 @@ impl TopicSettings {
     /// The stream that holds the messages of `topic`.
     pub fn stream(topic: &str) -> Arc<str> {
         format!("topic/{topic}").into()
-    }
-
-    /// Makes `message` ready for `topic`: refuses one that is too large, and takes the key out of the payload.
-    pub fn admit(&self, topic: &str, message: &mut Message) -> Result<(), Error> {
-        let bytes = message.data.len() as u64;
-        if bytes > self.bytes_max {
-            return Err(Error::TooLarge { name: topic.to_owned(), bytes, bytes_max: self.bytes_max });
-        }
-        if let (None, Some(member)) = (message.key(), &self.key)
-            && let Some(key) = key_in(message, member)
-        {
-            message.extensions.insert("dozenkey".into(), key.into());
-        }
-        Ok(())
-    }
-}
-
-/// The key that stands in a payload. One that is missing, or no JSON, orders nothing.
-fn key_in(message: &Message, member: &str) -> Option<String> {
-    let data: Value = serde_json::from_slice(&message.data).ok().filter(|_| message.is_json())?;
-    match data.get(member)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 

@@ -90,7 +90,8 @@ pub struct Once<E> {
 
 impl<E: Effect> Once<E> {
     /// `effect` for what `subscriber` hands out. Both must stand on the same store.
-    pub fn new(subscriber: JournalSubscriber, effect: E) -> Self {
+    pub fn new(subscriber: impl Into<JournalSubscriber>, effect: E) -> Self {
+        let subscriber = subscriber.into();
         Self { store: subscriber.store().clone(), subscriber, effect }
     }
 

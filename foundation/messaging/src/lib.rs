@@ -11,6 +11,9 @@
 //! alive while the work lasts, turns a [`Verdict`] into a settlement by the rules of [`Policy`], and stops in two
 //! stages. Queue workers, pushed subscriptions, relays and sidecars are all this one loop with another handler.
 
+mod admission;
+mod circuit;
+mod dead;
 mod declared;
 mod effect;
 mod error;
@@ -23,11 +26,14 @@ mod seal;
 mod typed;
 mod worker;
 
-pub use declared::{TopicSettings, declare, declared, unknown};
+pub use admission::Admission;
+pub use circuit::{Circuit, CircuitOptions, CircuitState, CircuitStatus, Permit};
+pub use dead::{DeadLetter, DeadLetters, Redriven, Selection};
+pub use declared::{Compatibility, TopicSettings, declare, declared, unknown};
 pub use effect::{Class, Classify, Context, Each, Effect, EffectError, HandlerFn, Once};
 pub use error::Error;
 pub use journal::{Among, JournalSubscriber, Part};
-pub use middleware::{DeadLetterTo, WhileHealthy};
+pub use middleware::{DeadLetterTo, WhileClosed, WhileHealthy};
 pub use policy::Policy;
 pub use port::{
     Broker, Delivery, Filter, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions,

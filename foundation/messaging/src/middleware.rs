@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use dozen_core::{Attribute, EndpointSet, chain};
 use tokio::sync::watch;
 
-use crate::{Delivery, Error, Handler, Lease, Publisher, Settlement, Subscriber, Verdict};
+use crate::{Circuit, Delivery, Error, Handler, Lease, Publisher, Settlement, Subscriber, Verdict};
 
 /// Receives only while the service that handles is there: a service that is away uses up no attempt, however long.
 pub struct WhileHealthy {
@@ -37,6 +37,41 @@ impl Subscriber for WhileHealthy {
             Err(_) => return Ok(Vec::new()),
         }
         self.inner.receive(max, wait).await
+    }
+
+    async fn settle(&self, settlements: Vec<(Lease, Settlement)>) -> Result<Vec<bool>, Error> {
+        self.inner.settle(settlements).await
+    }
+
+    async fn extend(&self, leases: &[Lease]) -> Result<Vec<bool>, Error> {
+        self.inner.extend(leases).await
+    }
+
+    fn lease(&self) -> Duration {
+        self.inner.lease()
+    }
+}
+
+/// Receives only while a [`Circuit`] is closed, and as much as it asks for to probe.
+pub struct WhileClosed {
+    inner: Arc<dyn Subscriber>,
+    circuit: Circuit,
+}
+
+impl WhileClosed {
+    /// `inner`, as `circuit` allows. The handler must ask the same circuit.
+    pub fn new(inner: Arc<dyn Subscriber>, circuit: Circuit) -> Self {
+        Self { inner, circuit }
+    }
+}
+
+#[async_trait]
+impl Subscriber for WhileClosed {
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
+        match tokio::time::timeout(wait, self.circuit.room(max)).await {
+            Ok(max) => self.inner.receive(max, wait).await,
+            Err(_) => Ok(Vec::new()),
+        }
     }
 
     async fn settle(&self, settlements: Vec<(Lease, Settlement)>) -> Result<Vec<bool>, Error> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::{Message, Timestamp, Token};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -20,7 +21,8 @@ pub trait Publisher: Send + Sync + 'static {
 }
 
 /// Where a new subscription begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Start {
     /// With what is published after it was made.
     #[default]
@@ -33,13 +35,28 @@ pub enum Start {
     At(Timestamp),
 }
 
-/// What a subscription is made with.
-#[derive(Clone, Debug, Default)]
+impl From<Start> for dozen_store::Start {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Latest => Self::Latest,
+            Start::Earliest => Self::Earliest,
+            Start::After(position) => Self::After(position),
+            Start::At(moment) => Self::At(moment),
+        }
+    }
+}
+
+/// What a subscription is made with. `None` is what it was made with before, or the broker's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionOptions {
     /// Where it begins when it is new. A subscription that exists goes on where it was.
     pub start: Start,
-    /// How long a receiver may hold a message. `None` is the broker's default.
+    /// How long a receiver may hold a message.
     pub lease: Option<Duration>,
+    /// Which messages it wants, as an expression in CEL. An empty text is all of them.
+    pub filter: Option<String>,
+    /// How many messages of one key may be out at a time. With 1, the default, their order is strict.
+    pub per_key: Option<u32>,
 }
 
 /// Topics that can be subscribed to.

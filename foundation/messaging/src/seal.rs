@@ -81,10 +81,15 @@ impl Keyring {
         if keys.is_empty() { Err(SealError::NoKey) } else { Ok(Self { keys }) }
     }
 
+    /// Whether a message's payload is sealed.
+    pub fn is_sealed(message: &Message) -> bool {
+        message.extensions.contains_key(SEALED)
+    }
+
     /// Seals a message's payload with the first key. One that is sealed stays as it is.
     pub fn seal(&self, message: &mut Message) -> Result<(), SealError> {
         let Some((name, cipher)) = self.keys.first() else { return Err(SealError::NoKey) };
-        if message.extensions.contains_key(SEALED) {
+        if Self::is_sealed(message) {
             return Ok(());
         }
         let mut nonce = [0u8; NONCE];

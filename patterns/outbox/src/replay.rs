@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dozen_core::{Message, Timestamp, chain};
-use dozen_messaging::{Error, Publisher, Rate, TopicSettings};
+use dozen_messaging::{Admission, Error, Keyring, Publisher, Rate, TopicSettings};
 use dozen_store::{Append, Entry, Op, Record};
 
 use crate::Outbox;
@@ -121,9 +121,9 @@ impl Outbox {
     /// fails has sent what its last audit entry says.
     pub async fn replay(&self, replay: &Replay) -> Result<Replayed, Error> {
         replay.check()?;
-        self.settings(&replay.topic).await?;
-        let limits = match &replay.to {
-            Destination::Topic(name) => Some(self.settings(name).await?),
+        self.admission(&replay.topic).await?;
+        let door = match &replay.to {
+            Destination::Topic(name) => Some(self.admission(name).await?),
             Destination::Publisher(..) => None,
         };
         let audit = Audit {
@@ -144,7 +144,7 @@ impl Outbox {
             position: 0,
             error: None,
         };
-        let mut run = Run { outbox: self, replay, limits, audit };
+        let mut run = Run { outbox: self, replay, door, audit };
         if !replay.dry_run {
             run.note(Step::Started, Vec::new()).await?;
         }
@@ -162,7 +162,7 @@ struct Run<'a> {
     outbox: &'a Outbox,
     replay: &'a Replay,
     /// Of the topic that it sends to.
-    limits: Option<TopicSettings>,
+    door: Option<Arc<Admission>>,
     audit: Audit,
 }
 
@@ -253,12 +253,15 @@ impl Run<'_> {
             Error::Invalid(format!("the entry at {} is no CloudEvent: {}", entry.position, chain(&error)))
         })?;
         if self.replay.fresh_ids {
+            if Keyring::is_sealed(&message) {
+                self.outbox.open(&mut message)?;
+            }
             let old = std::mem::replace(&mut message.id, self.outbox.ids.next().to_string());
             message.extensions.insert("dozenreplayof".into(), old.into());
         }
         message.extensions.insert("dozenreplay".into(), self.audit.replay.as_str().into());
-        if let (Some(limits), Destination::Topic(name)) = (&self.limits, &self.replay.to) {
-            limits.admit(name, &mut message)?;
+        if let Some(door) = &self.door {
+            door.admit(&mut message)?;
         }
         Ok(message)
     }

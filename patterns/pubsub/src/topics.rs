@@ -91,9 +91,9 @@ impl Topics {
 #[async_trait]
 impl Publisher for Topics {
     async fn publish(&self, topic: &str, mut messages: Vec<Message>) -> Result<Token, Error> {
-        let options = self.options(topic)?;
+        let door = dozen_messaging::Admission::new(topic, self.options(topic)?.clone(), None)?;
         for message in &mut messages {
-            options.admit(topic, message)?;
+            door.admit(message)?;
         }
         let appended = self.journal.append(&Self::stream(topic), messages).await;
         appended.map_err(|error| Error::engine(format!("publish on topic `{topic}`"), error))
