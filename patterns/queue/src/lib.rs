@@ -27,7 +27,7 @@ mod status;
 
 pub use completion::Completion;
 pub use cron::{Cron, CronError, Entry as CronEntry, Missed};
-pub use dead::{DeadLetter, Redriven, Selection};
+pub use dozen_messaging::{DeadLetter, Redriven, Selection};
 pub use options::{Options, Sending, Sent};
 pub use overview::{Overview, name_of};
 pub use queue::{Queue, READER};
