@@ -28,8 +28,7 @@ impl Up {
     /// Runs `services` (the lines below `services:`) with every listener on a port of the system's choice.
     fn start(services: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let head =
-            "app: test\nconsole: false\nregistry: { listen: '127.0.0.1:0' }\nlimits: { stop-deadline: 3s }\n";
+        let head = "app: test\nconsole: false\napi: false\nregistry: { listen: '127.0.0.1:0' }\nlimits: { stop-deadline: 3s }\n";
         // A sidecar would take a port that another test may have.
         let services = match services.contains("sidecar:") {
             true => services.to_owned(),

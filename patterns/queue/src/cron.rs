@@ -48,6 +48,13 @@ pub struct CronError {
     problem: String,
 }
 
+impl CronError {
+    /// What is wrong, without the text.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
 impl Entry {
     /// Sends a message of type `kind` with the JSON payload `data` by `schedule`: the five fields of crontab(5), and the
     /// name of a time zone if it is not UTC. `name` tells it from the queue's other entries.

@@ -52,6 +52,7 @@ app: test
 store: sqlite:disk/test.db
 registry: {{ listen: "127.0.0.1:{registry}" }}
 console: false
+api: false
 services: {{ far: {{ at: "http://127.0.0.1:9", sidecar: {{ port: {sidecar} }} }} }}
 topics: {{ news: {{}} }}
 "#

@@ -43,6 +43,7 @@ app: test
 store: sqlite:test.db
 registry: {{ listen: "127.0.0.1:{registry}" }}
 console: false
+api: false
 services:
   sick:  {{ run: [sleep, "600"], port: {sick}, health: /healthz, start-timeout: 300ms, sidecar: {{ port: {sick_sidecar} }} }}
   stock: {{ run: ["{run_stock}"], port: {stock}, health: /healthz, sidecar: {{ port: {stock_sidecar} }} }}
@@ -102,6 +103,7 @@ app: test
 store: sqlite:test.db
 registry: {{ listen: "127.0.0.1:{registry}" }}
 console: false
+api: false
 services: {{ far: {{ at: "http://127.0.0.1:{far}", sidecar: {{ port: {sidecar} }} }} }}
 gateway: {{ listen: "127.0.0.1:{gateway}", routes: {{ "POST /far": far }} }}
 topics: {{ news: {{}} }}
@@ -151,6 +153,7 @@ app: test
 store: sqlite:test.db
 registry: {{ listen: "127.0.0.1:{registry}" }}
 console: false
+api: false
 services:
   orders: {{ run: ["{run}"], port: {port}, health: /healthz, sidecar: {{ port: {sidecar} }} }}
 {extra}

@@ -19,6 +19,7 @@ app: test
 store: sqlite:test.db
 registry: {{ listen: "127.0.0.1:0" }}
 console: {{ listen: "127.0.0.1:{console}" }}
+api: false
 services:
   far:  {{ at: "http://127.0.0.1:9", sidecar: {{ port: {sidecar} }} }}
   near: {{ run: [sleep, "600"] }}

@@ -27,8 +27,8 @@ impl Where {
     /// Runs `work` on the file's store. A store that is not there yet is not made by looking at it.
     pub(crate) fn look<T>(&self, work: impl AsyncFnOnce(App, Store) -> Result<T, Error>) -> Result<T, Error> {
         let app = self.load()?;
-        if !app.store.exists() {
-            let path = app.store.display().to_string();
+        if let Some(file) = app.store.file().filter(|file| !file.exists()) {
+            let path = file.display().to_string();
             return Err(Error::pattern("look into the store")(Missing::Store { path }));
         }
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -3,20 +3,29 @@
 //! Nothing stops at the first mistake. A value that is wrong is left out of the checked tree, so that what depends on
 //! it is not reported as wrong too.
 
+use std::borrow::Cow;
+
 use super::diagnostic::{Mistake, Span, nearest, suggest};
 use super::item::{Field, Item, Value};
 use super::placeholder::{Surroundings, resolve};
+use super::read::read;
 use super::schema::{Key, Kind, Presence, Section, Short};
 use super::yaml::{Data, Entry, Node};
-use super::{keys, scalar, template};
+use super::{data, keys, scalar, template};
 
 /// Collects what is wrong while walking.
 pub(crate) struct Checker<'a> {
     pub(crate) around: &'a Surroundings<'a>,
     pub(crate) mistakes: &'a mut Vec<Mistake>,
+    /// Secrets that stand in the file itself: what no report shows.
+    pub(crate) secrets: Vec<String>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    pub(crate) fn new(around: &'a Surroundings<'a>, mistakes: &'a mut Vec<Mistake>) -> Self {
+        Self { around, mistakes, secrets: Vec::new() }
+    }
+
     pub(crate) fn wrong(&mut self, span: Span, wrong: impl Into<String>, help: impl Into<String>) {
         self.mistakes.push(Mistake { span, wrong: wrong.into(), help: help.into() });
     }
@@ -39,6 +48,7 @@ impl Checker<'_> {
             Kind::Many(of) => self.many(of, node, at),
             Kind::Command => self.command(node, at),
             Kind::Routes(route) => self.routes(kind, route, node, at),
+            Kind::Data => data::json(self, node),
             _ => self.single(kind, node, at),
         }
     }
@@ -245,11 +255,25 @@ impl Checker<'_> {
                 return None;
             }
         };
+        if placeholder.is_none() {
+            self.secrets.extend(secrets_in(kind, text));
+        }
+        let shown = match kind {
+            Kind::Store if placeholder.is_none() => Some(scalar::without_passwords(text)),
+            _ => None,
+        };
         match read(kind, &resolved) {
-            Ok(value) => Some(Item { span: node.span, value, placeholder }),
+            Ok(value) => {
+                let placeholder = placeholder.or(shown.filter(|shown| shown != text));
+                Some(Item { span: node.span, value, placeholder })
+            }
             Err(reason) => {
-                let reason =
-                    if reason.is_empty() { format!("is not {}", kind.noun()) } else { reason.to_owned() };
+                // What a placeholder stands for is not repeated, and a long reason may repeat it.
+                let reason = match reason {
+                    Cow::Borrowed(reason) if !reason.is_empty() => reason.to_owned(),
+                    Cow::Owned(reason) if placeholder.is_none() => reason,
+                    _ => format!("is not {}", kind.noun()),
+                };
                 let help = match kind {
                     Kind::Choice(words) if placeholder.is_none() => {
                         match nearest(&resolved, words.iter().copied()) {
@@ -302,57 +326,16 @@ fn request_line(text: &str, span: Span) -> Vec<Entry> {
     }
 }
 
-/// Reads one value. The reason of a refusal never repeats the text, for it may be a secret.
-fn read(kind: &Kind, text: &str) -> Result<Value, &'static str> {
-    let checked = |fine: bool| if fine { Ok(Value::Text(text.to_owned())) } else { Err("") };
+/// The parts of a value that must not be shown.
+fn secrets_in(kind: &Kind, text: &str) -> Vec<String> {
     match kind {
-        Kind::Text => match text.contains('\0') {
-            true => Err("holds a zero byte"),
-            false => checked(true),
-        },
-        Kind::Folder => checked(!text.is_empty() && !text.contains('\0')),
-        Kind::Name => checked(template::is_name(text)),
-        Kind::Topic => checked(text == "*" || template::is_name(text.strip_suffix(".*").unwrap_or(text))),
-        Kind::Store => checked(
-            text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty() && !path.contains(['\0', '?'])),
-        ),
-        Kind::Url => checked(scalar::base_url(text).is_some()),
-        Kind::Host => checked(is_host(text)),
-        Kind::Method => {
-            checked((1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase()))
-        }
-        Kind::Choice(words) => checked(words.contains(&text)),
-        Kind::Path => match template::Template::parse(text) {
-            Ok(template) if template.names().next().is_none() => checked(true),
-            Ok(_) => Err("holds a `{name}`, but nothing is there to fill it"),
-            Err(reason) => Err(reason),
-        },
-        Kind::Template => template::Template::parse(text).map(|_| Value::Text(text.to_owned())),
-        Kind::Target => template::target(text).map(|_| Value::Text(text.to_owned())),
-        Kind::Address => scalar::address(text).map(Value::Address).ok_or(""),
-        Kind::Port => number(text, 1, 65_535),
-        Kind::Count(min, max) => number(text, *min, *max),
-        Kind::Duration => scalar::duration(text).map(Value::Duration).ok_or(""),
-        Kind::Range => scalar::range(text).map(|(first, last)| Value::Range(first, last)).ok_or(""),
-        Kind::Size => scalar::size(text).map(Value::Size).ok_or(""),
-        // Collections have readers of their own above.
-        Kind::Command | Kind::Many(_) | Kind::Named { .. } => Err(""),
-        Kind::Section(_) | Kind::Switch(_) | Kind::Routes(_) => Err(""),
+        Kind::Secret => vec![text.to_owned()],
+        Kind::Store => scalar::passwords(text)
+            .into_iter()
+            .filter_map(|range| text.get(range).map(str::to_owned))
+            .collect(),
+        _ => Vec::new(),
     }
-}
-
-fn number(text: &str, min: u64, max: u64) -> Result<Value, &'static str> {
-    scalar::whole(text).filter(|number| (min..=max).contains(number)).map(Value::Number).ok_or("")
-}
-
-fn is_host(text: &str) -> bool {
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    };
-    name.len() <= 253 && name.split('.').all(label)
 }
 
 /// With a capital letter and a full stop.

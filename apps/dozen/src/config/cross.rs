@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use dozen_messaging::Keyring;
+
+use super::app::sqlite_file;
 use super::check::Checker;
 use super::diagnostic::{Span, suggest};
 use super::item::{Field, Item, Value};
@@ -20,6 +23,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     routes(checker, file, services);
     subscriptions(checker, file, services);
     store(checker, file);
+    secrets(checker, file);
 }
 
 /// Whether the service may get requests, and what to do if not.
@@ -94,9 +98,12 @@ fn listeners(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
 /// Everything that listens on an address which the file names (or a default gives), in the order of the file.
 fn listening(file: &Item, services: &[Field]) -> Vec<(SocketAddr, String, Span)> {
     let mut found = Vec::new();
-    for (section, what) in
-        [("gateway", "the gateway"), ("registry", "the registry"), ("console", "the console")]
-    {
+    for (section, what) in [
+        ("gateway", "the gateway"),
+        ("registry", "the registry"),
+        ("console", "the console"),
+        ("api", "the API"),
+    ] {
         let field = file.get(section).and_then(|item| item.field("listen"));
         if let Some((field, address)) = field.zip(file.get(section).and_then(|item| item.address("listen"))) {
             found.push((address, what.to_owned(), field.item.span));
@@ -237,17 +244,12 @@ fn subscriptions(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
     }
 }
 
-/// The file of a store, with relative paths starting from `folder`.
-pub(crate) fn store_path(store: &str, folder: &Path) -> PathBuf {
-    folder.join(store.strip_prefix("sqlite:").unwrap_or(store).trim_start_matches("//"))
-}
-
 fn store(checker: &mut Checker<'_>, file: &Item) {
     let Some((item, text)) = file.get("store").and_then(|item| item.as_text().map(|text| (item, text)))
     else {
         return;
     };
-    let path = store_path(text, checker.around.folder);
+    let Some(path) = sqlite_file(text, checker.around.folder) else { return };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let shown = match &item.placeholder {
         Some(placeholder) => format!("of `{placeholder}`"),
@@ -266,5 +268,33 @@ fn store(checker: &mut Checker<'_>, file: &Item) {
         let help =
             "SQLite writes its file and two more beside it; choose a folder that this user may write to";
         checker.wrong(item.span, format!("the store's folder {shown} cannot be written to"), help);
+    }
+}
+
+/// Keys that are none, what is sealed without one, and an API that is open to the world.
+fn secrets(checker: &mut Checker<'_>, file: &Item) {
+    let keys = file.get("keys").map(Item::fields).unwrap_or_default();
+    for Field { name, item, .. } in keys {
+        if let Some(Err(error)) = item.as_secret().map(|text| Keyring::new([(name.as_str(), text)])) {
+            checker.wrong(item.span, error.to_string(), "make one with `openssl rand -base64 32`");
+        }
+    }
+    for (section, noun) in [("queues", "queue"), ("topics", "topic")] {
+        for Field { name, item, .. } in file.get(section).map(Item::fields).unwrap_or_default() {
+            if let Some(field) =
+                item.field("sealed").filter(|_| keys.is_empty() && item.flag("sealed") == Some(true))
+            {
+                let wrong = format!("the {noun} `{name}` is sealed, and there is no key to seal with");
+                let help = "add one: `keys: { \"2026\": \"${env:DOZEN_KEY_2026}\" }`";
+                checker.wrong(field.item.span, wrong, help);
+            }
+        }
+    }
+    let Some(api) = file.get("api") else { return };
+    if let (Some(address), None, Some(field)) = (api.address("listen"), api.get("token"), api.field("listen"))
+        && !address.ip().is_loopback()
+    {
+        let wrong = "the API would be open to every machine that reaches this address";
+        checker.wrong(field.item.span, wrong, "add a `token`, or listen on 127.0.0.1");
     }
 }

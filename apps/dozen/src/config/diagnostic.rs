@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A message may show what stands in the file, because its reader wrote it. It never shows what a placeholder
-//! (`${env:X}`, `${file:…}`) stands for.
+//! (`${env:X}`, `${file:…}`) stands for, nor a value that is secret by its kind.
 
 use std::fmt::Write as _;
 
@@ -31,12 +31,16 @@ pub(crate) struct Mistake {
 }
 
 /// All mistakes of one file, in the order of the file.
-#[derive(Debug)]
 pub struct Mistakes {
     file: String,
     text: String,
     found: Vec<Mistake>,
+    /// Parts of the file that are not shown.
+    secrets: Vec<String>,
 }
+
+/// A shorter secret protects nothing, and stars in the place of every `a` would make a report unreadable.
+const SECRET_MIN: usize = 3;
 
 /// Reports show this many mistakes; a file with more is not the file that its writer meant.
 const SHOWN_MAX: usize = 50;
@@ -47,7 +51,24 @@ impl Mistakes {
     pub(crate) fn new(file: impl Into<String>, text: &str, mut found: Vec<Mistake>) -> Self {
         found.sort_by_key(|mistake| mistake.span);
         found.dedup();
-        Self { file: file.into(), text: text.to_owned(), found }
+        Self { file: file.into(), text: text.to_owned(), found, secrets: Vec::new() }
+    }
+
+    /// Shows stars in the place of these texts.
+    pub(crate) fn hiding(mut self, secrets: Vec<String>) -> Self {
+        self.secrets = secrets;
+        self.secrets.retain(|secret| secret.chars().count() >= SECRET_MIN);
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self
+    }
+
+    /// As many stars as characters, so that carets stay where they are.
+    fn without_secrets(&self, text: &str) -> String {
+        let mut shown = text.to_owned();
+        for secret in &self.secrets {
+            shown = shown.replace(secret, &"*".repeat(secret.chars().count()));
+        }
+        shown
     }
 
     /// How many there are.
@@ -58,12 +79,19 @@ impl Mistakes {
 
 impl std::error::Error for Mistakes {}
 
+impl std::fmt::Debug for Mistakes {
+    /// As a report: the text of the file holds what is not shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::fmt::Display for Mistakes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let lines: Vec<&str> = self.text.lines().collect();
         for mistake in self.found.iter().take(SHOWN_MAX) {
             let line = lines.get(mistake.span.line.saturating_sub(1)).copied().unwrap_or_default();
-            f.write_str(&render(&self.file, line, mistake))?;
+            f.write_str(&self.without_secrets(&render(&self.file, line, mistake)))?;
             f.write_char('\n')?;
         }
         if self.found.len() > SHOWN_MAX {

@@ -81,7 +81,12 @@ fn value(kind: &Kind) -> String {
         }
         Kind::Count(min, max) => format!("number, {min} to {max}"),
         Kind::Topic => "topic, or `orders.*`".into(),
-        Kind::Store => "`sqlite:FILE`".into(),
+        Kind::Store => "`sqlite:FILE` or `postgres://…`".into(),
+        Kind::Secret => "secret, `${env:NAME}`".into(),
+        Kind::Flag => "`true` or `false`".into(),
+        Kind::Rate => "number a second".into(),
+        Kind::Schedule => "schedule".into(),
+        Kind::Data => "any value".into(),
         Kind::Command => "`[command, argument…]` or one line".into(),
         Kind::Url => "`http://host:port`".into(),
         Kind::Address => "`address:port`".into(),

@@ -12,7 +12,7 @@ pub(crate) struct Item {
     /// Where it stands, or where the default that took its place would.
     pub(crate) span: Span,
     pub(crate) value: Value,
-    /// The text with its placeholders, where it has some: what may be shown instead of the value.
+    /// What may be shown instead of the value: the text with its placeholders, or without its password.
     pub(crate) placeholder: Option<String>,
 }
 
@@ -21,6 +21,15 @@ pub(crate) enum Value {
     /// A section that is switched off.
     Off,
     Text(String),
+    /// A text that is shown as stars.
+    Secret(String),
+    Flag(bool),
+    Rate(f64),
+    /// What it is, and what may be shown of it: placeholders stay placeholders.
+    Json {
+        value: serde_json::Value,
+        shown: serde_json::Value,
+    },
     Number(u64),
     Size(u64),
     Duration(Duration),
@@ -52,6 +61,10 @@ impl Item {
         match &self.value {
             Value::Off => "false".into(),
             Value::Text(text) => text.clone(),
+            Value::Secret(_) => "***".into(),
+            Value::Flag(flag) => flag.to_string(),
+            Value::Rate(rate) => rate.to_string(),
+            Value::Json { shown, .. } => shown.to_string(),
             Value::Number(number) => number.to_string(),
             Value::Size(bytes) => scalar::show_size(*bytes),
             Value::Duration(duration) => scalar::show_duration(*duration),
@@ -95,6 +108,34 @@ impl Item {
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_text()
+    }
+
+    pub(crate) fn as_secret(&self) -> Option<&str> {
+        match &self.value {
+            Value::Secret(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        match self.get(name)?.value {
+            Value::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn rate(&self, name: &str) -> Option<f64> {
+        match self.get(name)?.value {
+            Value::Rate(rate) => Some(rate),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn json(&self, name: &str) -> Option<&serde_json::Value> {
+        match &self.get(name)?.value {
+            Value::Json { value, .. } => Some(value),
+            _ => None,
+        }
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<u64> {

@@ -43,6 +43,7 @@ fn property(key: &Key) -> Value {
         property["default"] = match (text, &key.kind) {
             ("{}", _) => json!({}),
             ("[]", _) => json!([]),
+            (text, Kind::Flag) => json!(text == "true"),
             (text, Kind::Count(..) | Kind::Port) => text.parse::<u64>().map_or(json!(text), Value::from),
             (text, _) => json!(text),
         };
@@ -64,7 +65,12 @@ fn kind(of: &Kind) -> Value {
         Kind::Folder => json!({ "type": "string", "minLength": 1 }),
         Kind::Name => pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         Kind::Topic => pattern("^([A-Za-z0-9][A-Za-z0-9._-]{0,62}(\\.\\*)?|\\*)$"),
-        Kind::Store => pattern("^sqlite:.+"),
+        Kind::Store => pattern("^(sqlite:.+|postgres(ql)?://.+)"),
+        Kind::Secret => json!({ "type": ["string", "number"] }),
+        Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, placeholder()] }),
+        Kind::Rate => json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, placeholder()] }),
+        Kind::Schedule => pattern("^ *([^ ]+ +){4}[^ ]+( +[A-Za-z_+/-][A-Za-z0-9_+:/-]*)? *$"),
+        Kind::Data => json!({}),
         Kind::Url => pattern("^http://[^/]+:[0-9]+/?$"),
         Kind::Address => pattern("^.+:[0-9]+$"),
         Kind::Port => count(1, 65_535),

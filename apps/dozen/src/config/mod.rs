@@ -13,6 +13,7 @@
 mod app;
 mod check;
 mod cross;
+mod data;
 mod diagnostic;
 mod document;
 mod expand;
@@ -20,6 +21,7 @@ mod item;
 mod json_schema;
 mod keys;
 mod placeholder;
+mod read;
 mod scalar;
 mod schema;
 mod template;
@@ -31,7 +33,10 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use app::{App, Gateway, Limits, Origin, Queue, Route, Run, Service, Subscription, Target, Topic};
+pub use app::{
+    Api, App, Gateway, Limits, Origin, Queue, Route, Run, Secret, Service, StoreAddress, Subscription,
+    Target, Topic,
+};
 pub use diagnostic::Mistakes;
 pub use document::markdown;
 pub use json_schema::schema;
@@ -133,17 +138,18 @@ pub fn parse(file: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
             return Err(Mistakes::new(file, text, mistakes));
         }
     };
-    let mut checker = check::Checker { around, mistakes: &mut mistakes };
+    let mut checker = check::Checker::new(around, &mut mistakes);
     let tree = checker.check(&Kind::Section(&keys::FILE), node, start);
     if let Some(tree) = &tree {
         cross::check(&mut checker, tree);
     }
+    let secrets = checker.secrets;
     let app = tree.as_ref().filter(|_| mistakes.is_empty()).and_then(|tree| app::build(tree, around.folder));
     match (app, tree) {
         (Some(app), Some(tree)) => Ok(Loaded { app, expanded: expand::expanded(&tree) }),
         _ if mistakes.is_empty() => {
             Err(alone(text, "this file cannot be understood".into(), "please report it"))
         }
-        _ => Err(Mistakes::new(file, text, mistakes)),
+        _ => Err(Mistakes::new(file, text, mistakes).hiding(secrets)),
     }
 }

@@ -1,6 +1,7 @@
 //! The small languages of single values: durations, ranges, sizes, addresses; read, and written back.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::time::Duration;
 
 const DURATION_UNITS: [(&str, u64); 5] =
@@ -49,6 +50,41 @@ pub(crate) fn whole(text: &str) -> Option<u64> {
     let digits: String = text.chars().filter(|c| *c != '_').collect();
     let shaped = text.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit());
     shaped.then(|| digits.parse().ok()).flatten()
+}
+
+/// How many in a second: above 0, and not more than anybody can mean.
+pub(crate) fn rate(text: &str) -> Option<f64> {
+    let shaped =
+        text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.starts_with(|c: char| c != '.');
+    let rate: f64 = shaped.then(|| text.parse().ok()).flatten()?;
+    (rate >= 1e-6 && rate <= 1e9).then_some(rate)
+}
+
+/// Where passwords stand in an address such as `postgres://user:password@host/database?password=…`.
+pub(crate) fn passwords(address: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let Some(start) = address.find("://").map(|at| at + 3) else { return found };
+    // The last `@` ends it: one may stand in a password that nobody encoded. Too much hidden is better than too little.
+    let end = address[start..].rfind('@').map_or(start, |at| start + at);
+    if let Some(colon) = address[start..end].find(':') {
+        found.push(start + colon + 1..end);
+    }
+    let mut from = end;
+    while let Some(at) = address[from..].find("password=").map(|at| from + at + "password=".len()) {
+        from = address[at..].find('&').map_or(address.len(), |length| at + length);
+        found.push(at..from);
+    }
+    found.retain(|range| !range.is_empty());
+    found
+}
+
+/// The address without its passwords.
+pub(crate) fn without_passwords(address: &str) -> String {
+    let mut shown = address.to_owned();
+    for range in passwords(address).into_iter().rev() {
+        shown.replace_range(range, "***");
+    }
+    shown
 }
 
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -144,6 +180,22 @@ mod tests {
         }
         for wrong in ["5m..1s", "1s", "1s..", "..", "1s-5m"] {
             assert_eq!(range(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_found_wherever_it_stands() {
+        for (address, shown) in [
+            ("postgres://shop:s3cret@host:5432/db?pool=8", "postgres://shop:***@host:5432/db?pool=8"),
+            ("postgres://shop:a@b:c@host/db", "postgres://shop:***@host/db"),
+            ("postgres://shop@host/db?password=x&pool=8", "postgres://shop@host/db?password=***&pool=8"),
+            ("postgres://a:b@host/db?password=x", "postgres://a:***@host/db?password=***"),
+            ("postgres://postgres:postgres@host/postgres", "postgres://postgres:***@host/postgres"),
+            ("postgres://shop@host/db", "postgres://shop@host/db"),
+            ("postgres://host:5432/db", "postgres://host:5432/db"),
+            ("sqlite:shop.db", "sqlite:shop.db"),
+        ] {
+            assert_eq!(without_passwords(address), shown);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The words in which the file is described: what a key is called, what it means, and what may stand there.
 //!
-//! The description itself is in `keys.rs`, once. Everything that has to know the file reads it from there: the checks,
+//! The description itself is in `keys`, once. Everything that has to know the file reads it from there: the checks,
 //! the suggestions, `check --schema`, `check --expanded`, and docs/configuration.md.
 
 /// What may stand in a place.
@@ -12,8 +12,12 @@ pub(crate) enum Kind {
     Name,
     /// The name of a topic that the file declares, or a pattern like `orders.*`.
     Topic,
-    /// `sqlite:path`.
+    /// `sqlite:path` or `postgres://host/database`.
     Store,
+    /// A text that is never shown.
+    Secret,
+    /// `true` or `false`.
+    Flag,
     /// A folder.
     Folder,
     /// A command and its arguments: a list, or one line.
@@ -25,6 +29,12 @@ pub(crate) enum Kind {
     Port,
     /// A whole number between two bounds.
     Count(u64, u64),
+    /// How many in a second.
+    Rate,
+    /// The five fields of crontab(5), and a time zone.
+    Schedule,
+    /// Any value, as JSON.
+    Data,
     Duration,
     /// `1s..5m`.
     Range,
@@ -135,6 +145,11 @@ impl Kind {
             Self::Name => "a name".into(),
             Self::Topic => "a topic's name or a pattern".into(),
             Self::Store => "a store of this version".into(),
+            Self::Secret => "a secret".into(),
+            Self::Flag => "`true` or `false`".into(),
+            Self::Rate => "a number a second".into(),
+            Self::Schedule => "a schedule".into(),
+            Self::Data => "data".into(),
             Self::Folder => "a folder".into(),
             Self::Command => "a command".into(),
             Self::Url => "an address of a service".into(),
@@ -165,7 +180,16 @@ impl Kind {
             Self::Text => "write a text; quotes help where it holds `: ` or `#`",
             Self::Name => "use letters, digits, `-`, `_` and `.`, at most 63, the first a letter or a digit",
             Self::Topic => "write a topic's name, or `orders.*` for all topics that begin with `orders.`",
-            Self::Store => "write `sqlite:` and a file, for example `sqlite:shop.db`",
+            Self::Store => {
+                "write `sqlite:` and a file, for example `sqlite:shop.db`, or `postgres://user@host/database`"
+            }
+            Self::Secret => "write `${env:NAME}` or `${file:path}`, so that it does not stand in this file",
+            Self::Flag => "write `true` or `false`",
+            Self::Rate => "write how many a second, above 0: for example `50` or `0.5`",
+            Self::Schedule => {
+                "write minute, hour, day, month and weekday, and a time zone if it is not UTC: `0 5 * * 1-5 Europe/Berlin`"
+            }
+            Self::Data => "write any value; it becomes JSON",
             Self::Folder => "write the folder's path; a relative one starts from the folder of this file",
             Self::Command => "write `[python, stock.py]` or `python stock.py`",
             Self::Url => "write `http://host:port`, for example `http://127.0.0.1:9001`",

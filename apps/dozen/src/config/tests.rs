@@ -24,6 +24,7 @@ fn read(text: &str) -> Result<Loaded, Mistakes> {
 
 fn read_in(folder: &tempfile::TempDir, text: &str) -> Result<Loaded, Mistakes> {
     std::fs::write(folder.path().join("token"), "s3cr3t\n").unwrap();
+    std::fs::write(folder.path().join("key"), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
     let mut loaded = None;
     surroundings(folder.path(), |around| loaded = Some(parse("dozen.yaml", text.as_bytes(), around)));
     loaded.unwrap()
@@ -118,7 +119,8 @@ gateway:
   routes:
     'GET /orders/{id}': 'orders:/o/{id}'
     /files/{*rest}: { to: legacy, body-max: 64KiB }
-queues: { invoices: }
+queues: { invoices: { rate: 2.5, cron: { nightly: { schedule: 0 5 * * *, type: report.due, data: [1, x] } } } }
+keys: { '2026': '${file:key}' }
 topics: { orders.placed: { key: order }, orders.paid: , mail: {} }
 subscriptions: { s: { topic: 'orders.*', to: 'stock:/on-order' } }
 console: false
@@ -138,7 +140,33 @@ fn a_full_file_becomes_the_configuration_that_it_describes() {
     assert_eq!(app.subscriptions[0].topics, ["orders.placed", "orders.paid"]);
     assert_eq!(app.queues[0].backoff.cap, std::time::Duration::from_secs(300));
     assert_eq!(app.console, None);
-    assert!(app.store.is_absolute() && app.store.ends_with("shop.db"));
+    let file = app.store.file().unwrap();
+    assert!(file.is_absolute() && file.ends_with("shop.db"));
+}
+
+#[test]
+fn the_settings_of_a_queue_reach_it() {
+    let app = read(
+        "app: a\nstore: 'postgres://shop@db/shop'\nkeys: { new: '${file:key}', old: '${file:key}' }\n\
+         api: { listen: 'localhost:8600', token: '${env:SECRET}' }\n\
+         queues:\n  mails: { per-key: 3, priorities: 4, expire: 1h, rate: 0.5, prefetch: 7, sealed: true,\n    \
+             cron: { daily: { schedule: 0 5 * * 1-5 Europe/Berlin, type: mail.due, missed: skip,\n      \
+                 data: { to: [all, '${env:PORT}'], count: 3, test: false, note: '3', none: } } } }\n",
+    )
+    .unwrap();
+    let (app, shown) = (app.app, app.expanded);
+    assert_eq!(app.store_url(), "postgres://shop@db/shop");
+    assert_eq!(app.store.file(), None);
+    assert_eq!(format!("{:?}", app.keys.unwrap()), r#"["new", "old"]"#);
+    let api = app.api.unwrap();
+    assert_eq!((api.listen.port(), api.token.unwrap().reveal()), (8600, "hunter2 is no port"));
+    let queue = &app.queues[0];
+    assert_eq!((queue.per_key, queue.priorities, queue.prefetch, queue.sealed), (3, 4, 7, true));
+    assert_eq!((queue.expire, queue.rate), (Some(std::time::Duration::from_secs(3600)), Some(0.5)));
+    let entry = format!("{:?}", queue.cron);
+    let data: Vec<u8> = br#"{"count":3,"none":null,"note":"3","test":false,"to":["all","7009"]}"#.to_vec();
+    assert!(entry.contains(&format!("{data:?}")) && entry.contains("Skip"), "{entry}");
+    assert!(shown.contains("${env:PORT}") && !shown.contains("7009"), "{shown}");
 }
 
 #[test]
@@ -179,8 +207,7 @@ fn every_key_is_documented_and_every_default_is_valid() {
                 "{}" | "[]" => continue,
                 text => yaml::Node::scalar(Span::default(), text),
             };
-            let item =
-                check::Checker { around, mistakes: &mut mistakes }.check(&key.kind, node, Span::default());
+            let item = check::Checker::new(around, &mut mistakes).check(&key.kind, node, Span::default());
             assert!(mistakes.is_empty(), "{mistakes:?}");
             assert_eq!(
                 item.unwrap().shown(),

@@ -12,9 +12,10 @@ use dozen_messaging::{
     Broker, DeadLetterTo, Handler, Policy, Start, SubscriptionOptions, WhileHealthy, Worker, WorkerOptions,
 };
 use dozen_pubsub::{Push, TopicOptions, Topics};
-use dozen_queue::{Options, Queue};
+use dozen_queue::{Cron, Options, Queue};
 use dozen_store::Store;
 
+use super::Parts;
 use super::registry::Resolve;
 use crate::Error;
 use crate::config::App;
@@ -25,9 +26,9 @@ pub(super) struct Messages {
     queues: Vec<Queue>,
 }
 
-/// Opens the queues and topics of the file.
-pub(super) async fn open(app: &App, store: &Store, ids: &Ids) -> Result<Arc<Messages>, Error> {
-    let mut queues = Vec::with_capacity(app.queues.len());
+/// Opens the queues and topics of the file, and gives what sends to them by the clock.
+pub(super) async fn open(app: &App, store: &Store, ids: &Ids) -> Result<(Arc<Messages>, Parts), Error> {
+    let (mut queues, mut schedules) = (Vec::with_capacity(app.queues.len()), Vec::new());
     for queue in &app.queues {
         let options = Options {
             lease: queue.lease,
@@ -35,19 +36,35 @@ pub(super) async fn open(app: &App, store: &Store, ids: &Ids) -> Result<Arc<Mess
             bytes_max: queue.body_max,
             waiting_max: NonZeroU64::new(queue.waiting_max),
             keep: queue.keep,
+            per_key: queue.per_key,
+            priorities: queue.priorities,
+            expire: queue.expire,
+            per_second: queue.rate,
+            prefetch: queue.prefetch,
+            sealed: queue.sealed,
         };
         let declared = Queue::declare(store, &queue.name, &options).await;
         declared.map_err(Error::pattern("declare the queues"))?;
         let opened = Queue::open_with(store, &queue.name, options, ids.clone()).await;
-        queues.push(opened.map_err(Error::pattern("open the queues"))?);
+        let opened = opened.map_err(Error::pattern("open the queues"))?.with_keys(app.keys.clone());
+        if !queue.cron.is_empty() {
+            let cron: Arc<dyn Service> = Arc::new(Cron::new(opened.clone(), queue.cron.clone()));
+            schedules.push((format!("schedule of {}", queue.name), cron));
+        }
+        queues.push(opened);
     }
     let topics = app.topics.iter().map(|topic| {
-        let options = TopicOptions { keep: topic.keep, bytes_max: topic.body_max, key: topic.key.clone() };
+        let options = TopicOptions {
+            keep: topic.keep,
+            bytes_max: topic.body_max,
+            key: topic.key.clone(),
+            ..TopicOptions::default()
+        };
         (topic.name.clone(), options)
     });
     let topics = Topics::new(store, topics.collect());
     topics.declare().await.map_err(Error::pattern("declare the topics"))?;
-    Ok(Arc::new(Messages { topics, queues }))
+    Ok((Arc::new(Messages { topics, queues }), schedules))
 }
 
 /// One worker for each subscription of the file and each of its topics. All are there, and miss nothing, from now on.
@@ -57,14 +74,15 @@ pub(super) async fn pushes(
     resolve: &Resolve,
     client: &Client,
     ids: &Ids,
-) -> Result<Vec<(String, Arc<dyn Service>)>, Error> {
-    let mut workers: Vec<(String, Arc<dyn Service>)> = Vec::new();
+) -> Result<Parts, Error> {
+    let mut workers: Parts = Vec::new();
     for subscription in &app.subscriptions {
         let service = &subscription.to.service;
         let Some(endpoints) = resolve(service) else { continue };
         for topic in &subscription.topics {
             let start = if subscription.earliest { Start::Earliest } else { Start::Latest };
-            let options = SubscriptionOptions { start, lease: Some(subscription.lease) };
+            let lease = Some(subscription.lease);
+            let options = SubscriptionOptions { start, lease, ..SubscriptionOptions::default() };
             let subscriber = messages.topics.subscribe(topic, &subscription.name, options).await;
             let subscriber = subscriber.map_err(Error::pattern("open the subscriptions"))?;
             let subscriber = Arc::new(WhileHealthy::new(subscriber, endpoints.clone()));

@@ -75,7 +75,7 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
     let registry = registry::declared(app)?;
     let resolve = registry::resolve(&registry);
     let client = Client::new();
-    let messages = messages::open(app, &store, ids).await?;
+    let (messages, schedules) = messages::open(app, &store, ids).await?;
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
     let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
     let (gateway, log) = gateway::bind(app, &resolve, ids)?;
@@ -92,6 +92,7 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         }),
     ));
     behind.push(("upkeep".into(), Arc::new(messages::Upkeep(messages.clone()))));
+    behind.extend(schedules);
     let beside = |beside: &sidecars::Beside| (beside.service.clone(), beside.sidecar.clone());
     let asking = sidecars.iter().map(beside).collect();
     behind.extend(
@@ -200,7 +201,7 @@ async fn attended(app: &Arc<App>, printer: &Printer, signals: &Signals) -> Resul
     if signals.count() == 0 {
         let mut rows = assembly.rows;
         rows.extend(table::services(app, &assembly.children.states().borrow()));
-        printer.plain(&format!("\n{} is up; state is in {}", app.name, app.store.display()));
+        printer.plain(&format!("\n{} is up; state is in {}", app.name, app.store));
         printer.plain(&format!("{}\n", table::render(&rows)));
         if let Some(hint) = table::hint(app) {
             printer.plain(&format!("{hint}; Ctrl-C stops everything\n"));

@@ -1,0 +1,61 @@
+//! Values that are any JSON: a mapping of the file becomes an object, and so on down.
+
+use serde_json::{Map, Number, Value as Json};
+
+use super::check::Checker;
+use super::item::{Item, Value};
+use super::placeholder::resolve;
+use super::yaml::{Data, Node};
+
+/// `node` as JSON, its placeholders filled. What is shown of it keeps them.
+pub(crate) fn json(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
+    let span = node.span;
+    let (value, shown) = both(checker, node)?;
+    Some(Item::new(span, Value::Json { value, shown }))
+}
+
+fn both(checker: &mut Checker<'_>, node: Node) -> Option<(Json, Json)> {
+    match node.data {
+        Data::Null => Some((Json::Null, Json::Null)),
+        Data::List(nodes) => {
+            let both = nodes.into_iter().map(|node| self::both(checker, node));
+            let (values, shown): (Vec<Json>, Vec<Json>) =
+                both.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+            Some((values.into(), shown.into()))
+        }
+        Data::Map(entries) => {
+            let (mut value, mut shown) = (Map::new(), Map::new());
+            for entry in entries {
+                let (inner, inner_shown) = self::both(checker, entry.node)?;
+                value.insert(entry.name.clone(), inner);
+                shown.insert(entry.name, inner_shown);
+            }
+            Some((value.into(), shown.into()))
+        }
+        Data::Scalar { text, plain } => match resolve(&text, node.span, checker.around) {
+            Ok(Some(resolved)) => Some((resolved.into(), text.into())),
+            Ok(None) => {
+                let value = word(text, plain);
+                Some((value.clone(), value))
+            }
+            Err(mistake) => {
+                checker.mistakes.push(mistake);
+                None
+            }
+        },
+    }
+}
+
+/// A word without quotes may be a number or a word of YAML.
+fn word(text: String, plain: bool) -> Json {
+    match text.as_str() {
+        _ if !plain => text.into(),
+        "true" => true.into(),
+        "false" => false.into(),
+        "null" | "~" => Json::Null,
+        _ => match serde_json::from_str::<Number>(&text) {
+            Ok(number) => number.into(),
+            Err(_) => text.into(),
+        },
+    }
+}
