@@ -97,9 +97,9 @@ impl<'de> Deserialize<'de> for Moment {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Moment, E> {
                 // A `+` that nobody encoded is a space by now; no RFC 3339 text has one there otherwise.
                 let moment = Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replacen(' ', "+", 1)));
-                moment.map(Moment).ok_or_else(|| {
-                    E::custom(format!("`{text}` is no moment such as `2026-09-21T14:13:20Z`"))
-                })
+                moment
+                    .map(Moment)
+                    .ok_or_else(|| E::custom(format!("`{text}` is no moment such as `2026-09-21T14:13:20Z`")))
             }
         }
         deserializer.deserialize_str(Text).map_err(D::Error::custom)

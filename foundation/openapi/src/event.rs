@@ -89,14 +89,16 @@ fn media_type(headers: &HeaderMap) -> String {
 }
 
 fn batch(body: &[u8], fill: &Fill<'_>) -> Result<Vec<Message>, Problem> {
-    let events: Vec<Value> = serde_json::from_slice(body)
-        .map_err(|error| Problem::invalid("body", format!("a batch is a JSON array of CloudEvents: {error}")))?;
+    let events: Vec<Value> = serde_json::from_slice(body).map_err(|error| {
+        Problem::invalid("body", format!("a batch is a JSON array of CloudEvents: {error}"))
+    })?;
     if events.is_empty() || events.len() > BATCH_MAX {
         let why = format!("a batch has 1 to {BATCH_MAX} messages, and this one has {}", events.len());
         return Err(Problem::invalid("body", why));
     }
     let each = events.into_iter().enumerate();
-    each.map(|(at, event)| structured(event, fill).map_err(|problem| problem.at(format!("message {at}")))).collect()
+    each.map(|(at, event)| structured(event, fill).map_err(|problem| problem.at(format!("message {at}"))))
+        .collect()
 }
 
 fn structured(event: Value, fill: &Fill<'_>) -> Result<Message, Problem> {
@@ -115,12 +117,14 @@ fn structured(event: Value, fill: &Fill<'_>) -> Result<Message, Problem> {
 
 /// An attribute is a text, a number or a truth. Anything else is data in the wrong place.
 fn no_nested(event: &Map<String, Value>) -> Result<(), Problem> {
-    let nested = |(name, value): &(&String, &Value)| *name != "data" && (value.is_object() || value.is_array());
+    let nested =
+        |(name, value): &(&String, &Value)| *name != "data" && (value.is_object() || value.is_array());
     match event.iter().find(nested) {
         None => Ok(()),
-        Some((name, _)) => {
-            Err(Problem::invalid("body", format!("the attribute `{name}` must be a text, a number or a truth")))
-        }
+        Some((name, _)) => Err(Problem::invalid(
+            "body",
+            format!("the attribute `{name}` must be a text, a number or a truth"),
+        )),
     }
 }
 
@@ -237,10 +241,15 @@ mod tests {
         let plain = &read(&[("content-type", "application/json")], Some("t"), r#"{"a":1}"#).unwrap()[0];
         assert_eq!((plain.kind.as_str(), plain.source.as_str()), ("t", "/queue/100%"));
         assert!(!plain.id.is_empty() && plain.time.is_some() && plain.trace().is_some());
-        let binary = [("ce-specversion", "1.0"), ("ce-id", "7"), ("ce-source", "/a"), ("ce-type", "order%20placed")];
+        let binary =
+            [("ce-specversion", "1.0"), ("ce-id", "7"), ("ce-source", "/a"), ("ce-type", "order%20placed")];
         let binary = &read(&binary, None, "x").unwrap()[0];
-        assert_eq!((binary.id.as_str(), binary.source.as_str(), binary.kind.as_str()), ("7", "/a", "order placed"));
-        let structured = &read(&[STRUCTURED], None, r#"{"type":"t","data":{"a":1},"dozenkey":"k"}"#).unwrap()[0];
+        assert_eq!(
+            (binary.id.as_str(), binary.source.as_str(), binary.kind.as_str()),
+            ("7", "/a", "order placed")
+        );
+        let structured =
+            &read(&[STRUCTURED], None, r#"{"type":"t","data":{"a":1},"dozenkey":"k"}"#).unwrap()[0];
         assert_eq!((&structured.data[..], structured.key()), (&br#"{"a":1}"#[..], Some("k")));
         assert_eq!(read(&[BATCH], None, r#"[{"type":"t"},{"type":"u","id":"2"}]"#).unwrap().len(), 2);
     }
@@ -257,7 +266,10 @@ mod tests {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let headers = [STRUCTURED, ("traceparent", trace), ("tracestate", "a=b")];
         let message = &read(&headers, None, r#"{"type":"t"}"#).unwrap()[0];
-        assert_eq!((message.extension("traceparent"), message.extension("tracestate")), (Some(trace), Some("a=b")));
+        assert_eq!(
+            (message.extension("traceparent"), message.extension("tracestate")),
+            (Some(trace), Some("a=b"))
+        );
     }
 
     #[test]

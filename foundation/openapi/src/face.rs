@@ -73,7 +73,8 @@ pub struct Route<S> {
 
 /// The router of these operations. Another method on one of the paths is refused as a problem.
 pub fn routed<S: Clone + Send + Sync + 'static>(routes: Vec<Route<S>>, state: S) -> Router {
-    let router = routes.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    let router =
+        routes.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
     router.method_not_allowed_fallback(wrong_method).with_state(state)
 }
 

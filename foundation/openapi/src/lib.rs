@@ -18,6 +18,7 @@
 //! long they wait. Whoever waits is answered at once when the process stops.
 
 mod asked;
+mod dead;
 mod document;
 mod event;
 mod face;
@@ -29,12 +30,13 @@ mod token;
 mod view;
 
 pub use asked::{Asked, Body, Moment, Named, Span};
+pub use dead::{LookAtDead, SelectDead, edit_dead};
 pub use document::{document, operations, served};
 pub use event::{Fill, messages, one_message};
 pub use face::{Face, Route, routed};
 pub use handle::Handle;
 pub use problem::Problem;
-pub use receive::{Receiving, receive};
+pub use receive::{Receiving, WAIT_MAX, receive, take};
 pub use settle::{Ack, Extend, Nack, Which, answered, settle};
 pub use token::guarded;
 pub use view::{delivery, failures, message};

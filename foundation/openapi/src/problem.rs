@@ -81,8 +81,13 @@ impl Problem {
             status: StatusCode::CONFLICT,
             page: "lease-lost",
             title: "The lease has passed on",
-            help: "let the message go: another receiver has it, or it is finished. Extend leases while working".into(),
-            ..Self::invalid("lease", "the lease has ended and the message was handed out again, or is finished")
+            help:
+                "let the message go: another receiver has it, or it is finished. Extend leases while working"
+                    .into(),
+            ..Self::invalid(
+                "lease",
+                "the lease has ended and the message was handed out again, or is finished",
+            )
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{Face, Problem, Span, view};
 /// Messages in one answer.
 const MAX: usize = 100;
 /// No request waits for longer, so that a client that is gone is noticed.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(300);
+pub const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The shortest and the longest lease that a request may ask for.
 const LEASES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(12 * 3600));
 
@@ -30,12 +30,16 @@ pub struct Receiving {
 impl Receiving {
     /// The lease that is asked for, if one is.
     pub fn lease(&self) -> Result<Option<Duration>, Problem> {
-        let Some(Span(lease)) = self.lease else { return Ok(None) };
-        let (least, most) = LEASES;
-        match (least..=most).contains(&lease) {
-            true => Ok(Some(lease)),
-            false => Err(Problem::invalid("query lease", "a lease is 100ms to 12h long")),
-        }
+        self.lease.map(|lease| checked_lease(lease, "query lease")).transpose()
+    }
+}
+
+/// A lease that may be asked for; `at` is where it stands in the request.
+pub(crate) fn checked_lease(Span(lease): Span, at: &str) -> Result<Duration, Problem> {
+    let (least, most) = LEASES;
+    match (least..=most).contains(&lease) {
+        true => Ok(lease),
+        false => Err(Problem::invalid(at, "a lease is 100ms to 12h long")),
     }
 }
 
@@ -62,7 +66,7 @@ pub async fn receive(
 
 /// Up to `max` messages. One that outlived its last attempt without a verdict ended its receiver each time: it becomes a
 /// dead letter instead of another attempt.
-pub(crate) async fn take(
+pub async fn take(
     subscriber: &JournalSubscriber,
     policy: &Policy,
     max: usize,

@@ -7,6 +7,7 @@ use dozen_messaging::{JournalSubscriber, Lease, Part, Policy, Settlement, Subscr
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::receive::checked_lease;
 use crate::{Handle, Problem, Span};
 
 /// Leases in one request.
@@ -41,6 +42,8 @@ pub struct Nack {
 pub struct Extend {
     lease: Option<String>,
     leases: Option<Vec<String>>,
+    #[serde(rename = "for")]
+    hold: Option<Span>,
 }
 
 /// The leases that a request names, in the words of one subscriber.
@@ -131,8 +134,11 @@ impl Nack {
 }
 
 impl Extend {
-    /// Holds for as long as `subscriber` leases, from now.
-    pub async fn answer(self, subscriber: &JournalSubscriber) -> Result<Response, Problem> {
+    /// Holds for as long as it asks, or as `subscriber` leases, from now.
+    pub async fn answer(self, mut subscriber: JournalSubscriber) -> Result<Response, Problem> {
+        if let Some(hold) = self.hold {
+            subscriber = subscriber.holding(checked_lease(hold, "for")?);
+        }
         let which = Which::read(self.lease, self.leases, &subscriber.parts())?;
         let until = subscriber.store().clock().now().after(subscriber.lease()).to_string();
         let extended = subscriber.extend(&which.leases()).await?;

@@ -52,6 +52,9 @@ mod tests {
             assert!(!admits(wrong), "{wrong}");
         }
         assert!(!super::admits("s3cret", &HeaderMap::new()));
-        assert!(!super::admits("", &HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer ".parse().unwrap())])));
+        assert!(!super::admits(
+            "",
+            &HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer ".parse().unwrap())])
+        ));
     }
 }

@@ -19,6 +19,7 @@
 mod completion;
 mod cron;
 mod dead;
+pub mod http;
 mod options;
 mod overview;
 mod queue;
