@@ -31,7 +31,10 @@ pub(crate) struct Context {
 impl Context {
     /// Whether figures whose names begin with `name` are asked for.
     pub(crate) fn is_wanted(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| name.starts_with(only) || only.starts_with(name))
+        // What is asked for may be longer; then `name` must be whole words of it, as 1 caller is not the beginning of 16.
+        let is_within =
+            |only: &str| only.strip_prefix(name).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+        self.only.as_deref().is_none_or(|only| name.starts_with(only) || is_within(only))
     }
 
     /// Whether this one is to take part.

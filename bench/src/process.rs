@@ -60,6 +60,15 @@ fn ticks(count: u64) -> Duration {
     TICK * u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// CPU time that the machine has spent on anything but waiting.
+pub(crate) fn cpu_of_all() -> Duration {
+    let text = read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().next().unwrap_or("").split_whitespace().skip(1);
+    let fields: Vec<u64> = line.map(|field| field.parse().unwrap_or(0)).collect();
+    // user nice system (idle iowait) irq softirq steal; what guests use is in user already
+    ticks([0, 1, 2, 5, 6, 7].iter().filter_map(|at| fields.get(*at)).sum())
+}
+
 /// Kibibytes of a process that are in memory.
 pub(crate) fn resident_kib(process: u32) -> Result<f64, Failure> {
     let status = read_to_string(format!("/proc/{process}/status"))?;

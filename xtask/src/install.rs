@@ -25,7 +25,8 @@ pub(crate) fn for_benches(suite: &str) -> Step {
     let redis = ("redis-server", "redis-server");
     match suite {
         "messages" => {
-            packages(&[redis, ("rabbitmq-server", "rabbitmq-server"), ("nats-server", "nats-server")])
+            let (rabbitmq, nats) = (("rabbitmq-server", "rabbitmq-server"), ("nats-server", "nats-server"));
+            packages(&[redis, rabbitmq, nats, ("pg_ctlcluster", "postgresql")])
         }
         _ => packages(&[redis, ("nginx", "nginx-light"), ("wrk", "wrk"), ("python3", "python3")]),
     }

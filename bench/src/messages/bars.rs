@@ -95,7 +95,12 @@ fn shown(samples: &[Sample]) -> String {
 
 /// Who took part with which promise, and all medians.
 fn tables(results: &Results) -> String {
-    let mut text = String::from("What an acknowledgement promises:\n\n");
+    let others =
+        results.samples.iter().flat_map(|(_, _, samples)| samples.iter().map(|sample| sample.others));
+    let mut text = format!(
+        "All else that ran on the machine used {:.0} % of its processors (median).\n\nWhat an acknowledgement promises:\n\n",
+        100.0 * median(others.collect())
+    );
     for (entry, what) in &results.peers {
         text += &match what {
             Ok(promise) => format!("- `{}`: {promise}\n", entry.name),

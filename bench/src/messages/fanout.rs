@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "bench";
 
 pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
+    if !context.is_peer_wanted("sqlite") {
+        return Ok(Measured::of(Vec::new()));
+    }
     let (mut last, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..context.rounds {
         let folder = tempfile::tempdir_in(std::env::current_dir()?)?;

@@ -42,6 +42,8 @@ pub(super) struct Sample {
     pub(super) rate: f64,
     /// CPU microseconds for each of them, of this process and the peer's together.
     pub(super) cpu_us: f64,
+    /// The share of the machine's processor time that everybody else used meanwhile, the kernel's own threads among them.
+    pub(super) others: f64,
 }
 
 /// Runs `load` against `peer` for `length`.
@@ -78,18 +80,22 @@ pub(super) async fn run(peer: &dyn Peer, load: Load, length: Duration) -> Result
     }
     let look = || {
         let used = process::cpu_of(std::process::id()) + peer.cpu();
-        (Instant::now(), done.load(Ordering::Relaxed), used)
+        (Instant::now(), done.load(Ordering::Relaxed), used, process::cpu_of_all())
     };
     unless_ended(&mut tasks, WARM_UP).await?;
-    let (start, before, used_before) = look();
+    let (start, before, used_before, all_before) = look();
     unless_ended(&mut tasks, length).await?;
-    let (end, after, used_after) = look();
+    let (end, after, used_after, all_after) = look();
     tasks.shutdown().await;
     place.close().await?;
-    let messages = (after - before) as f64;
+    let (messages, seconds) = ((after - before) as f64, (end - start).as_secs_f64());
+    let used = used_after.saturating_sub(used_before);
+    let others = all_after.saturating_sub(all_before).saturating_sub(used);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     Ok(Sample {
-        rate: messages / (end - start).as_secs_f64(),
-        cpu_us: used_after.saturating_sub(used_before).as_secs_f64() * 1e6 / messages,
+        rate: messages / seconds,
+        cpu_us: used.as_secs_f64() * 1e6 / messages,
+        others: others.as_secs_f64() / (seconds * cores),
     })
 }
 

@@ -20,6 +20,7 @@ mod load;
 mod nats;
 mod ours;
 mod peer;
+mod postgres;
 mod rabbitmq;
 mod redis;
 mod server;
@@ -49,6 +50,7 @@ const PEERS: &[Entry] = &[
     Entry { name: "redis-shared", is_synced: true, start: redis::start_shared },
     Entry { name: "rabbitmq", is_synced: true, start: rabbitmq::start },
     Entry { name: "nats-sync", is_synced: true, start: nats::start_sync },
+    Entry { name: "postgres-rows", is_synced: true, start: postgres::start },
     Entry { name: "sqlite-normal", is_synced: false, start: ours::sqlite_normal },
     Entry { name: "nats", is_synced: false, start: nats::start },
     Entry { name: "nats-shared", is_synced: false, start: nats::start_shared },
@@ -136,6 +138,7 @@ async fn round_of(
     }
     for load in loads().filter(|load| context.is_wanted(&load.name())) {
         let mut line = format!("  round {} of {}, {}:", number + 1, context.rounds, load.name());
+        let mut others: f64 = 0.0;
         // Nobody is always the first, on a disk that has just been written to or has just been quiet.
         for turn in 0..peers.len() {
             let (entry, peer) = &peers[(turn + number) % peers.len()];
@@ -148,9 +151,10 @@ async fn round_of(
                 .await
                 .map_err(|error| format!("{} with {}: {error}", entry.name, load.name()))?;
             line += &format!("  {} {:.0}/s", entry.name, sample.rate);
+            others = others.max(sample.others);
             results.add(load, entry.name, sample);
         }
-        eprintln!("{line}");
+        eprintln!("{line}  (all else: up to {:.0} % of the machine)", 100.0 * others);
     }
     Ok(())
 }
