@@ -24,9 +24,11 @@ impl PgBouncer {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
+             pidfile = {}\n\
              default_pool_size = {connections}\nmax_client_conn = 500\n",
             server.port(),
             users.display(),
+            folder.path().join("pgbouncer.pid").display(),
         );
         let write = |path, text: &str| std::fs::write(path, text).map_err(|error| error.to_string());
         write(&file, &text)?;

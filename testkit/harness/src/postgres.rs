@@ -4,7 +4,7 @@
 //! package (or `nobody`), to whom the folder is given. Making a cluster takes seconds, so each process makes one and copies it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -153,8 +153,12 @@ impl Drop for Postgres {
     }
 }
 
-/// A folder that belongs to the user of the server.
-pub(crate) struct Folder(PathBuf);
+/// A folder that belongs to the user of a server. It goes with its owner; and should this process be killed, or keep its
+/// owner in a static to the end, a shell that waits for that ends the server and removes the folder.
+pub(crate) struct Folder {
+    path: PathBuf,
+    guard: Option<Child>,
+}
 
 impl Folder {
     pub(crate) fn new() -> Result<Self, String> {
@@ -168,21 +172,36 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("dozen-pg-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        let folder = Self(path);
         if let Some(user) = other_user() {
-            run(Command::new("chown").arg(user).arg(&folder.0))?;
+            run(Command::new("chown").arg(user).arg(&path))?;
         }
-        Ok(folder)
+        let script = r#"cat > /dev/null; cd "$0" && for file in data/postmaster.pid pgbouncer.pid; do
+            test -f $file && kill -9 $(head -n 1 $file); done; rm -rf "$0""#;
+        let mut guard = Command::new("sh");
+        guard
+            .arg("-c")
+            .arg(script)
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        std::os::unix::process::CommandExt::process_group(&mut guard, 0);
+        let guard = guard.spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
+        Ok(Self { path, guard: Some(guard) })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
     }
 }
 
