@@ -235,3 +235,30 @@ async fn what_is_too_large_or_too_much_is_refused_by_name() {
     let error = queue.send(queue.message("x", "2")).await.unwrap_err();
     assert!(matches!(error, Error::Full { waiting_max: 1, .. }), "{error}");
 }
+
+#[tokio::test]
+async fn q_d2_a_sender_learns_when_and_whether_its_message_was_processed() {
+    let place = Place::new();
+    // The sender and the receiver know each other by the store alone.
+    let (sender, receiver) = (open(&place).await, open(&place).await);
+    let (handler, _deliveries) = reporting(|delivery| match &delivery.message.data[..] {
+        b"1" => Verdict::Done,
+        _ => Verdict::Poison("it is not for us".into()),
+    });
+    let worker = Running::start(receiver.worker(handler, 2));
+    for (number, step) in [(1, Step::Done), (2, Step::Dead)] {
+        let message = numbered(&sender, number);
+        let id = message.id.clone();
+        sender.send(message).await.unwrap();
+        let completion = sender.completion(&id, DEADLINE).await.unwrap().unwrap();
+        assert_eq!(completion.status.step, step);
+        assert!(completion.ended().unwrap() >= completion.status.sent);
+    }
+    worker.stop().await;
+    // Nobody is there any more: the deadline comes first, and says how far it has got.
+    let message = numbered(&sender, 3);
+    let id = message.id.clone();
+    sender.send(message).await.unwrap();
+    let completion = sender.completion(&id, Duration::from_millis(50)).await.unwrap().unwrap();
+    assert_eq!((completion.status.step, completion.ended()), (Step::Queued, None));
+}
