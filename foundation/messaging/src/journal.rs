@@ -306,7 +306,8 @@ impl Subscriber for JournalSubscriber {
             };
             let more = tokio::select! {
                 () = hinted => false,
-                changed = added.changed() => changed.is_ok(),
+                // An error means that none will ever be added, and must not be waited on again and again.
+                Ok(()) = added.changed() => true,
                 () = tokio::time::sleep_until(look) => false,
             };
             if more {
