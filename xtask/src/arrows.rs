@@ -22,6 +22,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 /// Crates that only these may name: a driver belongs to its engine, a parser to the data plane.
 const ONLY_BY: &[(&str, &[&str])] = &[
     ("rusqlite", &["dozen-sqlite"]),
+    ("tokio-postgres", &["dozen-postgres"]),
     ("httparse", &["dozen-dataplane"]),
     ("tracing-subscriber", &["dozen"]),
     ("clap", &["dozen", "dozen-bench"]),

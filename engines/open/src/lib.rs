@@ -3,7 +3,17 @@
 //! | address | engine |
 //! |---|---|
 //! | `sqlite:shop.db`, `sqlite:/var/lib/shop.db`, `sqlite:shop.db?durability=normal` | one SQLite file |
+//! | `postgres://user:password@host:5432/shop`, `postgresql://…`, `postgres://user@/shop?host=/run/postgresql` | a PostgreSQL database |
 //! | `memory:` | nothing outlives the process; for tests |
+//!
+//! A PostgreSQL database takes these options, beside those of libpq that name a server (`host`, `connect_timeout`, …):
+//!
+//! | option | |
+//! |---|---|
+//! | `schema=dozen` | where the tables are; several stores in one database have a schema each |
+//! | `listen=on` | hears of other processes' commits on a connection of its own; `off` behind a pooler in transaction mode, where this process looks for itself instead, often while there is traffic |
+//! | `pool=8` | connections for queries and transactions, at most |
+//! | `segment=1048576` | positions in a segment, which is dropped as a whole; of a store that is made |
 //!
 //! This is the one list of engines. A program that uses [`open`] runs on another engine when the address changes, and
 //! on no other line.
@@ -13,16 +23,21 @@ use std::sync::Arc;
 
 use dozen_core::SystemClock;
 use dozen_memory::Memory;
+use dozen_postgres::Postgres;
 use dozen_sqlite::{Durability, Options, Sqlite};
 use dozen_store::{Engine, Error, Observed, Store};
 
 /// Opens the store at `address`.
 pub async fn open(address: &str) -> Result<Store, Error> {
-    let owned = address.to_owned();
-    // Opening a file may wait for another process and for the disk.
-    let engine = tokio::task::spawn_blocking(move || engine(&owned))
-        .await
-        .map_err(|_| refuse(address, "the thread that opened it ended".into()))??;
+    let engine = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+        Postgres::open(dozen_postgres::Options::parse(address)?).await?
+    } else {
+        let owned = address.to_owned();
+        // Opening a file may wait for another process and for the disk.
+        tokio::task::spawn_blocking(move || local(&owned))
+            .await
+            .map_err(|_| refuse(address, "the thread that opened it ended".into()))??
+    };
     Ok(Store::new(Arc::new(Observed::new(engine)), Arc::new(SystemClock)))
 }
 
@@ -32,13 +47,13 @@ pub fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-fn engine(address: &str) -> Result<Arc<dyn Engine>, Error> {
+fn local(address: &str) -> Result<Arc<dyn Engine>, Error> {
     if address == "memory:" {
         return Ok(Memory::new());
     }
     let Some(rest) = address.strip_prefix("sqlite:") else {
-        let hint =
-            "it begins neither with `sqlite:` (one file, for example `sqlite:shop.db`) nor with `memory:`";
+        let hint = "it begins neither with `sqlite:` (one file, for example `sqlite:shop.db`) nor with `postgres://` (a \
+                    database, for example `postgres://me@localhost/shop`) nor with `memory:`";
         return Err(refuse(address, hint.into()));
     };
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -90,6 +105,7 @@ mod tests {
         for (address, says) in [
             ("mysql://me:secret@host/db", "sqlite:"),
             ("sqlite:", "names no file"),
+            ("postgres://me:secret@host/db?pool=many", "`pool` is a number"),
             ("sqlite:a.db?sync=no", "durability=full"),
         ] {
             let error = open(address).await.map(drop).unwrap_err().to_string();

@@ -77,6 +77,7 @@ impl Engine for Postgres {
     }
 
     async fn begin(&self) -> Result<Box<dyn EngineTx>, Error> {
+        self.shared.pool.settled().await;
         let loan = self.shared.pool.lend().await?;
         Ok(Box::new(PostgresTx::new(self.shared.clone(), loan)))
     }

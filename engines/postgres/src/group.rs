@@ -45,6 +45,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Job>, lan
     while inbox.recv_many(&mut jobs, GROUP_MAX).await > 0 {
         // Whoever has gone before anything happened is not served.
         jobs.retain(|job| !job.reply.is_closed());
+        shared.pool.settled().await;
         let mut touched = HashSet::new();
         let result = commit(&shared, &lane, &jobs, &mut touched).await;
         match result {

@@ -6,9 +6,10 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dozen_store::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_postgres::Client;
 
 use crate::error::BUSY_WAIT;
@@ -18,12 +19,17 @@ pub(crate) struct Pool {
     link: Arc<Link>,
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Client>>,
+    /// Transactions that were dropped and are being rolled back.
+    ending: watch::Sender<usize>,
 }
+
+/// How long a call waits for those.
+const ENDING_MAX: Duration = Duration::from_secs(1);
 
 impl Pool {
     pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(link.options.pool));
-        Arc::new(Self { link, places, idle: Mutex::default() })
+        Arc::new(Self { link, places, idle: Mutex::default(), ending: watch::Sender::new(0) })
     }
 
     /// A connection; waits for one when all are lent.
@@ -41,6 +47,14 @@ impl Pool {
             }
         };
         Ok(Loan { pool: self.clone(), client: Some(client), place: Some(place), is_open: false })
+    }
+
+    /// Waits until what was dropped before this call holds nothing any more.
+    pub(crate) async fn settled(&self) {
+        if *self.ending.borrow() > 0 {
+            let _ = tokio::time::timeout(ENDING_MAX, self.ending.subscribe().wait_for(|ending| *ending == 0))
+                .await;
+        }
     }
 
     fn take_back(&self, client: Client) {
@@ -75,10 +89,12 @@ impl Drop for Loan {
             return;
         }
         let (pool, place) = (self.pool.clone(), self.place.take());
+        pool.ending.send_modify(|ending| *ending += 1);
         self.pool.link.tasks.spawn(async move {
             if client.batch_execute("rollback").await.is_ok() {
                 pool.take_back(client);
             }
+            pool.ending.send_modify(|ending| *ending -= 1);
             drop(place);
         });
     }

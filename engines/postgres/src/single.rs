@@ -132,6 +132,7 @@ pub(crate) fn touches_outbox(ops: &[Op]) -> bool {
 
 /// Runs the transaction and hints at what it did.
 pub(crate) async fn run(shared: &Shared, ops: &[Op]) -> Result<Committed, Error> {
+    shared.pool.settled().await;
     shared.resolve(ops.iter()).await?;
     let mut tries = 0;
     loop {
