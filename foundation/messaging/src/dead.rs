@@ -121,6 +121,15 @@ impl DeadLetters {
         self
     }
 
+    /// The same for each of its readers alone.
+    pub fn each(&self) -> Vec<Self> {
+        let alone = |part: &Part| {
+            let (journal, whose, keys) = (self.journal.clone(), self.whose.clone(), self.keys.clone());
+            Self { journal, parts: [part.clone()].into(), whose, keys, seals: self.seals }
+        };
+        self.parts.iter().map(alone).collect()
+    }
+
     /// Those that `selection` means, oldest first of each reader.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<DeadLetter>, Error> {
         let mut letters = Vec::new();

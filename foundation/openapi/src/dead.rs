@@ -1,13 +1,10 @@
 //! Dead letters: looked at page by page, handed out again, forgotten, corrected.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use dozen_core::Message;
-use dozen_messaging::{DeadLetter, DeadLetters, Part, Selection};
-use http::StatusCode;
+use dozen_messaging::{DeadLetter, DeadLetters, Selection};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,13 +29,8 @@ pub struct LookAtDead {
 }
 
 impl LookAtDead {
-    /// Answers with a page of the dead letters of `parts`, by position whatever reader they are of. `of` gives those of
-    /// some of the parts.
-    pub async fn answer(
-        self,
-        parts: &[Part],
-        of: impl Fn(Arc<[Part]>) -> DeadLetters,
-    ) -> Result<Response, Problem> {
+    /// Answers with a page of `dead`, by position whatever reader they are of.
+    pub async fn answer(self, dead: &DeadLetters) -> Result<Response, Problem> {
         let limit = self.limit.unwrap_or(100);
         if !(1..=LIMIT_MAX).contains(&limit) {
             let why = format!("`limit` is {limit}; it must be 1 to {LIMIT_MAX}");
@@ -53,8 +45,8 @@ impl LookAtDead {
             ..Selection::default()
         };
         let mut letters = Vec::new();
-        for part in parts {
-            letters.extend(of([part.clone()].into()).list(&selection).await?);
+        for dead in dead.each() {
+            letters.extend(dead.list(&selection).await?);
         }
         letters.sort_by_key(|letter| letter.position);
         let more = letters.len() > limit;
@@ -158,13 +150,12 @@ fn told(matched: u64, done: u64) -> Response {
     Json(json!({ "matched": matched, "done": done })).into_response()
 }
 
-/// Gives the dead letter at `position` the content of `message`; its id and key stay.
-pub async fn edit_dead(dead: &DeadLetters, position: u64, message: Message) -> Result<Response, Problem> {
-    match dead.edit(position, message).await? {
+/// Answers a correction of the dead letter at `position`, which was there or not.
+pub fn edited(position: u64, was_there: bool) -> Result<Response, Problem> {
+    match was_there {
         true => Ok(Json(json!({ "position": position, "edited": true })).into_response()),
         false => Err(Problem {
             help: "look up the positions with GET …/dead; it may have been redriven or purged".into(),
-            status: StatusCode::NOT_FOUND,
             ..Problem::unknown("dead letter", &position.to_string(), &[])
         }),
     }

@@ -230,7 +230,8 @@ mod tests {
             (http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
         };
         let headers = headers.iter().map(header).collect();
-        messages(&headers, Bytes::copy_from_slice(body.as_bytes()), &fill).map_err(|problem| problem.detail)
+        messages(&headers, Bytes::copy_from_slice(body.as_bytes()), &fill)
+            .map_err(|problem| problem.detail.into())
     }
 
     const STRUCTURED: (&str, &str) = ("content-type", "application/cloudevents+json; charset=utf-8");

@@ -30,7 +30,7 @@ mod token;
 mod view;
 
 pub use asked::{Asked, Body, Moment, Named, Span};
-pub use dead::{LookAtDead, SelectDead, edit_dead};
+pub use dead::{LookAtDead, SelectDead, edited};
 pub use document::{document, operations, served};
 pub use event::{Fill, messages, one_message};
 pub use face::{Face, Route, routed};

@@ -17,20 +17,20 @@ pub struct Problem {
     /// What kind of thing is wrong.
     pub title: &'static str,
     /// What was wrong here.
-    pub detail: String,
+    pub detail: Box<str>,
     /// The part of the request that was wrong, where one can be named.
-    pub at: Option<String>,
+    pub at: Option<Box<str>>,
     /// What to do.
     pub help: String,
     /// Numbers and names that a program may act on.
-    pub more: Map<String, Value>,
+    pub more: Option<Box<Map<String, Value>>>,
     /// Seconds after which it may be tried again.
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
 impl Problem {
     /// A request that cannot be read as what it should be; `at` names the part.
-    pub fn invalid(at: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn invalid(at: impl Into<Box<str>>, detail: impl Into<Box<str>>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
             page: "invalid-request",
@@ -38,7 +38,7 @@ impl Problem {
             detail: detail.into(),
             at: Some(at.into()),
             help: "correct the part that `at` names; /dozen/v1/openapi.json describes every operation".into(),
-            more: Map::new(),
+            more: None,
             retry_after: None,
         }
     }
@@ -55,7 +55,7 @@ impl Problem {
                 near => format!("did you mean `{}`?", near.join("`, `")),
             },
             at: Some(kind.into()),
-            more: Map::from_iter([("near".to_owned(), json!(near))]),
+            more: Some(Box::new(Map::from_iter([("near".to_owned(), json!(near))]))),
             ..Self::invalid("", format!("there is no {kind} `{shown}`"))
         }
     }
@@ -70,7 +70,7 @@ impl Problem {
             page: "message-too-large",
             title: "It is too large",
             help: "send less at once, send a reference to where the data stands, or raise the limit".into(),
-            more,
+            more: Some(Box::new(more)),
             ..Self::invalid("body", format!("{what}{sent} may be {bytes_max} bytes at most"))
         }
     }
@@ -99,7 +99,7 @@ impl Problem {
             title: "Too many requests wait",
             at: None,
             help: "ask without `wait`, ask for more messages at once, or ask again later".into(),
-            more: Map::from_iter([("waiting-max".to_owned(), waiting_max.into())]),
+            more: Some(Box::new(Map::from_iter([("waiting-max".to_owned(), waiting_max.into())]))),
             retry_after: Some(1),
             ..Self::invalid("", format!("{waiting_max} requests are waiting already"))
         }
@@ -143,7 +143,7 @@ impl Problem {
 
     /// The same problem, with the part of the request that it is about.
     #[must_use]
-    pub fn at(mut self, at: impl Into<String>) -> Self {
+    pub fn at(mut self, at: impl Into<Box<str>>) -> Self {
         self.at = Some(at.into());
         self
     }
@@ -154,7 +154,10 @@ impl Problem {
         let (status, retry_after) = match retry {
             Retry::Never => (StatusCode::INTERNAL_SERVER_ERROR, None),
             Retry::Later => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
-            Retry::After(wait) => (StatusCode::SERVICE_UNAVAILABLE, Some(wait.as_secs().max(1))),
+            Retry::After(wait) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1)),
+            ),
         };
         Self {
             status,
@@ -181,7 +184,7 @@ impl From<Error> for Problem {
                 title: "The queue is full",
                 at: None,
                 help: "nothing was stored: send it again later, or start more workers".into(),
-                more: Map::from_iter([("waiting-max".to_owned(), (*waiting_max).into())]),
+                more: Some(Box::new(Map::from_iter([("waiting-max".to_owned(), (*waiting_max).into())]))),
                 retry_after: Some(1),
                 ..Self::invalid("", error.to_string())
             },
@@ -225,13 +228,13 @@ impl IntoResponse for Problem {
             "type": format!("urn:dozen:problem:{}", self.page),
             "title": self.title,
             "status": self.status.as_u16(),
-            "detail": self.detail,
+            "detail": &*self.detail,
             "help": self.help,
             "docs": format!("docs/errors/{}.md", self.page),
         });
         if let (Some(body), at) = (body.as_object_mut(), self.at) {
-            body.extend(at.map(|at| ("at".to_owned(), at.into())));
-            body.extend(self.more);
+            body.extend(at.map(|at| ("at".to_owned(), Value::from(&*at))));
+            body.extend(self.more.into_iter().flat_map(|more| *more));
         }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();

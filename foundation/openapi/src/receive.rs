@@ -1,10 +1,11 @@
 //! Handing messages out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use dozen_messaging::{Delivery, Error, JournalSubscriber, Policy, Settlement, Subscriber};
+use dozen_messaging::{Delivery, Error, Part, Policy, Settlement, Subscriber};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -43,10 +44,11 @@ pub(crate) fn checked_lease(Span(lease): Span, at: &str) -> Result<Duration, Pro
     }
 }
 
-/// Answers with messages, leased by `subscriber`: `{"messages": […]}`, empty when none came in time.
+/// Answers with messages, leased by `subscriber` over `parts`: `{"messages": […]}`, empty when none came in time.
 pub async fn receive(
     face: &Face,
-    subscriber: &JournalSubscriber,
+    subscriber: &dyn Subscriber,
+    parts: impl Fn() -> Arc<[Part]>,
     policy: &Policy,
     asked: &Receiving,
 ) -> Result<Response, Problem> {
@@ -59,7 +61,8 @@ pub async fn receive(
         true => take(subscriber, policy, max, wait).await?,
         false => face.waiting(take(subscriber, policy, max, wait)).await?,
     };
-    let parts = subscriber.parts();
+    // Asked afterwards: parts may have been added meanwhile.
+    let parts = parts();
     let messages: Vec<Value> = deliveries.iter().map(|delivery| view::delivery(delivery, &parts)).collect();
     Ok(Json(json!({ "messages": messages })).into_response())
 }
@@ -67,7 +70,7 @@ pub async fn receive(
 /// Up to `max` messages. One that outlived its last attempt without a verdict ended its receiver each time: it becomes a
 /// dead letter instead of another attempt.
 pub async fn take(
-    subscriber: &JournalSubscriber,
+    subscriber: &dyn Subscriber,
     policy: &Policy,
     max: usize,
     wait: Duration,

@@ -8,7 +8,7 @@ use dozen_messaging::{DeadLetter, DeadLetters, Error, Part, Redriven, Selection}
 use crate::Queue;
 
 impl Queue {
-    fn dead(&self) -> DeadLetters {
+    pub(crate) fn dead(&self) -> DeadLetters {
         let part = |stream: &Arc<str>| Part { stream: stream.clone(), reader: self.reader.clone() };
         let parts = self.streams.iter().map(part).collect();
         DeadLetters::of(&self.store, parts, format!("queue `{}`", self.name))

@@ -1,5 +1,7 @@
 //! The HTTP face, over real sockets and by a client that knows nothing of dozen.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,21 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use dozen_messaging::{DeadLetters, Part};
-use dozen_openapi::{Asked, Body, Fill, LookAtDead, Named, Problem, SelectDead, edit_dead, one_message};
+use dozen_openapi::{Asked, Body, Fill, LookAtDead, Named, Problem, SelectDead, edited, one_message};
 use http::HeaderMap;
 
 use super::queues::Queues;
-use crate::Queue;
-
-fn of(queue: &Queue, parts: Arc<[Part]>) -> DeadLetters {
-    DeadLetters::of(&queue.store, parts, format!("queue `{}`", queue.name()))
-        .with_keys(queue.keys.clone(), queue.options().sealed)
-}
-
-fn all(queue: &Queue) -> DeadLetters {
-    of(queue, queue.subscriber().parts())
-}
 
 /// `GET …/dead`.
 pub(super) async fn look(
@@ -27,7 +16,7 @@ pub(super) async fn look(
     Asked(asked): Asked<LookAtDead>,
 ) -> Result<Response, Problem> {
     let queue = queues.get(&name).await?;
-    asked.answer(&queue.subscriber().parts(), |parts| of(&queue, parts)).await
+    asked.answer(&queue.dead()).await
 }
 
 /// `POST …/dead/redrive`.
@@ -37,7 +26,7 @@ pub(super) async fn redrive(
     body: Body,
 ) -> Result<Response, Problem> {
     let queue = queues.get(&name).await?;
-    body.read::<SelectDead>()?.redrive(&all(&queue)).await
+    body.read::<SelectDead>()?.redrive(&queue.dead()).await
 }
 
 /// `POST …/dead/purge`.
@@ -47,7 +36,7 @@ pub(super) async fn purge(
     body: Body,
 ) -> Result<Response, Problem> {
     let queue = queues.get(&name).await?;
-    body.read::<SelectDead>()?.purge(&all(&queue)).await
+    body.read::<SelectDead>()?.purge(&queue.dead()).await
 }
 
 /// `PUT …/dead/{position}`.
@@ -60,5 +49,6 @@ pub(super) async fn edit(
     let queue = queues.get(&name).await?;
     let source = format!("/queue/{name}");
     let fill = Fill { source: &source, kind: None, key: None, ids: &queues.face.ids };
-    edit_dead(&all(&queue), position, one_message(&headers, body, &fill)?).await
+    let message = one_message(&headers, body, &fill)?;
+    edited(position, queue.edit(position, message).await?)
 }

@@ -25,7 +25,8 @@ pub(super) async fn receive(
     if let Some(lease) = asked.lease()? {
         subscriber = subscriber.holding(lease);
     }
-    dozen_openapi::receive(&queues.face, &subscriber, &queue.options().policy, &asked).await
+    dozen_openapi::receive(&queues.face, &subscriber, || subscriber.parts(), &queue.options().policy, &asked)
+        .await
 }
 
 /// The body of an acknowledgement. With a reply, it is that of one message.
