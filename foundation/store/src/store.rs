@@ -31,6 +31,12 @@ impl Store {
         Self { engine, clock }
     }
 
+    /// The same store through another engine around its own, for example one that fails on purpose.
+    #[must_use]
+    pub fn wrapped(&self, wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>) -> Self {
+        Self { engine: wrap(self.engine.clone()), clock: self.clock.clone() }
+    }
+
     /// What the engine can do.
     pub fn capabilities(&self) -> Capabilities {
         self.engine.capabilities()

@@ -1,4 +1,5 @@
-//! What a relay does when its destination fails: pure decisions, without a clock or a connection.
+//! What a relay does when its destination fails: pure decisions, without a clock or a connection. (The circuit of
+//! `dozen_messaging` is for receivers that are sent one message at a time; this one is for batches.)
 //!
 //! ```text
 //!             failed                        the wait is over
@@ -63,6 +64,11 @@ impl Circuit {
             Some(until) if now < until => Err(until),
             Some(_) => Ok(most.min(1)),
         }
+    }
+
+    /// Failures in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -15,12 +15,14 @@ use std::time::Duration;
 
 use dozen_core::{Backoff, Ids, Message, Retry, Timestamp, Token, chain};
 use dozen_lifecycle::Stop;
-use dozen_messaging::{Delivery, Error, JournalSubscriber, Lease, Publisher, Settlement, Subscriber};
+use dozen_messaging::{
+    CircuitState, CircuitStatus, Delivery, Error, JournalSubscriber, Lease, Publisher, Settlement, Subscriber,
+};
 use tokio::time::Instant;
 
 use crate::circuit::{Blame, Circuit, blame};
 use crate::relay::RelayOptions;
-use crate::status::{CircuitState, Gauge};
+use crate::status::Gauge;
 
 /// Between two attempts to reach the store that is read.
 const SOURCE_BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) };
@@ -64,7 +66,7 @@ struct Hand {
 }
 
 impl Hand {
-    /// Takes the answer for what is out. Gives the wait when the destination is away.
+    /// Takes the answer for what is out.
     fn judge(&mut self, result: Result<Token, Error>, now: Instant, random: u64) -> Judged {
         let count = self.out.len();
         let Err(error) = result else {
@@ -90,7 +92,7 @@ impl Hand {
             Blame::Destination(asks) => {
                 self.put_back();
                 self.circuit.failed(now, asks, random);
-                Judged::Away(chain(&error))
+                Judged::Away { failures: self.circuit.failures(), error: chain(&error) }
             }
         }
     }
@@ -119,7 +121,7 @@ enum Judged {
     Carried(usize),
     Refused(String),
     OneByOne,
-    Away(String),
+    Away { failures: u32, error: String },
 }
 
 impl Lane {
@@ -240,7 +242,7 @@ impl Lane {
         let count = count.min(hand.waiting.len());
         hand.out = hand.waiting.drain(..count).collect();
         if !hand.circuit.is_closed() {
-            self.gauge.update(|here| here.circuit = CircuitState::Probing);
+            self.gauge.update(|here| here.circuit.state = CircuitState::Probing);
         }
         let messages: Vec<Message> = hand.out.iter().map(|delivery| delivery.message.clone()).collect();
         let (target, destination, patience) =
@@ -261,11 +263,11 @@ impl Lane {
         let topic = self.topic.as_str();
         match judged {
             Judged::Carried(count) => self.gauge.update(|here| {
-                if here.circuit != CircuitState::Closed {
+                if here.circuit.state != CircuitState::Closed {
                     tracing::info!(topic, "the relay's destination takes messages again");
                 }
                 here.carried_total += count as u64;
-                (here.circuit, here.since, here.error) = (CircuitState::Closed, None, None);
+                here.circuit = CircuitStatus::default();
             }),
             Judged::Refused(error) => {
                 tracing::warn!(
@@ -275,21 +277,21 @@ impl Lane {
                 );
                 self.gauge.update(|here| {
                     here.refused_total += 1;
-                    (here.circuit, here.since, here.error) = (CircuitState::Closed, None, None);
+                    here.circuit = CircuitStatus::default();
                 });
             }
             Judged::OneByOne => {}
-            Judged::Away(error) => {
+            Judged::Away { failures, error } => {
                 let now = self.ids.clock().now();
                 self.gauge.update(|here| {
                     // Said once, not with each attempt.
-                    if here.circuit == CircuitState::Closed {
+                    if failures == 1 {
                         tracing::warn!(topic, error, "the relay's destination is away; waiting for it");
-                        here.since = Some(now);
                     }
+                    let since = here.circuit.since.or(Some(now));
                     here.failures_total += 1;
-                    here.circuit = CircuitState::Open;
-                    here.error = Some(error);
+                    here.circuit =
+                        CircuitStatus { state: CircuitState::Open, failures, since, error: Some(error) };
                 });
             }
         }

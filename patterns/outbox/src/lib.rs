@@ -33,4 +33,4 @@ pub use inbox::Inbox;
 pub use outbox::Outbox;
 pub use relay::{Relay, RelayOptions, Routes};
 pub use replay::{Destination, Replay, Replayed};
-pub use status::{CircuitState, LaneStatus};
+pub use status::{Here, LaneStatus};

@@ -3,20 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use dozen_core::Timestamp;
+use dozen_messaging::CircuitStatus;
 use serde::Serialize;
-
-/// Whether a relay sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CircuitState {
-    /// The destination takes what is sent.
-    #[default]
-    Closed,
-    /// It failed, and is left alone for a while.
-    Open,
-    /// One message is being tried.
-    Probing,
-}
 
 /// One topic of a relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -47,12 +35,8 @@ pub struct Here {
     pub refused_total: u64,
     /// Messages whose lease had passed on when they were settled: somebody else sent them too.
     pub overtaken_total: u64,
-    /// Whether it sends.
-    pub circuit: CircuitState,
-    /// When the circuit opened.
-    pub since: Option<Timestamp>,
-    /// The latest error of the destination; none once it takes messages again.
-    pub error: Option<String>,
+    /// Whether the destination is sent to, and what it last said where it is not.
+    pub circuit: CircuitStatus,
     /// The latest error of the store that is read; none once it answers again.
     pub source_error: Option<String>,
 }
