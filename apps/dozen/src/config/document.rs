@@ -80,13 +80,17 @@ fn value(kind: &Kind) -> String {
             kind.noun().trim_start_matches("a ").to_owned()
         }
         Kind::Count(min, max) => format!("number, {min} to {max}"),
-        Kind::Topic => "topic, or `orders.*`".into(),
+        Kind::Topic => "topic, `orders.*` or `orders.>`".into(),
         Kind::Store => "`sqlite:FILE` or `postgres://…`".into(),
         Kind::Secret => "secret, `${env:NAME}`".into(),
         Kind::Flag => "`true` or `false`".into(),
         Kind::Rate => "number a second".into(),
         Kind::Schedule => "schedule".into(),
         Kind::Data => "any value".into(),
+        Kind::Document => "file, or mapping".into(),
+        Kind::Filter => "CEL".into(),
+        Kind::Start => "`latest`, `earliest`, moment or position".into(),
+        Kind::Hook => "`http://host/path`".into(),
         Kind::Command => "`[command, argument…]` or one line".into(),
         Kind::Url => "`http://host:port`".into(),
         Kind::Address => "`address:port`".into(),

@@ -52,7 +52,7 @@ fn value(text: &mut String, item: &Item, depth: usize, variables: bool) {
         _ if item.placeholder.is_some() => {
             let _ = writeln!(text, " {}", quoted(&item.shown()));
         }
-        Value::Text(_) | Value::Secret(_) => {
+        Value::Text(_) | Value::Secret(_) | Value::Start(_) => {
             let _ = writeln!(text, " {}", quoted(&item.shown()));
         }
         _ => {

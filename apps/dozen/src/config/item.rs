@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dozen_messaging::Start;
+
 use super::diagnostic::Span;
 use super::scalar;
 
@@ -25,6 +27,7 @@ pub(crate) enum Value {
     Secret(String),
     Flag(bool),
     Rate(f64),
+    Start(Start),
     /// What it is, and what may be shown of it: placeholders stay placeholders.
     Json {
         value: serde_json::Value,
@@ -64,6 +67,12 @@ impl Item {
             Value::Secret(_) => "***".into(),
             Value::Flag(flag) => flag.to_string(),
             Value::Rate(rate) => rate.to_string(),
+            Value::Start(start) => match start {
+                Start::Latest => "latest".into(),
+                Start::Earliest => "earliest".into(),
+                Start::After(position) => position.to_string(),
+                Start::At(moment) => moment.to_string(),
+            },
             Value::Json { shown, .. } => shown.to_string(),
             Value::Number(number) => number.to_string(),
             Value::Size(bytes) => scalar::show_size(*bytes),
@@ -127,6 +136,13 @@ impl Item {
     pub(crate) fn rate(&self, name: &str) -> Option<f64> {
         match self.get(name)?.value {
             Value::Rate(rate) => Some(rate),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn start(&self, name: &str) -> Option<Start> {
+        match self.get(name)?.value {
+            Value::Start(start) => Some(start),
             _ => None,
         }
     }

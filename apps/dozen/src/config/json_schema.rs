@@ -64,13 +64,20 @@ fn kind(of: &Kind) -> Value {
         Kind::Text => json!({ "type": ["string", "number", "boolean", "null"] }),
         Kind::Folder => json!({ "type": "string", "minLength": 1 }),
         Kind::Name => pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
-        Kind::Topic => pattern("^([A-Za-z0-9][A-Za-z0-9._-]{0,62}(\\.\\*)?|\\*)$"),
+        Kind::Topic => pattern("^[A-Za-z0-9*>][A-Za-z0-9._*>-]*$"),
         Kind::Store => pattern("^(sqlite:.+|postgres(ql)?://.+)"),
         Kind::Secret => json!({ "type": ["string", "number"] }),
         Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, placeholder()] }),
         Kind::Rate => json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, placeholder()] }),
         Kind::Schedule => pattern("^ *([^ ]+ +){4}[^ ]+( +[A-Za-z_+/-][A-Za-z0-9_+:/-]*)? *$"),
         Kind::Data => json!({}),
+        Kind::Document => json!({ "type": ["string", "object", "boolean"] }),
+        Kind::Filter => json!({ "type": "string", "minLength": 1 }),
+        Kind::Start => {
+            json!({ "anyOf": [{ "type": "integer", "minimum": 0 },
+                { "type": "string", "pattern": "^(latest|earliest|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$|\\$\\{" }] })
+        }
+        Kind::Hook => pattern("^http://[^/]+"),
         Kind::Url => pattern("^http://[^/]+:[0-9]+/?$"),
         Kind::Address => pattern("^.+:[0-9]+$"),
         Kind::Port => count(1, 65_535),

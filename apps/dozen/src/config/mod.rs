@@ -34,8 +34,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use app::{
-    Api, App, Gateway, Limits, Origin, Queue, Route, Run, Secret, Service, StoreAddress, Subscription,
-    Target, Topic,
+    Api, App, Gateway, Limits, Origin, Queue, Receiver, Relay, Route, Run, Secret, Service, StoreAddress,
+    Subscription, Target, Topic, Url,
 };
 pub use diagnostic::Mistakes;
 pub use document::markdown;

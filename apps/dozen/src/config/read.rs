@@ -1,7 +1,11 @@
 //! Single values: whether a text is what should stand in its place.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use dozen_dataplane::Client;
+use dozen_expression::Expression;
+use dozen_pubsub::{Pattern, Push};
 use dozen_queue::{CronEntry, Missed};
 
 use super::item::Value;
@@ -18,7 +22,7 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
         },
         Kind::Folder => checked(!text.is_empty() && !text.contains('\0')),
         Kind::Name => checked(template::is_name(text)),
-        Kind::Topic => checked(text == "*" || template::is_name(text.strip_suffix(".*").unwrap_or(text))),
+        Kind::Topic => checked(Pattern::parse(text).is_ok()),
         Kind::Store => checked(is_store(text)),
         Kind::Secret => match text.is_empty() || text.contains(char::is_control) {
             true => Err("".into()),
@@ -36,6 +40,15 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
             checked((1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase()))
         }
         Kind::Choice(words) => checked(words.contains(&text)),
+        Kind::Filter => match Expression::for_messages(text) {
+            Ok(_) => Ok(Value::Text(text.to_owned())),
+            Err(mistake) => Err(format!("is no filter: {mistake}").into()),
+        },
+        Kind::Start => scalar::start(text).map(Value::Start).ok_or("".into()),
+        Kind::Hook => match Push::to_url(text, Client::new(), Duration::ZERO) {
+            Ok(_) => Ok(Value::Text(text.to_owned())),
+            Err(error) => Err(format!("is refused: {error}").into()),
+        },
         Kind::Path => match template::Template::parse(text) {
             Ok(template) if template.names().next().is_none() => checked(true),
             Ok(_) => Err("holds a `{name}`, but nothing is there to fill it".into()),
@@ -53,7 +66,7 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
         Kind::Size => scalar::size(text).map(Value::Size).ok_or("".into()),
         // Collections have readers of their own above.
         Kind::Command | Kind::Many(_) | Kind::Named { .. } => Err("".into()),
-        Kind::Section(_) | Kind::Switch(_) | Kind::Routes(_) | Kind::Data => Err("".into()),
+        Kind::Section(_) | Kind::Switch(_) | Kind::Routes(_) | Kind::Data | Kind::Document => Err("".into()),
     }
 }
 

@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use dozen_core::Timestamp;
+use dozen_messaging::Start;
+
 const DURATION_UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZE_UNITS: [(&str, u64); 8] = [
@@ -58,6 +61,18 @@ pub(crate) fn rate(text: &str) -> Option<f64> {
         text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.starts_with(|c: char| c != '.');
     let rate: f64 = shaped.then(|| text.parse().ok()).flatten()?;
     (rate >= 1e-6 && rate <= 1e9).then_some(rate)
+}
+
+/// Where a reader begins.
+pub(crate) fn start(text: &str) -> Option<Start> {
+    match text {
+        "latest" => Some(Start::Latest),
+        "earliest" => Some(Start::Earliest),
+        text => match whole(text) {
+            Some(position) => Some(Start::After(position)),
+            None => Timestamp::parse(text).map(Start::At),
+        },
+    }
 }
 
 /// Where passwords stand in an address such as `postgres://user:password@host/database?password=…`.

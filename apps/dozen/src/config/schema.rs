@@ -35,6 +35,14 @@ pub(crate) enum Kind {
     Schedule,
     /// Any value, as JSON.
     Data,
+    /// A JSON Schema: a file, or the schema itself.
+    Document,
+    /// A filter of messages, in CEL.
+    Filter,
+    /// Where a reader begins: `latest`, `earliest`, a moment or a position.
+    Start,
+    /// An address that messages are posted to.
+    Hook,
     Duration,
     /// `1s..5m`.
     Range,
@@ -150,6 +158,10 @@ impl Kind {
             Self::Rate => "a number a second".into(),
             Self::Schedule => "a schedule".into(),
             Self::Data => "data".into(),
+            Self::Document => "a JSON Schema".into(),
+            Self::Filter => "a filter".into(),
+            Self::Start => "a place to begin".into(),
+            Self::Hook => "an address to post to".into(),
             Self::Folder => "a folder".into(),
             Self::Command => "a command".into(),
             Self::Url => "an address of a service".into(),
@@ -179,7 +191,9 @@ impl Kind {
         let text = match self {
             Self::Text => "write a text; quotes help where it holds `: ` or `#`",
             Self::Name => "use letters, digits, `-`, `_` and `.`, at most 63, the first a letter or a digit",
-            Self::Topic => "write a topic's name, or `orders.*` for all topics that begin with `orders.`",
+            Self::Topic => {
+                "write a topic's name, `orders.*` for one segment more, or `orders.>` for all that begin with `orders.`"
+            }
             Self::Store => {
                 "write `sqlite:` and a file, for example `sqlite:shop.db`, or `postgres://user@host/database`"
             }
@@ -190,6 +204,14 @@ impl Kind {
                 "write minute, hour, day, month and weekday, and a time zone if it is not UTC: `0 5 * * 1-5 Europe/Berlin`"
             }
             Self::Data => "write any value; it becomes JSON",
+            Self::Document => {
+                "write the path of a file, for example `schemas/order.json`, or the schema itself"
+            }
+            Self::Filter => {
+                "write an expression in CEL, for example `type == \"order.placed\" && data.total > 100`"
+            }
+            Self::Start => "write `latest`, `earliest`, a moment like `2026-01-31T12:00:00Z`, or a position",
+            Self::Hook => "write `http://host/path` or `http://host:port/path`",
             Self::Folder => "write the folder's path; a relative one starts from the folder of this file",
             Self::Command => "write `[python, stock.py]` or `python stock.py`",
             Self::Url => "write `http://host:port`, for example `http://127.0.0.1:9001`",

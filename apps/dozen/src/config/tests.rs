@@ -1,5 +1,6 @@
 //! What a file becomes: the configuration, its expanded form, the schema, the manual; and what it cannot do to us.
 
+mod messages;
 mod mistakes;
 
 use std::path::Path;
@@ -121,8 +122,11 @@ gateway:
     /files/{*rest}: { to: legacy, body-max: 64KiB }
 queues: { invoices: { rate: 2.5, cron: { nightly: { schedule: 0 5 * * *, type: report.due, data: [1, x] } } } }
 keys: { '2026': '${file:key}' }
-topics: { orders.placed: { key: order }, orders.paid: , mail: {} }
-subscriptions: { s: { topic: 'orders.*', to: 'stock:/on-order' } }
+topics: { orders.placed: { key: order, schema: { type: object }, keep-size: 1GiB }, orders.paid: { compact: true }, mail: {} }
+subscriptions:
+  s: { topic: 'orders.*', to: 'stock:/on-order', start: 2026-01-31T12:00:00Z, filter: 'data.total > 100', circuit: false }
+  out: { topics: '>', url: 'http://example.com/in?a=${env:PORT}', secret: ['${file:key}', '${file:key}'], start: 17 }
+relays: { copy: { topics: 'orders.*', to: sqlite:copy.db }, all: { to: 'postgres://shop:hunter2@db/shop' } }
 console: false
 ";
 
@@ -137,9 +141,24 @@ fn a_full_file_becomes_the_configuration_that_it_describes() {
     assert_eq!(gateway.routes[0].methods, ["GET"]);
     assert_eq!(gateway.routes[0].to, Target { service: "orders".into(), path: Some("/o/{id}".into()) });
     assert_eq!((gateway.routes[0].body_max, gateway.routes[1].body_max), (4 << 20, 64 << 10));
-    assert_eq!(app.subscriptions[0].topics, ["orders.placed", "orders.paid"]);
-    assert_eq!(app.queues[0].backoff.cap, std::time::Duration::from_secs(300));
+    assert_eq!(app.subscriptions[0].topics[0].text(), "orders.*");
+    assert_eq!(app.queues[0].options.policy.backoff.cap, std::time::Duration::from_secs(300));
     assert_eq!(app.console, None);
+    let out = &app.subscriptions[1];
+    assert_eq!(out.to.to_string(), "http://example.com/in?a=${env:PORT}");
+    assert_eq!(format!("{:?} {:?}", out.start, out.secrets), "After(17) Some(Secrets(2))");
+    assert_eq!((app.subscriptions[0].circuit, out.circuit.unwrap().failures_max), (None, 5));
+    let settings = &app.topics[0].settings;
+    assert_eq!(
+        (settings.bytes_keep, settings.compact, app.topics[1].settings.compact),
+        (Some(1 << 30), false, true)
+    );
+    assert_eq!(settings.schema, Some(serde_json::json!({ "type": "object" })));
+    assert_eq!(app.relays[0].topics, Some(vec!["orders.placed".into(), "orders.paid".into()]));
+    assert_eq!(
+        (&app.relays[1].topics, app.relays[1].to.to_string()),
+        (&None, "postgres://shop:***@db/shop".into())
+    );
     let file = app.store.file().unwrap();
     assert!(file.is_absolute() && file.ends_with("shop.db"));
 }
@@ -160,10 +179,10 @@ fn the_settings_of_a_queue_reach_it() {
     assert_eq!(format!("{:?}", app.keys.unwrap()), r#"["new", "old"]"#);
     let api = app.api.unwrap();
     assert_eq!((api.listen.port(), api.token.unwrap().reveal()), (8600, "hunter2 is no port"));
-    let queue = &app.queues[0];
-    assert_eq!((queue.per_key, queue.priorities, queue.prefetch, queue.sealed), (3, 4, 7, true));
-    assert_eq!((queue.expire, queue.rate), (Some(std::time::Duration::from_secs(3600)), Some(0.5)));
-    let entry = format!("{:?}", queue.cron);
+    let options = &app.queues[0].options;
+    assert_eq!((options.per_key, options.priorities, options.prefetch, options.sealed), (3, 4, 7, true));
+    assert_eq!((options.expire, options.per_second), (Some(std::time::Duration::from_secs(3600)), Some(0.5)));
+    let entry = format!("{:?}", app.queues[0].cron);
     let data: Vec<u8> = br#"{"count":3,"none":null,"note":"3","test":false,"to":["all","7009"]}"#.to_vec();
     assert!(entry.contains(&format!("{data:?}")) && entry.contains("Skip"), "{entry}");
     assert!(shown.contains("${env:PORT}") && !shown.contains("7009"), "{shown}");

@@ -106,35 +106,50 @@ fn request(request: &Request) -> RequestView {
 
 fn queues(app: &App) -> Vec<Declared> {
     let settings = |queue: &crate::config::Queue| {
-        vec![
-            ("lease".into(), format!("{:?}", queue.lease)),
-            ("attempts-max".into(), queue.attempts_max.to_string()),
-            ("backoff".into(), format!("{:?}..{:?}", queue.backoff.first, queue.backoff.cap)),
-        ]
+        let options = &queue.options;
+        let backoff = options.policy.backoff;
+        let mut settings: Vec<(String, String)> = vec![
+            ("lease".into(), format!("{:?}", options.lease)),
+            ("attempts-max".into(), options.policy.attempts_max.to_string()),
+            ("backoff".into(), format!("{:?}..{:?}", backoff.first, backoff.cap)),
+        ];
+        let mut chosen = |name: &str, value: Option<String>| {
+            settings.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        chosen("per-key", (options.per_key > 1).then(|| options.per_key.to_string()));
+        chosen("priorities", (options.priorities > 1).then(|| options.priorities.to_string()));
+        chosen("expire", options.expire.map(|expire| format!("{expire:?}")));
+        chosen("rate", options.per_second.map(|rate| format!("{rate} a second")));
+        chosen("sealed", options.sealed.then(|| "yes".to_owned()));
+        chosen("cron", (!queue.cron.is_empty()).then(|| format!("{} entries", queue.cron.len())));
+        settings
     };
     app.queues.iter().map(|queue| Declared { name: queue.name.clone(), settings: settings(queue) }).collect()
 }
 
 fn topics(app: &App) -> Vec<Declared> {
     let settings = |topic: &crate::config::Topic| {
-        let key = topic.key.iter().map(|key| ("key".to_owned(), key.clone()));
-        key.chain([("keep".to_owned(), format!("{:?}", topic.keep))]).collect()
+        let of = &topic.settings;
+        let word = |name: &str, value: String| (name.to_owned(), value);
+        let mut settings: Vec<(String, String)> = of.key.iter().map(|key| word("key", key.clone())).collect();
+        settings.push(word("keep", format!("{:?}", of.keep)));
+        settings.extend(of.bytes_keep.map(|bytes| word("keep-size", format!("{bytes} bytes"))));
+        settings.extend(of.compact.then(|| word("compact", "yes".into())));
+        settings.extend(
+            of.schema.as_ref().map(|_| word("schema", format!("{:?}", of.compatibility).to_lowercase())),
+        );
+        settings.extend(of.sealed.then(|| word("sealed", "yes".into())));
+        settings
     };
     app.topics.iter().map(|topic| Declared { name: topic.name.clone(), settings: settings(topic) }).collect()
 }
 
 fn subscriptions(app: &App) -> Vec<SubscriptionView> {
-    let to = |target: &crate::config::Target| match &target.path {
-        Some(path) => format!("{}:{path}", target.service),
-        None => target.service.clone(),
+    let view = |subscription: &crate::config::Subscription| SubscriptionView {
+        name: subscription.name.clone(),
+        topics: subscription.topics.iter().map(|pattern| pattern.text().to_owned()).collect(),
+        to: Some(subscription.to.to_string()),
+        filter: subscription.filter.clone(),
     };
-    app.subscriptions
-        .iter()
-        .map(|subscription| SubscriptionView {
-            name: subscription.name.clone(),
-            topics: subscription.topics.clone(),
-            to: Some(to(&subscription.to)),
-            filter: None,
-        })
-        .collect()
+    app.subscriptions.iter().map(view).collect()
 }

@@ -24,11 +24,14 @@ mod messages;
 mod output;
 mod plan;
 mod probe;
+mod pushes;
 mod registry;
+mod relays;
 mod routes;
 mod sidecars;
 mod signals;
 pub mod table;
+mod tally;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -99,7 +102,19 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         sidecars.into_iter().map(|beside| (format!("sidecar of {}", beside.service), beside.serving)),
     );
 
-    let mut before: Parts = messages::pushes(app, &messages, &resolve, &client, ids).await?;
+    let relays = relays::relays(app, &store, ids);
+    behind.extend(relays::parts(&relays));
+
+    let tallies = tally::Tallies::default();
+    let pushes = pushes::Pushes {
+        store: &store,
+        messages: &messages,
+        resolve: &resolve,
+        client: &client,
+        ids,
+        tallies: &tallies,
+    };
+    let mut before: Parts = pushes.workers(app).await?;
     if let Some(console) = console::bind(app, &store, &registry, children.states(), &log)? {
         before.push(("console".into(), console));
     }

@@ -15,7 +15,8 @@ use super::item::{Field, Item};
 use super::template;
 
 pub use gateway::{Gateway, Route};
-pub use messages::{Queue, Subscription, Topic};
+pub(crate) use messages::topic_settings;
+pub use messages::{Queue, Receiver, Relay, Subscription, Topic, Url};
 pub use services::{Origin, Run, Service};
 pub(crate) use store::sqlite_file;
 pub use store::{Secret, StoreAddress};
@@ -41,6 +42,8 @@ pub struct App {
     pub topics: Vec<Topic>,
     /// In the order of the file.
     pub subscriptions: Vec<Subscription>,
+    /// In the order of the file.
+    pub relays: Vec<Relay>,
     /// Where the console listens, unless it is off.
     pub console: Option<SocketAddr>,
     /// Where queues and topics are served over HTTP, unless that is off.
@@ -104,7 +107,8 @@ pub(crate) fn build(file: &Item, folder: &Path) -> Option<App> {
         services: each(file, "services", |name, item| services::service(name, item, folder))?,
         gateway: None,
         queues: each(file, "queues", messages::queue)?,
-        subscriptions: each(file, "subscriptions", |name, item| messages::subscription(name, item, &topics))?,
+        subscriptions: each(file, "subscriptions", messages::subscription)?,
+        relays: each(file, "relays", |name, item| messages::relay(name, item, &topics, folder))?,
         topics,
         console: file.get("console")?.address("listen"),
         api: file.get("api").and_then(api),

@@ -1,4 +1,4 @@
-//! `queues`, `topics` and `subscriptions`: what goes between the services.
+//! `queues`, `topics`, `subscriptions` and `relays`: what goes between the services.
 
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
@@ -80,12 +80,39 @@ pub(super) static TOPIC_KEYS: Section = Section {
             "How long messages are kept for subscriptions to come.",
         ),
         Key::new(
+            "keep-size",
+            Kind::Size,
+            Optional,
+            "How many bytes of messages are kept, whatever their age. What a subscription has not read yet is kept \
+             nevertheless.",
+        ),
+        Key::new(
+            "compact",
+            Kind::Flag,
+            Default("false"),
+            "Whether only the last message of each key is kept. Messages without a key are kept as they are elsewhere.",
+        ),
+        Key::new(
             "key",
             NAME,
             Optional,
             "The attribute or field of the data that orders messages: those of one key arrive one after the other.",
         ),
         BODY_MAX,
+        Key::new(
+            "schema",
+            Kind::Document,
+            Optional,
+            "The JSON Schema that payloads must satisfy: a file, or the schema itself. Without one: anything.",
+        ),
+        Key::new(
+            "compatibility",
+            Kind::Choice(&["none", "backward", "forward", "full"]),
+            Default("backward"),
+            "What a changed schema must not break: `backward`, those who read by the new one; `forward`, those who read \
+             by the old one.",
+        ),
+        SEALED,
     ],
 };
 
@@ -97,36 +124,117 @@ pub(super) static SUBSCRIPTION: Section = Section {
             "topics",
             Kind::Many(&TOPIC),
             Required,
-            "The topics that it hears of; `orders.*` stands for all that begin with `orders.`.",
+            "The topics that it hears of. In a pattern `*` stands for one segment between dots, and `>` at the end for \
+             one or more: `orders.*`, `orders.>`; those that are declared later too.",
         )
         .or("topic"),
         Key::new(
             "to",
             Kind::Target,
-            Required,
-            "The service, and the path that messages are posted to; `/` without one.",
+            Optional,
+            "The service, and the path that messages are posted to; `/` without one. Either this or `url`.",
+        ),
+        Key::new(
+            "url",
+            Kind::Hook,
+            Optional,
+            "The address outside that messages are posted to. Either this or `to`.",
+        ),
+        Key::new(
+            "mode",
+            Kind::Choice(&["structured", "binary"]),
+            Default("structured"),
+            "How a message stands in a request: as one JSON object, or the payload as the body and the rest as `ce-` \
+             headers.",
+        ),
+        Key::new(
+            "secret",
+            Kind::Many(&Kind::Secret),
+            Optional,
+            "Signs what is posted, as Standard Webhooks has it: 24 to 64 bytes in base64. Of several each signs, so that \
+             a receiver can change from one to the other.",
+        ),
+        Key::new(
+            "filter",
+            Kind::Filter,
+            Optional,
+            "Which messages it wants, in CEL: `type == \"order.placed\" && data.total > 100`. Without one: all.",
         ),
         Key::new(
             "start",
-            Kind::Choice(&["latest", "earliest"]),
+            Kind::Start,
             Default("latest"),
-            "Where a new subscription begins: with what comes, or with all that is kept.",
+            "Where a new subscription begins: with what comes, with all that is kept, with a moment, or after a position.",
         ),
         LEASE,
         ATTEMPTS_MAX,
         BACKOFF,
+        PER_KEY,
         Key::new(
             "in-flight-max",
             Kind::Count(1, 10_000),
             Default("16"),
             "How many messages are being handled at once.",
         ),
+        RATE,
+        Key::new(
+            "circuit",
+            Kind::Switch(&CIRCUIT),
+            Default("{}"),
+            "When a receiver is left alone for a while. `false` is never: then each failure is an attempt.",
+        ),
         Key::new(
             "dead-letter-topic",
-            TOPIC,
+            NAME,
             Optional,
             "A topic that gets what could not be handled. Without one it waits as a dead letter for a person.",
         ),
+    ],
+};
+
+static CIRCUIT: Section = Section {
+    noun: "a circuit",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "failures",
+            Kind::Count(1, 1000),
+            Default("5"),
+            "After so many failures of the receiver in a row (no connection, no answer, 5xx) nothing is taken for it.",
+        ),
+        Key::new(
+            "wait",
+            Kind::Range,
+            Default("1s..1m"),
+            "The wait before one message is tried, which doubles from there, and the longest wait.",
+        ),
+    ],
+};
+
+pub(super) static RELAY: Section = Section {
+    noun: "a relay",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "topics",
+            Kind::Many(&TOPIC),
+            Optional,
+            "The topics that it carries, or patterns. Without one: all, and those that are declared later.",
+        )
+        .or("topic"),
+        Key::new(
+            "to",
+            Kind::Store,
+            Required,
+            "The store that they are published in, on topics of the same names.",
+        ),
+        Key::new(
+            "start",
+            Kind::Start,
+            Default("earliest"),
+            "Where it begins on a topic that it has not carried before.",
+        ),
+        Key::new("batch", Kind::Count(1, 10_000), Default("500"), "How many messages are sent at once."),
     ],
 };
 

@@ -65,7 +65,14 @@ pub(crate) static FILE: Section = Section {
             "subscriptions",
             Kind::Named { noun: "subscription", name: &NAME, of: &Kind::Section(&messages::SUBSCRIPTION) },
             Default("{}"),
-            "Who hears of which topics; each message is sent to a service until that answers with success.",
+            "Who hears of which topics; each message is sent to a service, or to an address \
+             outside, until that answers with success.",
+        ),
+        Key::new(
+            "relays",
+            Kind::Named { noun: "relay", name: &NAME, of: &Kind::Section(&messages::RELAY) },
+            Default("{}"),
+            "What is published here and carried on to another store, whenever that is there.",
         ),
         Key::new(
             "console",

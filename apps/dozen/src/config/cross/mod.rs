@@ -1,10 +1,11 @@
 //! What no key shows alone: names that lead nowhere, ports that are taken twice, routes that hide each other.
 
+mod messages;
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-
-use dozen_messaging::Keyring;
 
 use super::app::sqlite_file;
 use super::check::Checker;
@@ -21,9 +22,13 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     }
     listeners(checker, file, services);
     routes(checker, file, services);
-    subscriptions(checker, file, services);
-    store(checker, file);
-    secrets(checker, file);
+    let topics = messages::topics(checker, file);
+    messages::subscriptions(checker, file, services, &topics);
+    messages::relays(checker, file, &topics);
+    if let Some(item) = file.get("store") {
+        store(checker, item);
+    }
+    secrets::check(checker, file);
 }
 
 /// Whether the service may get requests, and what to do if not.
@@ -211,44 +216,9 @@ fn routes(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
     }
 }
 
-fn subscriptions(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
-    let topics: Vec<&str> = file
-        .get("topics")
-        .map(Item::fields)
-        .unwrap_or_default()
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect();
-    let exists = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(prefix) => topics.iter().any(|topic| topic.starts_with(prefix)),
-        None => topics.contains(&pattern),
-    };
-    for Field { item, .. } in file.get("subscriptions").map(Item::fields).unwrap_or_default() {
-        let dead = item.get("dead-letter-topic");
-        for topic in item.list("topics").iter().chain(dead) {
-            let Some(name) = topic.as_text() else { continue };
-            if !exists(name) {
-                let help = suggest(name, "topic", topics.iter().copied());
-                checker.wrong(topic.span, format!("there is no topic {}", quoted(topic, name)), help);
-            }
-        }
-        if let Some((dead, name)) = dead.zip(item.text("dead-letter-topic")) {
-            if name.contains('*') {
-                checker.wrong(dead.span, "dead letters go to one topic, not to a pattern", "name one topic");
-            } else if item.list("topics").iter().filter_map(Item::as_text).any(|own| own == name) {
-                let help = "name a topic that this subscription does not hear of";
-                checker.wrong(dead.span, "its own dead letters would come back to this subscription", help);
-            }
-        }
-        destination(checker, item.get("to"), services, Some(&[]));
-    }
-}
-
-fn store(checker: &mut Checker<'_>, file: &Item) {
-    let Some((item, text)) = file.get("store").and_then(|item| item.as_text().map(|text| (item, text)))
-    else {
-        return;
-    };
+/// That a store's file can be written, as far as can be seen without writing.
+fn store(checker: &mut Checker<'_>, item: &Item) {
+    let Some(text) = item.as_text() else { return };
     let Some(path) = sqlite_file(text, checker.around.folder) else { return };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let shown = match &item.placeholder {
@@ -268,33 +238,5 @@ fn store(checker: &mut Checker<'_>, file: &Item) {
         let help =
             "SQLite writes its file and two more beside it; choose a folder that this user may write to";
         checker.wrong(item.span, format!("the store's folder {shown} cannot be written to"), help);
-    }
-}
-
-/// Keys that are none, what is sealed without one, and an API that is open to the world.
-fn secrets(checker: &mut Checker<'_>, file: &Item) {
-    let keys = file.get("keys").map(Item::fields).unwrap_or_default();
-    for Field { name, item, .. } in keys {
-        if let Some(Err(error)) = item.as_secret().map(|text| Keyring::new([(name.as_str(), text)])) {
-            checker.wrong(item.span, error.to_string(), "make one with `openssl rand -base64 32`");
-        }
-    }
-    for (section, noun) in [("queues", "queue"), ("topics", "topic")] {
-        for Field { name, item, .. } in file.get(section).map(Item::fields).unwrap_or_default() {
-            if let Some(field) =
-                item.field("sealed").filter(|_| keys.is_empty() && item.flag("sealed") == Some(true))
-            {
-                let wrong = format!("the {noun} `{name}` is sealed, and there is no key to seal with");
-                let help = "add one: `keys: { \"2026\": \"${env:DOZEN_KEY_2026}\" }`";
-                checker.wrong(field.item.span, wrong, help);
-            }
-        }
-    }
-    let Some(api) = file.get("api") else { return };
-    if let (Some(address), None, Some(field)) = (api.address("listen"), api.get("token"), api.field("listen"))
-        && !address.ip().is_loopback()
-    {
-        let wrong = "the API would be open to every machine that reaches this address";
-        checker.wrong(field.item.span, wrong, "add a `token`, or listen on 127.0.0.1");
     }
 }
