@@ -21,8 +21,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 
 /// Crates that only these may name: a driver belongs to its engine, a parser to the data plane.
 const ONLY_BY: &[(&str, &[&str])] = &[
-    ("rusqlite", &["dozen-sqlite"]),
-    ("tokio-postgres", &["dozen-postgres"]),
+    ("rusqlite", &["dozen-sqlite", "dozen-transactions"]),
+    ("tokio-postgres", &["dozen-postgres", "dozen-transactions"]),
+    ("sqlx", &["dozen-transactions"]),
     ("httparse", &["dozen-dataplane"]),
     ("tracing-subscriber", &["dozen"]),
     ("clap", &["dozen", "dozen-bench"]),
