@@ -29,7 +29,12 @@ use dozen_store::{Engine, Error, Observed, Store};
 
 /// Opens the store at `address`.
 pub async fn open(address: &str) -> Result<Store, Error> {
-    let engine = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+    Ok(open_observed(address).await?.0)
+}
+
+/// Opens the store at `address`, and gives what counts its calls beside it.
+pub async fn open_observed(address: &str) -> Result<(Store, Arc<Observed>), Error> {
+    let engine = if is_postgres(address) {
         Postgres::open(dozen_postgres::Options::parse(address)?).await?
     } else {
         let owned = address.to_owned();
@@ -38,7 +43,18 @@ pub async fn open(address: &str) -> Result<Store, Error> {
             .await
             .map_err(|_| refuse(address, "the thread that opened it ended".into()))??
     };
-    Ok(Store::new(Arc::new(Observed::new(engine)), Arc::new(SystemClock)))
+    let observed = Arc::new(Observed::new(engine));
+    Ok((Store::new(observed.clone(), Arc::new(SystemClock)), observed))
+}
+
+/// Whether `address` can be understood, as far as that can be said without opening anything: of a PostgreSQL database.
+/// What it says shows no password.
+pub fn check(address: &str) -> Result<(), Error> {
+    if is_postgres(address) { dozen_postgres::Options::parse(address).map(drop) } else { Ok(()) }
+}
+
+fn is_postgres(address: &str) -> bool {
+    address.starts_with("postgres://") || address.starts_with("postgresql://")
 }
 
 /// A seed that no other process has: from the operating system, by way of the standard library.
