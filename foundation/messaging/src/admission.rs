@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dozen_core::{Attribute, Message, chain};
+use dozen_schema::Schema;
 use serde_json::Value;
 
 use crate::{Error, Keyring, TopicSettings};
@@ -12,6 +13,7 @@ use crate::{Error, Keyring, TopicSettings};
 pub struct Admission {
     topic: Arc<str>,
     settings: TopicSettings,
+    schema: Option<Schema>,
     keys: Option<Keyring>,
 }
 
@@ -19,7 +21,16 @@ impl Admission {
     /// The door of `topic`. A schema that cannot be compiled is an error; so is a sealed topic without keys, when something
     /// is to be published.
     pub fn new(topic: &str, settings: TopicSettings, keys: Option<Keyring>) -> Result<Self, Error> {
-        Ok(Self { topic: topic.into(), settings, keys })
+        let schema = settings.schema.as_ref().map(|schema| Schema::compile(schema.to_string().as_bytes()));
+        let schema = schema.transpose().map_err(|error| {
+            Error::Invalid(format!("the schema of topic `{topic}` cannot be used: {}", chain(&error)))
+        })?;
+        Ok(Self { topic: topic.into(), settings, schema, keys })
+    }
+
+    /// What its payloads must look like.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
     }
 
     /// The topic's settings.
@@ -58,7 +69,19 @@ impl Admission {
 
     /// Whether the topic takes `message` as it is.
     pub fn check(&self, message: &Message) -> Result<(), Error> {
-        self.fits(message)
+        self.fits(message)?;
+        let Some(schema) = &self.schema else { return Ok(()) };
+        let (topic, id) = (&self.topic, &message.id);
+        if !message.is_json() {
+            let problem =
+                format!("topic `{topic}` has a schema, and message `{id}` says that it carries no JSON");
+            return Err(Error::Invalid(problem));
+        }
+        schema.validate(&message.data).map_err(|violations| {
+            let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+            let violations = violations.join("; ");
+            Error::Invalid(format!("message `{id}` breaks the schema of topic `{topic}`: {violations}"))
+        })
     }
 
     fn fits(&self, message: &Message) -> Result<(), Error> {

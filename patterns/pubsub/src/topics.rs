@@ -1,97 +1,132 @@
 //! The topics of an application, on its store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Message, Timestamp, Token, nearest};
+use dozen_core::{Message, Token};
 use dozen_messaging::{
-    Broker, Error, JournalSubscriber, Publisher, Start, Subscriber, SubscriptionOptions, declare,
+    Admission, Broker, Error, Keyring, Publisher, Subscriber, SubscriptionOptions, TopicSettings, unknown,
 };
 use dozen_store::{Journal, Store};
 
-use crate::TopicOptions;
+use crate::Subscription;
+use crate::catalog::{HINTS, SPACE};
+use crate::known::Known;
 
-/// How long a subscriber may hold a message unless it says otherwise.
-const LEASE: Duration = Duration::from_secs(30);
+/// Names of topics that are read in one step, and all that are read.
+const PAGE: usize = 1_000;
+const TOPICS_MAX: usize = 100_000;
 
-/// The topics that an application has declared.
+/// The topics of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Topics {
-    store: Store,
-    journal: Journal,
-    topics: Arc<BTreeMap<String, TopicOptions>>,
+    pub(crate) store: Store,
+    pub(crate) journal: Journal,
+    /// What the program brings itself: it holds where nothing is declared.
+    own: Arc<BTreeMap<String, TopicSettings>>,
+    pub(crate) keys: Option<Keyring>,
+    pub(crate) known: Arc<Known>,
 }
 
 impl Topics {
-    /// These topics, on `store`. A topic that is not among them is an error, so that a slip in a name is noticed.
-    pub fn new(store: &Store, topics: BTreeMap<String, TopicOptions>) -> Self {
-        Self { store: store.clone(), journal: store.journal(), topics: Arc::new(topics) }
+    /// The topics that are declared in `store`. One that is not is an error, so that a slip in a name is noticed.
+    pub fn open(store: &Store) -> Self {
+        Self::new(store, BTreeMap::new())
+    }
+
+    /// The topics that are declared in `store`, and these, which this program brings until they are declared.
+    pub fn new(store: &Store, topics: BTreeMap<String, TopicSettings>) -> Self {
+        let journal = store.journal();
+        let known = Arc::new(Known::new(journal.changes(HINTS)));
+        Self { store: store.clone(), journal, own: Arc::new(topics), keys: None, known }
+    }
+
+    /// Seals what is published on sealed topics, and opens what is received, with these keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Option<Keyring>) -> Self {
+        self.known = Arc::new(Known::new(self.journal.changes(HINTS)));
+        self.keys = keys;
+        self
     }
 
     /// The stream that holds the messages of `topic`.
     pub fn stream(topic: &str) -> Arc<str> {
-        TopicOptions::stream(topic)
+        TopicSettings::stream(topic)
     }
 
-    /// Writes down the settings of all of them, for every program that publishes.
+    /// Writes down the settings of all that this program brings, for every program that publishes.
     pub async fn declare(&self) -> Result<(), Error> {
-        for (topic, options) in self.topics.iter() {
-            declare(&self.store, "topic", topic, options).await?;
+        for (topic, settings) in self.own.iter() {
+            self.declare_topic(topic, settings).await?;
         }
         Ok(())
     }
 
-    fn options(&self, topic: &str) -> Result<&TopicOptions, Error> {
-        self.topics.get(topic).ok_or_else(|| Error::Unknown {
-            kind: "topic",
-            name: topic.chars().take(200).collect(),
-            known: nearest(topic, self.topics.keys().map(String::as_str)),
-        })
+    /// A topic's settings as they are now.
+    pub async fn settings(&self, topic: &str) -> Result<TopicSettings, Error> {
+        Ok(self.door(topic).await?.settings().clone())
     }
 
-    /// Opens a subscription as the concrete type, whose acknowledgements can stand in a transaction.
-    pub async fn subscription(
-        &self,
-        topic: &str,
-        name: &str,
-        options: SubscriptionOptions,
-    ) -> Result<JournalSubscriber, Error> {
-        self.options(topic)?;
-        if name.is_empty() || name.len() > 200 {
-            return Err(Error::Invalid("a subscription needs a name of 1 to 200 characters".into()));
-        }
-        let (stream, reader) = (Self::stream(topic), Arc::from(name));
-        let start = match options.start {
-            Start::Latest => dozen_store::Start::Latest,
-            Start::Earliest => dozen_store::Start::Earliest,
-            Start::After(position) => dozen_store::Start::After(position),
-            Start::At(moment) => dozen_store::Start::At(moment),
+    /// What a message must be for `topic` to take it.
+    pub(crate) async fn door(&self, topic: &str) -> Result<Arc<Admission>, Error> {
+        let generation = match self.known.current(topic) {
+            Ok(door) => return Ok(door),
+            Err(generation) => generation,
         };
-        let opened = self.journal.open(&stream, &reader, start).await;
-        opened.map_err(|error| Error::engine(format!("subscribe `{name}` to topic `{topic}`"), error))?;
-        let lease = options.lease.unwrap_or(LEASE);
-        Ok(JournalSubscriber::new(self.store.clone(), stream, reader, lease))
+        let row = self.store.table(SPACE).get(topic).await;
+        let row = row.map_err(|error| Error::engine(format!("look up topic `{topic}`"), error))?;
+        let version = row.as_ref().map(|row| row.version);
+        if let Some(door) = self.known.same(topic, version, generation) {
+            return Ok(door);
+        }
+        let settings = match (row, self.own.get(topic)) {
+            (Some(row), _) => serde_json::from_slice(&row.value).map_err(|error| {
+                Error::Invalid(format!("the declared settings of topic `{topic}` cannot be read: {error}"))
+            })?,
+            (None, Some(own)) => own.clone(),
+            (None, None) => {
+                self.known.forget(topic);
+                return Err(self.unknown(topic).await);
+            }
+        };
+        let door = Arc::new(Admission::new(topic, settings, self.keys.clone())?);
+        self.known.keep(topic, version, &door, generation);
+        Ok(door)
     }
 
-    /// Forgets messages that are older than their topic keeps them and that no subscription still needs. Gives how many.
-    pub async fn trim(&self, limit: usize) -> Result<u64, Error> {
-        let mut gone = 0;
-        for (topic, options) in self.topics.iter() {
-            let keep = i64::try_from(options.keep.as_micros()).unwrap_or(i64::MAX);
-            let before = Timestamp(self.store.clock().now().0.saturating_sub(keep));
-            let trimmed = self.journal.trim(&Self::stream(topic), before, None, limit).await;
-            gone += trimmed.map_err(|error| Error::engine(format!("trim topic `{topic}`"), error))?;
+    async fn unknown(&self, topic: &str) -> Error {
+        if self.own.is_empty() {
+            return unknown(&self.store, "topic", topic).await;
         }
-        Ok(gone)
+        let names = self.names().await.unwrap_or_default();
+        let known = dozen_core::nearest(topic, names.iter().map(String::as_str));
+        Error::Unknown { kind: "topic", name: topic.chars().take(200).collect(), known }
+    }
+
+    /// The names of the topics that exist.
+    pub async fn names(&self) -> Result<BTreeSet<String>, Error> {
+        let mut names: BTreeSet<String> = self.own.keys().cloned().collect();
+        let mut after = String::new();
+        while names.len() < TOPICS_MAX {
+            let rows = self.store.table(SPACE).list(&after, PAGE).await;
+            let rows = rows.map_err(|error| Error::engine("list the topics", error))?;
+            let Some(last) = rows.last() else { break };
+            after.clone_from(&last.key);
+            let is_last = rows.len() < PAGE;
+            names.extend(rows.into_iter().map(|row| row.key));
+            if is_last {
+                break;
+            }
+        }
+        Ok(names)
     }
 }
 
 #[async_trait]
 impl Publisher for Topics {
     async fn publish(&self, topic: &str, mut messages: Vec<Message>) -> Result<Token, Error> {
-        let door = dozen_messaging::Admission::new(topic, self.options(topic)?.clone(), None)?;
+        let door = self.door(topic).await?;
         for message in &mut messages {
             door.admit(message)?;
         }
@@ -108,16 +143,15 @@ impl Broker for Topics {
         name: &str,
         options: SubscriptionOptions,
     ) -> Result<Arc<dyn Subscriber>, Error> {
-        Ok(Arc::new(self.subscription(topic, name, options).await?))
+        let subscription: Subscription = self.subscription(topic, name, options).await?;
+        Ok(Arc::new(subscription))
     }
 
     async fn unsubscribe(&self, topic: &str, name: &str) -> Result<bool, Error> {
-        self.options(topic)?;
-        let closed = self.journal.close(&Self::stream(topic), &Arc::from(name)).await;
-        closed.map_err(|error| Error::engine(format!("end subscription `{name}` of topic `{topic}`"), error))
+        self.end(topic, name).await
     }
 
     async fn topics(&self) -> Result<Vec<String>, Error> {
-        Ok(self.topics.keys().cloned().collect())
+        Ok(self.names().await?.into_iter().collect())
     }
 }

@@ -135,20 +135,23 @@ async fn ob_m8_at_least_once_to_the_topic_and_one_effect_with_the_inbox() {
 async fn ob_m5_history_is_kept_for_as_long_as_the_user_says() {
     let place = Place::new();
     let store = place.open().await;
-    let keep = |keep| {
+    let topics = topics(&store);
+    let keep = async |keep| {
         let options = TopicOptions { keep, ..TopicOptions::default() };
-        Topics::new(&store, BTreeMap::from([("orders".to_owned(), options)]))
+        topics.declare_topic("orders", &options).await.unwrap()
     };
     let options = SubscriptionOptions { start: Start::Earliest, ..SubscriptionOptions::default() };
-    let subscriber = keep(Duration::ZERO).subscription("orders", "stock", options).await.unwrap();
+    let subscriber = topics.subscription("orders", "stock", options).await.unwrap();
     let outbox = outbox(&place, &store).await;
     order(&store, &outbox, 1, false).await.unwrap();
     order(&store, &outbox, 2, false).await.unwrap();
     // With its commit an event is published; the subscription's mark says that it was heard.
     let delivery = subscriber.receive(1, DEADLINE).await.unwrap().remove(0);
     subscriber.settle(vec![(delivery.lease, dozen_messaging::Settlement::Done)]).await.unwrap();
-    assert_eq!(keep(Duration::from_secs(3600)).trim(100).await.unwrap(), 0, "an hour has not passed");
-    assert_eq!(keep(Duration::ZERO).trim(100).await.unwrap(), 1, "the other has not been heard");
+    keep(Duration::from_secs(3600)).await;
+    assert_eq!(topics.trim(100).await.unwrap(), 0, "an hour has not passed");
+    keep(Duration::ZERO).await;
+    assert_eq!(topics.trim(100).await.unwrap(), 1, "the other has not been heard");
     assert_eq!(published(&store).await, ["2"]);
 }
 
