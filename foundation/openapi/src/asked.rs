@@ -27,6 +27,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// A query that has no parameters, so that one that is given is noticed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// The names in a request's path as a `T`.
 pub struct Named<T>(pub T);
 

@@ -29,14 +29,14 @@ mod settle;
 mod token;
 mod view;
 
-pub use asked::{Asked, Body, Moment, Named, Span};
+pub use asked::{Asked, Body, Moment, Named, Nothing, Span};
 pub use dead::{LookAtDead, SelectDead, edited};
 pub use document::{document, operations, served};
 pub use event::{Fill, messages, one_message};
 pub use face::{Face, Route, routed};
 pub use handle::Handle;
 pub use problem::Problem;
-pub use receive::{Receiving, WAIT_MAX, receive, take};
+pub use receive::{Receiving, WAIT_MAX, checked_lease, receive, take};
 pub use settle::{Ack, Extend, Nack, Which, answered, settle};
 pub use token::guarded;
 pub use view::{delivery, failures, message};

@@ -36,7 +36,7 @@ impl Receiving {
 }
 
 /// A lease that may be asked for; `at` is where it stands in the request.
-pub(crate) fn checked_lease(Span(lease): Span, at: &str) -> Result<Duration, Problem> {
+pub fn checked_lease(Span(lease): Span, at: &str) -> Result<Duration, Problem> {
     let (least, most) = LEASES;
     match (least..=most).contains(&lease) {
         true => Ok(lease),

@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use dozen_core::duration;
 use dozen_messaging::{declared, unknown};
-use dozen_openapi::{Asked, Face, Named, Problem};
-use serde::Deserialize;
+use dozen_openapi::{Asked, Face, Named, Nothing, Problem};
 use serde_json::{Value, json};
 
 use crate::{Options, Overview, Queue, READER};
@@ -21,11 +20,6 @@ pub(super) struct Queues {
     pub(super) face: Face,
     open: Mutex<BTreeMap<String, Queue>>,
 }
-
-/// A query that has no parameters, so that one that is given is noticed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 impl Queues {
     pub(super) fn new(face: Face) -> Self {
