@@ -20,6 +20,7 @@
 
 mod catalog;
 mod filter;
+pub mod http;
 mod known;
 mod manage;
 mod pattern;
