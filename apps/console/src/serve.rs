@@ -34,6 +34,7 @@ pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
         .route("/message/{id}", get(message::page))
         .route("/trace/{id}", get(trace::page))
         .route("/events", get(live::events))
+        .route("/metrics", get(metrics))
         .route("/api", get(overview::twin))
         .route("/api/", get(overview::twin))
         .route("/api/service", get(service::twin))
@@ -73,6 +74,18 @@ impl Service for Serving {
             ended = &mut pages => return ended,
         }
         pages.await
+    }
+}
+
+/// `/metrics`, for Prometheus.
+async fn metrics(axum::extract::State(console): crate::console::Shared) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    match &console.sources.metrics {
+        Some(registry) => {
+            let page = registry.render().await.to_string();
+            ([(http::header::CONTENT_TYPE, dozen_metrics::CONTENT_TYPE)], page).into_response()
+        }
+        None => Problem(Error::Unknown { kind: "page", name: "/metrics".into(), hint: "" }).into_response(),
     }
 }
 

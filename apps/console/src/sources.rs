@@ -26,6 +26,8 @@ pub struct Sources {
     pub store: Store,
     /// Names by which the console may be asked for, beside those of the loopback interface. Without a port.
     pub hosts: Vec<String>,
+    /// What `/metrics` answers; without it there is no such path.
+    pub metrics: Option<Arc<dozen_metrics::Registry>>,
     /// The services of the file and those that registered themselves.
     pub services: Ask<Vec<ServiceView>>,
     /// The gateway's routes, in the order in which they are tried.
@@ -49,6 +51,7 @@ impl Sources {
             app: app.into(),
             store,
             hosts: Vec::new(),
+            metrics: None,
             services: Arc::new(Vec::new),
             routes: Arc::new(Vec::new),
             recent_requests: Arc::new(|_| Vec::new()),

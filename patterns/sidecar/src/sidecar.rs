@@ -96,7 +96,12 @@ impl Sidecar {
     ///
     /// It stops delivering first and serves for as long as that takes: an app that handles its last events may publish.
     pub fn serving(self: &Arc<Self>, server: Server) -> Arc<dyn Service> {
-        let server = server.serving(self.router());
+        self.serving_beside(server, Router::new())
+    }
+
+    /// The same with `others` on the same port; paths that they do not have are the API's.
+    pub fn serving_beside(self: &Arc<Self>, server: Server, others: Router) -> Arc<dyn Service> {
+        let server = server.serving(others.merge(self.router()));
         Arc::new(Serving { sidecar: self.clone(), server })
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use dozen_core::chain;
 use dozen_dataplane::Client;
 use dozen_expression::Expression;
 use dozen_pubsub::{Pattern, Push};
@@ -23,7 +24,14 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
         Kind::Folder => checked(!text.is_empty() && !text.contains('\0')),
         Kind::Name => checked(template::is_name(text)),
         Kind::Topic => checked(Pattern::parse(text).is_ok()),
-        Kind::Store => checked(is_store(text)),
+        Kind::Store => match text.split_once(':') {
+            Some(("sqlite", path)) => checked(!path.is_empty() && !path.contains(['\0', '?'])),
+            Some(("postgres" | "postgresql", _)) => match dozen_open::check(text) {
+                Ok(()) => Ok(Value::Text(text.to_owned())),
+                Err(error) => Err(format!("is no store: {}", chain(&error)).into()),
+            },
+            _ => Err("".into()),
+        },
         Kind::Secret => match text.is_empty() || text.contains(char::is_control) {
             true => Err("".into()),
             false => Ok(Value::Secret(text.to_owned())),
@@ -72,17 +80,6 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
 
 fn number(text: &str, min: u64, max: u64) -> Result<Value, Cow<'static, str>> {
     scalar::whole(text).filter(|number| (min..=max).contains(number)).map(Value::Number).ok_or("".into())
-}
-
-fn is_store(text: &str) -> bool {
-    match text.split_once(':') {
-        Some(("sqlite", path)) => !path.is_empty() && !path.contains(['\0', '?']),
-        // The engine reads the rest; a host or an option must be there for it to have somewhere to go.
-        Some(("postgres" | "postgresql", rest)) => {
-            rest.len() > 2 && rest.starts_with("//") && !rest.contains(|c: char| c.is_control() || c == ' ')
-        }
-        _ => false,
-    }
 }
 
 fn is_host(text: &str) -> bool {

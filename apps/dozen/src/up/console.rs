@@ -22,6 +22,7 @@ pub(super) fn bind(
     registry: &Arc<Registry>,
     children: watch::Receiver<Vec<Child>>,
     log: &Arc<RequestLog>,
+    metrics: Arc<dozen_metrics::Registry>,
 ) -> Result<Option<Arc<dyn Service>>, Error> {
     let Some(address) = app.console else { return Ok(None) };
     let limits = Limits { setting: "console.listen".into(), ..Limits::default() };
@@ -30,6 +31,7 @@ pub(super) fn bind(
     sources.hosts = vec![address.ip().to_string()];
     let (known, file) = (registry.clone(), app.clone());
     sources.services = Arc::new(move || services(&file, &known, &children.borrow()));
+    sources.metrics = Some(metrics);
     let shown = routes(app);
     sources.routes = Arc::new(move || shown.clone());
     let recent = log.clone();

@@ -21,6 +21,7 @@ mod gateway;
 pub(crate) mod guard;
 mod lines;
 mod messages;
+mod metrics;
 mod output;
 mod plan;
 mod probe;
@@ -31,7 +32,6 @@ mod routes;
 mod sidecars;
 mod signals;
 pub mod table;
-mod tally;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,7 +71,8 @@ type Parts = Vec<(String, Arc<dyn Service>)>;
 
 /// Binds every part. A port that is taken or a store that cannot be opened is told before anything has started.
 async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assembly, Error> {
-    let store = dozen_open::open(&app.store_url()).await.map_err(Error::pattern("open the store"))?;
+    let opened = dozen_open::open_observed(&app.store_url()).await;
+    let (store, observed) = opened.map_err(Error::pattern("open the store"))?;
     let children = Children::new(plans(app), printer.clone(), ids.clone(), app.limits.stop_deadline)
         .map_err(Error::system("prepare to start processes"))?;
     let children = Arc::new(children);
@@ -98,14 +99,22 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
     behind.extend(schedules);
     let beside = |beside: &sidecars::Beside| (beside.service.clone(), beside.sidecar.clone());
     let asking = sidecars.iter().map(beside).collect();
-    behind.extend(
-        sidecars.into_iter().map(|beside| (format!("sidecar of {}", beside.service), beside.serving)),
-    );
-
     let relays = relays::relays(app, &store, ids);
+    let tallies = metrics::Tallies::default();
+    let measured = metrics::Sources {
+        store: &store,
+        observed: &observed,
+        topics: &messages.topics,
+        relays: &relays,
+        tallies: &tallies,
+    };
+    for beside in sidecars {
+        let name = format!("sidecar of {}", beside.service);
+        let metrics = metrics::router(measured.of_service(app, &beside.service));
+        behind.push((name, beside.serving(metrics)));
+    }
     behind.extend(relays::parts(&relays));
 
-    let tallies = tally::Tallies::default();
     let pushes = pushes::Pushes {
         store: &store,
         messages: &messages,
@@ -115,7 +124,7 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         tallies: &tallies,
     };
     let mut before: Parts = pushes.workers(app).await?;
-    if let Some(console) = console::bind(app, &store, &registry, children.states(), &log)? {
+    if let Some(console) = console::bind(app, &store, &registry, children.states(), &log, measured.all())? {
         before.push(("console".into(), console));
     }
     if let Some(gateway) = gateway {

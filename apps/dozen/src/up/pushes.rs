@@ -20,8 +20,8 @@ use dozen_store::Store;
 
 use super::Parts;
 use super::messages::Messages;
+use super::metrics::{Tallies, Tally};
 use super::registry::Resolve;
-use super::tally::{Tallies, Tally};
 use crate::Error;
 use crate::config::{App, Receiver, Subscription};
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use dozen_core::Ids;
 use dozen_dataplane::{Client, Limits, Server};
 use dozen_lifecycle::Service;
@@ -16,7 +17,14 @@ use crate::config::App;
 pub(super) struct Beside {
     pub(super) service: String,
     pub(super) sidecar: Arc<Sidecar>,
-    pub(super) serving: Arc<dyn Service>,
+    server: Server,
+}
+
+impl Beside {
+    /// The part of the process that serves it, with `others` on the same port.
+    pub(super) fn serving(self, others: Router) -> Arc<dyn Service> {
+        self.sidecar.serving_beside(self.server, others)
+    }
 }
 
 /// Binds the sidecars of the file; they serve once they are started.
@@ -37,8 +45,7 @@ pub(super) fn bind(
         let limits =
             Limits { setting: format!("services.{}.sidecar.port", service.name), ..Limits::default() };
         let server = Server::bind(address, limits).map_err(Error::pattern("serve the sidecars"))?;
-        let serving = sidecar.serving(server);
-        sidecars.push(Beside { service: service.name.clone(), sidecar, serving });
+        sidecars.push(Beside { service: service.name.clone(), sidecar, server });
     }
     Ok(sidecars)
 }

@@ -8,29 +8,29 @@ use dozen_messaging::{Delivery, Handler, Verdict};
 
 /// Counts of one subscription, since this process started.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) handled: AtomicU64,
-    pub(super) failed: AtomicU64,
+pub(crate) struct Counts {
+    pub(crate) handled: AtomicU64,
+    pub(crate) failed: AtomicU64,
     /// Given back without an attempt that failed: not now, or not wanted.
-    pub(super) put_off: AtomicU64,
+    pub(crate) put_off: AtomicU64,
 }
 
 /// The counts of all of them, by topic or pattern and name. As many as the file has subscriptions.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tallies(Arc<Mutex<Vec<Entry>>>);
+pub(crate) struct Tallies(Arc<Mutex<Vec<Entry>>>);
 
 /// Topic or pattern, name, and what was counted.
-pub(super) type Entry = (String, String, Arc<Counts>);
+pub(crate) type Entry = (String, String, Arc<Counts>);
 
 impl Tallies {
     /// New counts for the subscription `name` of `topic`.
-    pub(super) fn of(&self, topic: &str, name: &str) -> Arc<Counts> {
+    pub(crate) fn of(&self, topic: &str, name: &str) -> Arc<Counts> {
         let counts = Arc::new(Counts::default());
         self.lock().push((topic.to_owned(), name.to_owned(), counts.clone()));
         counts
     }
 
-    pub(super) fn all(&self) -> Vec<Entry> {
+    pub(crate) fn all(&self) -> Vec<Entry> {
         self.lock().clone()
     }
 
@@ -40,13 +40,13 @@ impl Tallies {
 }
 
 /// A handler whose verdicts are counted.
-pub(super) struct Tally {
+pub(crate) struct Tally {
     inner: Arc<dyn Handler>,
     counts: Arc<Counts>,
 }
 
 impl Tally {
-    pub(super) fn new(inner: Arc<dyn Handler>, counts: Arc<Counts>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Handler>, counts: Arc<Counts>) -> Self {
         Self { inner, counts }
     }
 }
