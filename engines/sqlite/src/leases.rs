@@ -19,6 +19,7 @@ use crate::schema::place;
 
 /// A batch as it stands.
 pub(crate) struct Batch {
+    reader: i64,
     pub(crate) fence: i64,
     pub(crate) until: i64,
     pub(crate) claimed: i64,
@@ -31,12 +32,12 @@ impl Batch {
     pub(crate) fn find(connection: &Connection, reader: i64, fence: i64) -> rusqlite::Result<Option<Self>> {
         connection
             .prepare_cached(
-                "select until, claimed, positions from dozen_lease where fence = ?1 and reader = ?2",
+                "select until, claimed, positions from dozen_lease where reader = ?1 and fence = ?2",
             )?
-            .query_row([fence, reader], |row| {
+            .query_row([reader, fence], |row| {
                 let positions = unpack(row.get_ref(2)?.as_blob()?);
                 let positions = positions.map(|position| (position, true)).collect();
-                Ok(Self { fence, until: row.get(0)?, claimed: row.get(1)?, positions })
+                Ok(Self { reader, fence, until: row.get(0)?, claimed: row.get(1)?, positions })
             })
             .optional()
     }
@@ -66,13 +67,13 @@ impl Batch {
         let open: Vec<i64> = self.open().collect();
         let Some(first) = open.first() else {
             return connection
-                .prepare_cached("delete from dozen_lease where fence = ?1")?
-                .execute([self.fence])
+                .prepare_cached("delete from dozen_lease where reader = ?1 and fence = ?2")?
+                .execute([self.reader, self.fence])
                 .map(drop);
         };
         connection
-            .prepare_cached("update dozen_lease set open = ?2, first = ?3, positions = ?4 where fence = ?1")?
-            .execute(params![self.fence, count(&open), first, pack(&open)])
+            .prepare_cached("update dozen_lease set open = ?3, first = ?4, positions = ?5 where reader = ?1 and fence = ?2")?
+            .execute(params![self.reader, self.fence, count(&open), first, pack(&open)])
             .map(drop)
     }
 }
@@ -92,7 +93,7 @@ impl Scribe<'_> {
             .prepare_cached("insert into dozen_lease values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             .and_then(|mut insert| {
                 let (open, packed) = (count(positions), pack(positions));
-                insert.execute(params![fence, reader, until, claim.now.0, open, first, packed])
+                insert.execute(params![reader, fence, until, claim.now.0, open, first, packed])
             })
             .map(drop)
             .map_err(sql(self))

@@ -195,8 +195,8 @@ impl Scribe<'_> {
             let Some(batch) = batches.of(self, reader, fence)? else { continue };
             if batch.open().eq(positions.iter().copied()) {
                 connection
-                    .prepare_cached("update dozen_lease set until = ?2 where fence = ?1")
-                    .and_then(|mut statement| statement.execute([fence, extend.until.0]))
+                    .prepare_cached("update dozen_lease set until = ?3 where reader = ?1 and fence = ?2")
+                    .and_then(|mut statement| statement.execute([reader, fence, extend.until.0]))
                     .map_err(&fail)?;
             } else {
                 self.part_with(reader, batch, &positions, extend.until.0)?;

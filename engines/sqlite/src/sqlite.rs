@@ -145,7 +145,7 @@ impl Engine for Sqlite {
     async fn commit(&self, ops: Vec<Op>) -> Result<Committed, Error> {
         let (reply, answer) = oneshot::channel();
         self.jobs()?.send(Job::Batch(ops, reply)).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+        Ok(answer.await.map_err(|_| Error::Closed)??.0)
     }
 
     async fn begin(&self) -> Result<Box<dyn EngineTx>, Error> {
@@ -179,7 +179,7 @@ impl EngineTx for SqliteTx {
     async fn commit(self: Box<Self>, ops: Vec<Op>) -> Result<Committed, Error> {
         let (reply, answer) = oneshot::channel();
         self.0.send(Step::Commit(ops, reply)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        Ok(answer.await.map_err(|_| gone())??.0)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In this process the writer says which streams it touched. Another process's commits show in the write-ahead log,
 //! which Linux can watch without cost while nothing happens: the watcher sleeps until the file changes, then looks at
-//! the head row each millisecond until it is quiet again (a commit becomes visible a little after its bytes are
+//! the head row every few milliseconds until it is quiet again (a commit becomes visible a little after its bytes are
 //! written). Once a second it looks anyway. Where the kernel offers no such watch it looks each 4 ms.
 //!
 //! Hints only: whoever misses one still finds everything by asking.
@@ -13,15 +13,19 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dozen_store::LOOK_MAX;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 /// How long the watcher goes on looking after the last change of the log.
 const LINGER: Duration = Duration::from_millis(100);
-/// Between two looks while something is going on.
+/// Between two looks while something is going on: the first, and the longest. It grows while all that goes on is ours.
 const STEP: Duration = Duration::from_millis(1);
+const STEP_MAX: Duration = Duration::from_millis(4);
 /// Between two looks while nothing is.
 const NET: Duration = Duration::from_secs(1);
+const _: () =
+    assert!(NET.as_millis() < LOOK_MAX.as_millis(), "a hint may be missing for so long and no longer");
 
 /// The counters that readers wait on.
 #[derive(Default)]
@@ -75,21 +79,27 @@ pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
     let mut others = None;
     let mut bell = Bell::new(path);
     let mut quiet_from = Instant::now();
+    let mut step = STEP;
     while !hints.closed.load(Ordering::Relaxed) {
         let head = connection
             .prepare_cached("select commits from dozen_head")
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
         if let Ok(commits) = head {
             let now = commits - hints.own_commits.load(Ordering::SeqCst);
-            if others.replace(now) != Some(now) {
+            let theirs = others.replace(now) != Some(now);
+            if theirs {
                 hints.touch_all();
             }
+            step = if theirs { STEP } else { (2 * step).min(STEP_MAX) };
         }
         let active = Instant::now() < quiet_from;
-        if bell.wait(if active { STEP } else { NET }) {
+        if !active {
+            step = STEP;
+        }
+        if bell.wait(if active { step } else { NET }) {
             quiet_from = Instant::now() + LINGER;
             if active {
-                std::thread::sleep(STEP);
+                std::thread::sleep(step);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The one writer: takes what waits, commits once, tells everyone.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as StdReceiver, RecvTimeoutError};
@@ -27,10 +27,13 @@ pub(crate) const TRANSACTION_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
+/// What the caller of a commit is told, and what it had asked for: freeing that is not the writer's work.
+pub(crate) type Told = (Committed, Vec<Op>);
+
 /// What callers ask of the writer.
 pub(crate) enum Job {
     /// A transaction that is known in full.
-    Batch(Vec<Op>, Reply<Committed>),
+    Batch(Vec<Op>, Reply<Told>),
     /// A transaction that is decided step by step.
     Steps(Reply<()>, StdReceiver<Step>),
 }
@@ -38,7 +41,7 @@ pub(crate) enum Job {
 /// One step of a transaction.
 pub(crate) enum Step {
     Apply(Vec<Op>, Reply<Vec<Outcome>>),
-    Commit(Vec<Op>, Reply<Committed>),
+    Commit(Vec<Op>, Reply<Told>),
 }
 
 /// The other end of [`Job::Steps`].
@@ -58,7 +61,7 @@ pub(crate) struct Writer {
 }
 
 /// Callers whose savepoint is released, waiting for the commit.
-type Waiting = Vec<(Vec<Outcome>, Reply<Committed>)>;
+type Waiting = Vec<(Vec<Outcome>, Vec<Op>, Reply<Told>)>;
 
 impl Writer {
     pub(crate) fn new(
@@ -76,10 +79,13 @@ impl Writer {
 
     /// Runs until nobody can ask any more.
     pub(crate) fn run(mut self) {
-        let mut jobs = Vec::with_capacity(GROUP_MAX);
-        while self.inbox.blocking_recv_many(&mut jobs, GROUP_MAX) > 0 {
-            let mut waiting = Waiting::new();
-            let mut touched = HashSet::new();
+        // What a group needs is kept for the next one: the writer's time is everybody's.
+        let mut received = Vec::with_capacity(GROUP_MAX);
+        let mut jobs = VecDeque::with_capacity(GROUP_MAX);
+        let mut waiting = Waiting::with_capacity(GROUP_MAX);
+        let mut touched = HashSet::new();
+        while self.inbox.blocking_recv_many(&mut received, GROUP_MAX) > 0 {
+            jobs.extend(received.drain(..));
             match self.group(&mut jobs, &mut waiting, &mut touched) {
                 Ok(()) => {
                     self.hints.touch(touched.iter());
@@ -88,15 +94,15 @@ impl Writer {
                         epoch: self.identity.epoch,
                         position: unsigned(self.memory.head),
                     };
-                    for (outcomes, reply) in waiting {
-                        let _ = reply.send(Ok(Committed { outcomes, token: token.clone() }));
+                    for (outcomes, ops, reply) in waiting.drain(..) {
+                        let _ = reply.send(Ok((Committed { outcomes, token: token.clone() }, ops)));
                     }
                 }
                 Err(error) => {
                     // Nothing of the group is there. What was remembered of it is forgotten, too.
                     let _ = self.connection.execute_batch("rollback");
                     self.memory = Memory { fence: self.memory.fence, ..Memory::default() };
-                    for (_, reply) in waiting {
+                    for (_, _, reply) in waiting.drain(..) {
                         let _ = reply.send(Err(error.clone()));
                     }
                     for job in jobs.drain(..) {
@@ -107,6 +113,7 @@ impl Writer {
                     }
                 }
             }
+            touched.clear();
         }
         // Whoever copies the file of an application that has ended means all of it. Where other processes have it
         // open, nobody is waited for: the log stays, and they go on with it.
@@ -117,7 +124,7 @@ impl Writer {
     /// One commit with everybody who waits for one. Leaves in `jobs` those that it did not come to.
     fn group(
         &mut self,
-        jobs: &mut Vec<Job>,
+        jobs: &mut VecDeque<Job>,
         waiting: &mut Waiting,
         touched: &mut HashSet<Arc<str>>,
     ) -> Result<(), Error> {
@@ -136,10 +143,8 @@ impl Writer {
         (self.memory.head, self.memory.head_written) = (head, head);
         let start = Instant::now();
         let mut changed = false;
-        let mut pending = std::mem::take(jobs).into_iter();
-        let mut rest = Vec::new();
         loop {
-            let Some(job) = pending.next() else {
+            let Some(job) = jobs.pop_front() else {
                 // While this group worked, more may have come; they share its commit. A group of leases takes only
                 // what was there: the others would lose their sync.
                 let room = GROUP_MAX.saturating_sub(waiting.len());
@@ -147,21 +152,14 @@ impl Writer {
                     break;
                 }
                 match self.inbox.try_recv() {
-                    Ok(job) => {
-                        rest.push(job);
-                        pending = std::mem::take(&mut rest).into_iter();
-                        continue;
-                    }
+                    Ok(job) => jobs.push_back(job),
                     Err(_) => break,
                 }
+                continue;
             };
-            let result = match job {
-                Job::Batch(ops, reply) => self.batch(&ops, reply, waiting, touched, &mut changed),
-                Job::Steps(reply, steps) => self.steps(reply, &steps, waiting, touched, &mut changed),
-            };
-            if let Err(error) = result {
-                jobs.extend(pending);
-                return Err(error);
+            match job {
+                Job::Batch(ops, reply) => self.batch(ops, reply, waiting, touched, &mut changed)?,
+                Job::Steps(reply, steps) => self.steps(reply, &steps, waiting, touched, &mut changed)?,
             }
         }
         let finish = |writer: &mut Self| -> rusqlite::Result<()> {
@@ -209,8 +207,8 @@ impl Writer {
     /// A transaction that is known in full. `Err` only when the whole group is lost.
     fn batch(
         &mut self,
-        ops: &[Op],
-        reply: Reply<Committed>,
+        ops: Vec<Op>,
+        reply: Reply<Told>,
         waiting: &mut Waiting,
         touched: &mut HashSet<Arc<str>>,
         changed: &mut bool,
@@ -219,13 +217,13 @@ impl Writer {
             return Ok(()); // the caller has gone before anything happened
         }
         // One message is one statement, and a statement is all or nothing by itself.
-        if let [op @ Op::Append(append)] = ops
+        if let [op @ Op::Append(append)] = &ops[..]
             && append.records.len() == 1
         {
             let mut scribe = self.scribe(touched);
             let result = scribe.apply(op);
             *changed |= scribe.changed;
-            return self.answer(result.map(|outcome| vec![outcome]), reply, waiting);
+            return self.answer(result.map(|outcome| vec![outcome]), ops, reply, waiting);
         }
         self.savepoint()?;
         let mut scribe = self.scribe(touched);
@@ -234,7 +232,7 @@ impl Writer {
         // A lease for somebody who has gone would keep its messages from everybody else until it ends.
         let wanted = !(reply.is_closed() && ops.iter().all(Op::is_transient));
         self.release(result.is_ok() && wanted)?;
-        self.answer(result, reply, waiting)
+        self.answer(result, ops, reply, waiting)
     }
 
     /// A transaction step by step: nobody else writes until it ends.
@@ -274,9 +272,9 @@ impl Writer {
                     let _ = reply.send(Err(error));
                     return Ok(());
                 }
-                (Step::Commit(_, reply), result) => {
+                (Step::Commit(ops, reply), result) => {
                     self.release(result.is_ok())?;
-                    return self.answer(result, reply, waiting);
+                    return self.answer(result, ops, reply, waiting);
                 }
             }
         }
@@ -321,11 +319,12 @@ impl Writer {
     fn answer(
         &mut self,
         result: Result<Vec<Outcome>, Error>,
-        reply: Reply<Committed>,
+        ops: Vec<Op>,
+        reply: Reply<Told>,
         waiting: &mut Waiting,
     ) -> Result<(), Error> {
         match result {
-            Ok(outcomes) => waiting.push((outcomes, reply)),
+            Ok(outcomes) => waiting.push((outcomes, ops, reply)),
             Err(error) => {
                 let lost = self.connection.is_autocommit();
                 let _ = reply.send(Err(error.clone()));

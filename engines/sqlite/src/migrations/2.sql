@@ -1,15 +1,15 @@
 -- What a reader has taken together, and not yet ended. A message of it that ends gets its row in dozen_claim then. Alone in
 -- dozen_claim from the beginning are those with a key, and what is taken one at a time.
 create table dozen_lease (
-    fence     integer primary key,
     reader    integer not null,
+    fence     integer not null,
     until     integer not null,     -- when the lease ends
     claimed   integer not null,     -- when it began
     open      integer not null,     -- how many are not ended
     first     integer not null,     -- the lowest position of these
-    positions blob not null         -- all of these: see leases.rs
-) strict;
-create index dozen_lease_until on dozen_lease (reader, until);
+    positions blob not null,        -- all of these: see leases.rs
+    primary key (reader, fence)     -- a reader has few, and all of them are looked at: no other index
+) strict, without rowid;
 
 -- What a reader has in the place of the entry's content, where a dead letter was edited.
 alter table dozen_claim add column kind text;
