@@ -115,7 +115,6 @@ impl Looker<'_> {
             let look = tokio::time::timeout(PATIENCE, self.look(client)).await;
             if let Ok(Err(error)) = &look {
                 tracing::debug!(%error, "a look at the store failed");
-                eprintln!("LOOK {error:?}");
             }
             if !matches!(look, Ok(Ok(()))) {
                 return worked;

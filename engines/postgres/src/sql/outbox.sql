@@ -50,7 +50,7 @@ begin
         left join dozen.outbox o on not exists (select from dozen.entry e where e.outbox = o.seq);
         v_next.epoch := v_tick.epoch + 1;
         v_next.rebase_seq := v_next.seq;
-        v_next.rebase_xmax := pg_snapshot_xmax(v_next.snapshot);
+        v_next.rebase_xid := pg_current_xact_id(); -- later than all who had taken a number up to `seq`
     else
         select array_agg(o.seq order by o.seq), max(s.now::text)::pg_snapshot into v_rows, v_next.snapshot
         from (select pg_current_snapshot() as now) s
@@ -59,21 +59,20 @@ begin
             union all
             select x.seq, x.xid from dozen.outbox x
             where x.xid = any(array(select pg_snapshot_xip(v_tick.snapshot)))
-        ) o on (o.seq > v_tick.rebase_seq or (o.xid < v_tick.rebase_xmax
+        ) o on (o.seq > v_tick.rebase_seq or (o.xid < v_tick.rebase_xid
                 and not exists (select from dozen.entry e where e.outbox = o.seq)));
     end if;
     v_rows := coalesce(array_remove(v_rows, null), '{}');
-    -- Settled: all who had taken a number up to `seq` have ended, one way or the other.
-    v_next.settled := pg_snapshot_xmin(v_next.snapshot) = pg_snapshot_xmax(v_next.snapshot)
-        or (not v_rebase and v_next.seq = v_tick.seq
-            and pg_snapshot_xmin(v_next.snapshot) >= pg_snapshot_xmax(v_tick.snapshot));
+    -- Settled: all who had taken a number up to `seq` have ended, one way or the other. That their transactions are below a
+    -- snapshot's end cannot be said, for one that is running may lie beyond it; below a number that was given afterwards they are.
+    v_next.settled := not v_rebase and v_next.seq = v_tick.seq and pg_snapshot_xmin(v_next.snapshot) >= v_tick.horizon;
     o_pending := not v_next.settled;
     o_epoch := v_next.epoch;
     -- While nothing comes of it there is nothing to note: the difference to an older snapshot says the same.
     if v_rebase or v_next.seq <> v_tick.seq or v_next.settled or cardinality(v_rows) > 0 then
-        insert into dozen.tick (origin, epoch, snapshot, seq, settled, rebase_seq, rebase_xmax)
-        values (v_next.origin, v_next.epoch, v_next.snapshot, v_next.seq, v_next.settled, v_next.rebase_seq,
-                v_next.rebase_xmax);
+        insert into dozen.tick (origin, epoch, snapshot, seq, settled, horizon, rebase_seq, rebase_xid)
+        values (v_next.origin, v_next.epoch, v_next.snapshot, v_next.seq, v_next.settled, pg_current_xact_id(),
+                v_next.rebase_seq, v_next.rebase_xid);
     end if;
     if v_next.seq / v_size <> v_tick.seq / v_size then
         perform dozen.extend('outbox', v_next.seq + 3 * v_size, v_size);

@@ -143,6 +143,7 @@ create table dozen.tick (
     snapshot    pg_snapshot not null,
     seq         bigint not null,                    -- the outbox's last number before that snapshot
     settled     boolean not null,                   -- whether everybody who had a number up to `seq` had ended
+    horizon     xid8 not null,                      -- later than all who had a number up to `seq`
     rebase_seq  bigint not null,                    -- rows up to here are judged by whether they have an entry
-    rebase_xmax xid8 not null
+    rebase_xid  xid8 not null                       -- unless their transaction is older than this
 );

@@ -187,15 +187,16 @@ async fn a_unix_socket_and_a_schema_of_its_own_do_as_well() {
 /// While nothing happens a process asks for one thing in five seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_process_asks_little() {
-    let server =
-        blocking(|| Server::start(&["log_statement=all"]).expect("a server"));
+    let server = blocking(|| Server::start(&["log_statement=all"]).expect("a server"));
     let server = Arc::new(server.await);
     let own = server.clone();
     let database = blocking(move || own.fresh_database().expect("a database")).await;
     let store = open(&server.url(&database)).await;
     append(&store.journal(), &stream(), "1").await;
     tokio::time::sleep(LOOK_MAX + Duration::from_secs(1)).await;
-    let count = |log: &str| log.lines().filter(|line| line.contains("execute <") || line.contains("statement:")).count();
+    let count = |log: &str| {
+        log.lines().filter(|line| line.contains("execute <") || line.contains("statement:")).count()
+    };
     let before = count(&server.log());
     tokio::time::sleep(LOOK_MAX * 3 + Duration::from_secs(1)).await;
     let log = server.log();
