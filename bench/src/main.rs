@@ -60,8 +60,11 @@ const FOUNDATION: &[Measurement] = &[
 ];
 
 /// Those of the suite `messages`.
-const MESSAGES: &[Measurement] =
-    &[("messages.fan-out", messages::measure_fanout), ("messages", messages::measure)];
+const MESSAGES: &[Measurement] = &[
+    ("messages.fan-out", messages::measure_fanout),
+    ("messages.on-postgres", messages::measure_on_postgres),
+    ("messages", messages::measure),
+];
 
 #[derive(Parser)]
 #[command(about = "Measures dozen against real peers")]
@@ -100,7 +103,7 @@ enum What {
         #[command(flatten)]
         scope: Scope,
         /// How long each sample lasts.
-        #[arg(long, default_value_t = 1.2)]
+        #[arg(long, default_value_t = 1.0)]
         seconds: f64,
         /// Only this peer; may be given several times.
         #[arg(long)]

@@ -23,6 +23,7 @@ const BARS: &[Bar] = &[
     Bar { ours: "sqlite", theirs: "nats-sync", append: 20.0, cycle: 20.0 },
     Bar { ours: "sqlite-normal", theirs: "nats", append: 2.0, cycle: 2.0 },
     Bar { ours: "sqlite-normal", theirs: "nats-shared", append: 2.0, cycle: 2.0 },
+    Bar { ours: "postgres", theirs: "postgres-rows", append: 4.0, cycle: 2.5 },
 ];
 /// How many callers these are about: enough for commits to be shared.
 const MANY: usize = 128;
@@ -64,7 +65,7 @@ fn against(results: &Results, load: Load, bar: &Bar) -> Option<Figure> {
 
 fn alone(results: &Results, load: Load) -> Option<Figure> {
     let ours = results.of(load, ALONE.0);
-    let peers = PEERS.iter().filter(|entry| entry.is_synced && entry.name != ALONE.0);
+    let peers = PEERS.iter().filter(|entry| entry.is_synced && !entry.is_ours());
     let peers = peers.map(|entry| (entry.name, results.of(load, entry.name)));
     // By its median, so that the bar names one peer and not the luckiest of each round.
     let (best, theirs) = peers

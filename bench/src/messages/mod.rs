@@ -12,12 +12,13 @@
 //! clients, or for Redis one that does no more than is needed. What an acknowledgement promises stands beside the
 //! figures, because syncing is most of the work. Servers that are not measured at the moment idle.
 //!
-//! A new peer is a file with a [`Peer`] and a line in [`PEERS`]; a new engine of ours is three lines in [`ours`].
+//! A new peer is a file with a [`Peer`] and a line in [`PEERS`]; a new engine of ours is an address in [`ours`].
 
 mod bars;
 mod fanout;
 mod load;
 mod nats;
+mod on_postgres;
 mod ours;
 mod peer;
 mod postgres;
@@ -34,6 +35,7 @@ use crate::bar::Measured;
 use crate::{Context, Failure};
 
 pub(crate) use fanout::{measure as measure_fanout, under_test as fanout_under_test};
+pub(crate) use on_postgres::measure as measure_on_postgres;
 
 /// One that takes part.
 struct Entry {
@@ -44,12 +46,19 @@ struct Entry {
     start: Start,
 }
 
+impl Entry {
+    fn is_ours(&self) -> bool {
+        ["sqlite", "sqlite-normal", "postgres"].contains(&self.name)
+    }
+}
+
 const PEERS: &[Entry] = &[
     Entry { name: "sqlite", is_synced: true, start: ours::sqlite },
     Entry { name: "redis", is_synced: true, start: redis::start },
     Entry { name: "redis-shared", is_synced: true, start: redis::start_shared },
     Entry { name: "rabbitmq", is_synced: true, start: rabbitmq::start },
     Entry { name: "nats-sync", is_synced: true, start: nats::start_sync },
+    Entry { name: "postgres", is_synced: true, start: ours::postgres },
     Entry { name: "postgres-rows", is_synced: true, start: postgres::start },
     Entry { name: "sqlite-normal", is_synced: false, start: ours::sqlite_normal },
     Entry { name: "nats", is_synced: false, start: nats::start },

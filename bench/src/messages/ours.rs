@@ -14,39 +14,63 @@ use dozen_store::{Journal, Store};
 use futures::future::BoxFuture;
 
 use super::peer::{BATCH, Peer, Place, Sender, Started, Taker, WAIT, Work};
+use super::postgres::{DATABASE, Server};
 use crate::Failure;
 
 /// SQLite, each commit synced before it is acknowledged.
 pub(super) fn sqlite(folder: &Path) -> BoxFuture<'_, Result<Started, Failure>> {
     let promise = "SQLite in the caller's process, `durability=full`: synced before the acknowledgement";
-    start(format!("sqlite:{}/{{n}}.db", folder.display()), promise)
+    on_sqlite(format!("sqlite:{}/{{n}}.db", folder.display()), promise)
 }
 
 /// SQLite, synced at checkpoints: a crash of the machine may cost the last commits.
 pub(super) fn sqlite_normal(folder: &Path) -> BoxFuture<'_, Result<Started, Failure>> {
     let promise = "SQLite in the caller's process, `durability=normal`: written to the file before the acknowledgement, \
          synced at checkpoints";
-    start(format!("sqlite:{}/{{n}}.db?durability=normal", folder.display()), promise)
+    on_sqlite(format!("sqlite:{}/{{n}}.db?durability=normal", folder.display()), promise)
 }
 
-/// Another engine is a function like those above: an address, in which `{n}` makes one store differ from the next.
-fn start(address: String, promise: &'static str) -> BoxFuture<'static, Result<Started, Failure>> {
-    let ids = Ids::new(Arc::new(SystemClock), u64::from(std::process::id()));
-    let ours = Ours { address, promise, opened: AtomicU64::new(0), ids };
+fn on_sqlite(address: String, promise: &str) -> BoxFuture<'static, Result<Started, Failure>> {
+    let ours = Ours::new(address, promise.to_owned(), None);
     Box::pin(async move { Ok(Started::Runs(Box::new(ours))) })
 }
 
-struct Ours {
+/// PostgreSQL through our engine.
+pub(super) fn postgres(folder: &Path) -> BoxFuture<'_, Result<Started, Failure>> {
+    Box::pin(async {
+        let server = Server::start(folder, &[]).await?;
+        let promise = format!("{}, our engine: synced before the acknowledgement", server.promise);
+        Ok(Started::Runs(Box::new(Ours::new(address_on(&server), promise, Some(server)))))
+    })
+}
+
+/// The address of stores on a server: a schema each.
+pub(super) fn address_on(server: &Server) -> String {
+    format!("{}?schema=s{{n}}", server.postgres.url(DATABASE))
+}
+
+/// We, on one engine.
+pub(super) struct Ours {
+    /// In which `{n}` makes one store differ from the next.
     address: String,
-    promise: &'static str,
+    promise: String,
+    /// What the stores are on, where that is not in this process.
+    server: Option<Server>,
     opened: AtomicU64,
     ids: Ids,
+}
+
+impl Ours {
+    pub(super) fn new(address: String, promise: String, server: Option<Server>) -> Self {
+        let ids = Ids::new(Arc::new(SystemClock), u64::from(std::process::id()));
+        Self { address, promise, server, opened: AtomicU64::new(0), ids }
+    }
 }
 
 #[async_trait]
 impl Peer for Ours {
     fn promise(&self) -> String {
-        self.promise.to_owned()
+        self.promise.clone()
     }
 
     async fn open(&self, work: Work) -> Result<Box<dyn Place>, Failure> {
@@ -62,7 +86,7 @@ impl Peer for Ours {
     }
 
     fn cpu(&self) -> Duration {
-        Duration::ZERO
+        self.server.as_ref().map_or(Duration::ZERO, Server::cpu)
     }
 }
 

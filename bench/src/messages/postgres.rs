@@ -19,20 +19,50 @@ use crate::{Failure, process};
 /// How long a consumer rests that found nothing. `NOTIFY` would wake it sooner and cost each producer a global lock.
 const REST: Duration = Duration::from_millis(2);
 
-/// Starts it. The harness gives it a folder of its own, whose user it is, among the temporary ones.
+/// A server, for rows or for our engine.
+pub(super) struct Server {
+    pub(super) postgres: Postgres,
+    process: u32,
+    /// Its version, how it syncs, and where its folder is if it is not where the others' are.
+    pub(super) promise: String,
+}
+
+impl Server {
+    /// Starts it. The harness gives it a folder of its own, whose user it is, among the temporary ones.
+    pub(super) async fn start(folder: &Path, settings: &'static [&'static str]) -> Result<Self, Failure> {
+        let postgres = tokio::task::spawn_blocking(|| Postgres::start(settings)).await??;
+        let control = connect(&postgres.url(DATABASE)).await?;
+        let version: String = control.query_one("show server_version", &[]).await?.try_get(0)?;
+        let pid = std::fs::read_to_string(postgres.socket_folder().join("data/postmaster.pid"))?;
+        let process = pid.lines().next().unwrap_or("").trim().parse()?;
+        let version = version.split_whitespace().next().unwrap_or("");
+        let mut promise = format!("PostgreSQL {version}, `fsync` and `synchronous_commit` on");
+        if postgres.socket_folder().metadata()?.dev() != folder.metadata()?.dev() {
+            promise += ", on another file system than the others";
+        }
+        Ok(Self { postgres, process, promise })
+    }
+
+    /// CPU time of all its processes.
+    pub(super) fn cpu(&self) -> Duration {
+        process::cpu_of_tree(self.process)
+    }
+}
+
+/// The database that every cluster has.
+pub(super) const DATABASE: &str = "postgres";
+
+/// A server for rows.
 pub(super) fn start(folder: &Path) -> BoxFuture<'_, Result<Started, Failure>> {
     Box::pin(async {
-        let server = tokio::task::spawn_blocking(|| Postgres::start(&[])).await??;
-        let control = connect(&server.url("postgres")).await?;
-        let version: String = control.query_one("show server_version", &[]).await?.try_get(0)?;
-        let pid = std::fs::read_to_string(server.socket_folder().join("data/postmaster.pid"))?;
-        let process = pid.lines().next().unwrap_or("").trim().parse()?;
-        let is_elsewhere = server.socket_folder().metadata()?.dev() != folder.metadata()?.dev();
-        Ok(Started::Runs(Box::new(Rows { server, process, control, version, is_elsewhere })))
+        let server = Server::start(folder, &[]).await?;
+        let control = connect(&server.postgres.url(DATABASE)).await?;
+        Ok(Started::Runs(Box::new(Rows { server, control })))
     })
 }
 
-async fn connect(url: &str) -> Result<Client, Failure> {
+/// A connection of somebody's own.
+pub(super) async fn connect(url: &str) -> Result<Client, Failure> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // It ends with its client, and tells the client what went wrong.
     tokio::spawn(connection);
@@ -40,35 +70,28 @@ async fn connect(url: &str) -> Result<Client, Failure> {
 }
 
 struct Rows {
-    server: Postgres,
-    process: u32,
+    server: Server,
     control: Client,
-    version: String,
-    /// Its folder is on another file system than that of the others.
-    is_elsewhere: bool,
 }
 
 #[async_trait]
 impl Peer for Rows {
     fn promise(&self) -> String {
-        let version = self.version.split_whitespace().next().unwrap_or("");
-        let elsewhere = if self.is_elsewhere { "; on another file system than the others" } else { "" };
-        format!(
-            "PostgreSQL {version}, `fsync` and `synchronous_commit` on, a row a transaction: synced before the commit \
-             returns; a connection each{elsewhere}"
-        )
+        let promise = &self.server.promise;
+        format!("{promise}, a row a transaction: synced before the commit returns; a connection each")
     }
 
     async fn open(&self, _: Work) -> Result<Box<dyn Place>, Failure> {
         let table = "create table bench (id bigint generated always as identity primary key, body bytea not null, \
                      due timestamptz not null default now())";
         self.control.batch_execute(table).await?;
-        let url = self.server.url("postgres");
-        Ok(Box::new(Table { url, control: connect(&self.server.url("postgres")).await? }))
+        let url = self.server.postgres.url(DATABASE);
+        let control = connect(&url).await?;
+        Ok(Box::new(Table { url, control }))
     }
 
     fn cpu(&self) -> Duration {
-        process::cpu_of_tree(self.process)
+        self.server.cpu()
     }
 }
 
