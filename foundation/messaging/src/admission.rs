@@ -39,7 +39,7 @@ impl Admission {
     }
 
     /// Makes `message` ready for the topic, or refuses it: too large, not as the schema says. A key is taken out of the
-    /// payload where the settings say so, and a sealed topic's payload is sealed.
+    /// message where the settings say so, and a sealed topic's payload is sealed.
     ///
     /// What is sealed already is looked into where there are keys, and taken as it is where there are none.
     pub fn admit(&self, message: &mut Message) -> Result<(), Error> {
@@ -93,8 +93,15 @@ impl Admission {
     }
 }
 
-/// The key that stands in a payload. One that is missing, or no JSON, orders nothing.
+/// The key that stands in an attribute of this name, or in this member of a payload. One that is missing orders nothing.
 fn key_in(message: &Message, member: &str) -> Option<Attribute> {
+    let attribute = match member {
+        "subject" => message.subject.clone().map(Attribute::Text),
+        _ => message.extensions.get(member).map(|value| Attribute::Text(value.text())),
+    };
+    if attribute.is_some() {
+        return attribute;
+    }
     let data: Value = serde_json::from_slice(&message.data).ok().filter(|_| message.is_json())?;
     match data.get(member)? {
         Value::String(text) => Some(text.clone().into()),

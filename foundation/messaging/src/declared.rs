@@ -29,7 +29,7 @@ pub struct TopicSettings {
     pub compact: bool,
     /// The largest payload that it takes, in bytes.
     pub bytes_max: u64,
-    /// The member of a JSON payload that orders messages which bring no key of their own.
+    /// The attribute, or the member of a JSON payload, that orders messages which bring no key of their own.
     pub key: Option<String>,
     /// The JSON Schema that payloads must satisfy.
     pub schema: Option<Value>,

@@ -69,6 +69,121 @@ async fn ps_m2_a_late_subscriber_replays_from_an_offset_or_a_time() {
 }
 
 #[tokio::test]
+async fn ps_m3_subscriptions_register_for_topics_patterns_and_types() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = Topics::open(&store);
+    for name in ["orders.eu.placed", "orders.us.placed", "payments"] {
+        topics.declare_topic(name, &TopicOptions::default()).await.unwrap();
+    }
+    let patterns = ["orders.*.placed", "orders.>", ">", "orders.*"];
+    let mut heard = Vec::new();
+    for pattern in patterns {
+        heard.push(topics.subscribe(pattern, "of a pattern", from(Start::Latest)).await);
+    }
+    let refused = heard.split_off(1).into_iter().filter(Result::is_err).count();
+    assert_eq!(refused, 2, "one name for patterns that share topics would share the messages");
+    let mut heard = Vec::new();
+    for pattern in patterns {
+        heard.push(topics.subscribe(pattern, &format!("of {pattern}"), from(Start::Latest)).await.unwrap());
+    }
+    let by_type =
+        SubscriptionOptions { filter: Some(r#"type == "order.lost""#.into()), ..from(Start::Latest) };
+    let lost = topics.subscribe(">", "lost", by_type).await.unwrap();
+    // Another process declares a topic while these are there.
+    let there = Topics::open(&place.open().await);
+    there.declare_topic("orders.lost", &TopicOptions::default()).await.unwrap();
+    for (id, topic) in [("1", "orders.eu.placed"), ("2", "orders.us.placed"), ("3", "payments")] {
+        there.publish(topic, vec![event(id)]).await.unwrap();
+    }
+    there.publish("orders.lost", vec![Message::new("4", "/orders", "order.lost")]).await.unwrap();
+    for (subscriber, expected) in
+        heard.iter().zip([&["1", "2"][..], &["1", "2", "4"], &["1", "2", "3", "4"], &["4"]])
+    {
+        let mut ids = ids(&**subscriber, expected.len()).await;
+        ids.sort();
+        assert_eq!(ids, expected);
+        assert!(subscriber.receive(1, Duration::ZERO).await.unwrap().is_empty());
+    }
+    assert_eq!(ids(&*lost, 1).await, ["4"]);
+}
+
+#[tokio::test]
+async fn ps_m8_a_filter_on_attributes_and_content_leaves_only_what_matches() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = topics(&store);
+    topics.declare().await.unwrap();
+    let wants = r#"type == "order.placed" && has(data.total) && data.total > 100"#;
+    let options = || SubscriptionOptions { filter: Some(wants.into()), ..from(Start::Earliest) };
+    let large = topics.subscribe("orders", "large", options()).await.unwrap();
+    let with =
+        |id: &str, kind: &str, data: &str| Message::new(id, "/orders", kind).with_data(None, data.to_owned());
+    let mut messages = vec![
+        with("small", "order.placed", r#"{"total": 50}"#),
+        with("large", "order.placed", r#"{"total": 150}"#),
+        with("other", "order.lost", r#"{"total": 150}"#),
+        with("odd", "order.placed", "{}"),
+    ];
+    messages.extend((0..2_000).map(|number| with(&number.to_string(), "order.seen", "{}")));
+    messages.push(with("last", "order.placed", r#"{"total": 101}"#));
+    topics.publish("orders", messages).await.unwrap();
+    assert_eq!(ids(&*large, 2).await, ["large", "last"]);
+    let readers = store.journal().readers("topic/orders").await.unwrap();
+    assert_eq!((readers[0].lag(), readers[0].parked), (0, 0), "what is not wanted is not before it");
+    // Another process opens it by its name alone.
+    let there = Topics::open(&place.open().await);
+    topics.publish("orders", vec![with("more", "order.placed", r#"{"total": 7}"#)]).await.unwrap();
+    let again = there.subscribe("orders", "large", SubscriptionOptions::default()).await.unwrap();
+    assert!(again.receive(1, Duration::ZERO).await.unwrap().is_empty());
+    let wrong = SubscriptionOptions { filter: Some("data.total >".into()), ..from(Start::Latest) };
+    let Err(error) = topics.subscribe("orders", "wrong", wrong).await else {
+        panic!("it cannot be compiled")
+    };
+    assert!(error.to_string().contains("line 1"), "{error}");
+}
+
+#[tokio::test]
+async fn ps_m2_what_is_kept_is_bounded_by_age_and_size_and_never_taken_from_a_subscription() {
+    let place = Place::new();
+    let store = place.open().await;
+    let topics = Topics::open(&store);
+    let small = TopicOptions { bytes_keep: Some(30), ..TopicOptions::default() };
+    topics.declare_topic("orders", &small).await.unwrap();
+    let slow = topics.subscribe("orders", "slow", from(Start::Earliest)).await.unwrap();
+    for number in 0..10 {
+        topics.publish("orders", vec![event(&number.to_string())]).await.unwrap(); // 10 bytes each
+    }
+    assert_eq!(topics.trim(100).await.unwrap(), 0, "all of them are before `slow`");
+    ids(&*slow, 10).await;
+    assert_eq!(topics.trim(100).await.unwrap(), 7);
+    let late = topics.subscribe("orders", "late", from(Start::Earliest)).await.unwrap();
+    assert_eq!(ids(&*late, 3).await, ["7", "8", "9"]);
+}
+
+#[tokio::test]
+async fn ps_m7_a_subscription_is_paused_changed_and_moved_while_others_go_on() {
+    let place = Place::new();
+    let store = place.open().await;
+    let (topics, there) = (topics(&store), Topics::open(&place.open().await));
+    topics.declare().await.unwrap();
+    let mail = topics.subscribe("orders", "mail", from(Start::Earliest)).await.unwrap();
+    let stock = topics.subscribe("orders", "stock", from(Start::Earliest)).await.unwrap();
+    topics.publish("orders", vec![event("1"), event("2")]).await.unwrap();
+    assert_eq!(ids(&*mail, 2).await, ["1", "2"]);
+    // From another process, as an operator does.
+    there.pause("orders", "mail", true).await.unwrap();
+    topics.publish("orders", vec![event("3")]).await.unwrap();
+    assert!(mail.receive(1, Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(ids(&*stock, 3).await, ["1", "2", "3"]);
+    there.pause("orders", "mail", false).await.unwrap();
+    assert_eq!(ids(&*mail, 1).await, ["3"]);
+    there.seek("orders", "mail", Start::Earliest).await.unwrap();
+    assert_eq!(ids(&*mail, 3).await, ["1", "2", "3"]);
+    assert!(stock.receive(1, Duration::ZERO).await.unwrap().is_empty(), "a replay is for one alone");
+}
+
+#[tokio::test]
 async fn ps_m4_a_message_reaches_every_subscription_pushed_or_pulled() {
     let place = Place::new();
     let store = place.open().await;
@@ -284,8 +399,12 @@ async fn ps_d3_lag_is_seen_in_messages_and_seconds() {
     assert_eq!(behind.lag(), 3);
     let oldest = behind.oldest.expect("something waits");
     assert!(oldest >= before && store.clock().now().since(oldest) < DEADLINE);
+    let seen = topics.subscriptions().await.unwrap().remove(0);
+    assert_eq!((seen.topic.as_str(), seen.name.as_str(), seen.lag), ("orders", "stock", 3));
+    assert!(seen.behind.is_some_and(|behind| behind < DEADLINE));
     ids(&*subscriber, 3).await;
     assert_eq!((status().await.lag(), status().await.oldest), (0, None));
+    assert_eq!(topics.subscriptions().await.unwrap()[0].behind, None);
 }
 
 #[tokio::test]
