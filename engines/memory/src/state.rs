@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dozen_core::Timestamp;
 use dozen_store::{
-    Append, Entry, Error, Expect, Op, Outcome, Put, Remove, Revision, TableRow, end_of, hint_of,
+    Append, Entry, Error, Expect, Mark, Op, Outcome, Put, Remove, Revision, TableRow, end_of, hint_of,
 };
 
 use crate::reader::Reader;
@@ -18,6 +18,10 @@ pub(crate) struct State {
     pub(crate) fence: u64,
     pub(crate) streams: BTreeMap<Arc<str>, Stream>,
     pub(crate) records: BTreeMap<(Arc<str>, String), TableRow>,
+    /// Marks, each with the day on which it is forgotten.
+    pub(crate) marks: BTreeMap<(Arc<str>, String), i64>,
+    /// The day up to which they have been.
+    pub(crate) swept: i64,
 }
 
 impl State {
@@ -90,6 +94,7 @@ impl State {
                 version => Ok(Outcome::Put(version)),
             },
             Op::Remove(remove) => self.remove(remove),
+            Op::Mark(mark) => Ok(Outcome::Marked(self.mark(mark))),
             Op::Execute(_) | Op::Select(_) => {
                 Err(Error::Unsupported { engine: "memory", what: "run SQL; it has no tables" })
             }
@@ -141,6 +146,20 @@ impl State {
         };
         self.records.insert(place, row);
         Some(self.fence)
+    }
+
+    fn mark(&mut self, mark: &Mark) -> bool {
+        let today = mark.today();
+        if today > self.swept {
+            self.marks.retain(|_, gone_by| *gone_by > today);
+            self.swept = today;
+        }
+        let place = (mark.space.clone(), mark.key.clone());
+        let is_new = self.marks.get(&place).is_none_or(|gone_by| *gone_by <= today);
+        if is_new {
+            self.marks.insert(place, mark.gone_by());
+        }
+        is_new
     }
 
     fn remove(&mut self, remove: &Remove) -> Result<Outcome, Error> {

@@ -50,7 +50,7 @@ pub(crate) fn stream_of(op: &Op) -> Option<&Arc<str>> {
         Op::Trim(trim) => Some(&trim.stream),
         Op::Compact(compact) => Some(&compact.stream),
         Op::Pause(pause) => Some(&pause.stream),
-        Op::Put(_) | Op::Require(_) | Op::Remove(_) | Op::Execute(_) | Op::Select(_) => None,
+        Op::Put(_) | Op::Require(_) | Op::Remove(_) | Op::Mark(_) | Op::Execute(_) | Op::Select(_) => None,
     }
 }
 

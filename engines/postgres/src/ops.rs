@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dozen_core::Timestamp;
 use dozen_store::{
-    Claim, Claimed, Ended, Error, Expect, Extend, Op, Outcome, Place, Put, Record, Remove, Revise, Revision,
-    Settle, Start, end_of, hint_of,
+    Claim, Claimed, Ended, Error, Expect, Extend, Mark, Op, Outcome, Place, Put, Record, Remove, Revise,
+    Revision, Settle, Start, end_of, hint_of,
 };
 use futures::future::BoxFuture;
 use tokio_postgres::{Client, Row};
@@ -114,6 +114,7 @@ impl<'a> Caller<'a> {
                 Op::Put(put) => self.put(put, false, op).await,
                 Op::Require(put) => self.put(put, true, op).await,
                 Op::Remove(remove) => self.remove(remove, op).await,
+                Op::Mark(mark) => self.mark(mark, op).await,
                 Op::Execute(statement) => {
                     let changed = rows::execute(self.shared.location(), self.client, statement).await?;
                     Ok(Outcome::Touched(changed).into())
@@ -294,6 +295,17 @@ impl<'a> Caller<'a> {
         ];
         let version: Option<i64> = self.one(sql, &params, op).await?.get(0);
         Ok(Outcome::Put(version.map(unsigned)).into())
+    }
+
+    async fn mark(&self, mark: &Mark, op: &Op) -> Result<Effect, Failure> {
+        check(&mark.space)?;
+        check(&mark.key)?;
+        self.shared.days_are_over(mark.today());
+        let sql = "select dozen.mark($1, $2, $3, $4)";
+        let params = params![
+            &*mark.space => TEXT, mark.key => TEXT, mark.gone_by() => INT8, mark.today() => INT8
+        ];
+        Ok(Outcome::Marked(self.one(sql, &params, op).await?.get(0)).into())
     }
 
     async fn remove(&self, remove: &Remove, op: &Op) -> Result<Effect, Failure> {

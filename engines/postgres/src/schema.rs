@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::shared::in_schema;
 
 /// Each step leads from one set of tables to the next. Append, never change: databases in the field have gone through them.
-const MIGRATIONS: &[&str] = &[include_str!("sql/schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("sql/schema.sql"), include_str!("sql/marks-table.sql")];
 
 /// The functions, made anew whenever a process with other ones opens the store. What they do to the tables, those of other
 /// versions must be able to live with: a change that they cannot is a migration.
@@ -19,6 +19,7 @@ const FUNCTIONS: &[&str] = &[
     include_str!("sql/settle.sql"),
     include_str!("sql/readers.sql"),
     include_str!("sql/tables.sql"),
+    include_str!("sql/marks.sql"),
     include_str!("sql/upkeep.sql"),
     include_str!("sql/outbox.sql"),
     include_str!("sql/status.sql"),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use dozen_core::Token;
 use tokio::sync::Notify;
@@ -28,8 +28,10 @@ pub(crate) struct Shared {
     pub(crate) tell: Tell,
     /// Asks for a look at what others have done.
     pub(crate) look: Notify,
-    /// Says that something was trimmed.
+    /// Says that something was trimmed, or that a day of marks is over.
     pub(crate) trimmed: Notify,
+    /// The day up to which marks may go.
+    pub(crate) today: AtomicI64,
     store: String,
     pub(crate) epoch: AtomicU64,
     head: AtomicU64,
@@ -45,11 +47,19 @@ impl Shared {
             tell: Tell::default(),
             look: Notify::new(),
             trimmed: Notify::new(),
+            today: AtomicI64::new(0),
             store: identity.store,
             epoch: AtomicU64::new(identity.epoch),
             head: AtomicU64::new(0),
             link,
         })
+    }
+
+    /// Marks of the days before `today` may go.
+    pub(crate) fn days_are_over(&self, today: i64) {
+        if self.today.fetch_max(today, Ordering::Relaxed) < today {
+            self.trimmed.notify_one();
+        }
     }
 
     /// Where the store is, for errors.

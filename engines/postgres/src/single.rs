@@ -42,6 +42,7 @@ pub(crate) fn steps<'a>(shared: &Shared, ops: &'a [Op]) -> Result<Vec<Step<'a>>,
             Op::Put(_)
                 | Op::Require(_)
                 | Op::Remove(_)
+                | Op::Mark(_)
                 | Op::Settle(_)
                 | Op::Extend(_)
                 | Op::Pause(_)

@@ -27,6 +27,7 @@ mod dead_letters;
 mod entries;
 mod error;
 mod leases;
+mod marks;
 mod ops;
 mod outbox;
 mod pool;

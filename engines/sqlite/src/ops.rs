@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     pub(crate) uncounted: Uncounted,
     /// The last fence given.
     pub(crate) fence: i64,
+    /// The day up to which old marks are gone.
+    pub(crate) swept: i64,
     /// The head that the file has at this point of the transaction; -1 when that is not known.
     pub(crate) head_written: i64,
 }
@@ -75,6 +77,7 @@ impl Scribe<'_> {
                 version => Ok(Outcome::Put(version)),
             },
             Op::Remove(remove) => self.remove(remove),
+            Op::Mark(mark) => self.mark(mark),
             Op::Execute(statement) => {
                 self.own_sql(|connection| rows::execute(connection, statement)).map(Outcome::Touched)
             }

@@ -50,6 +50,11 @@ create trigger outbox_insert instead of insert on outbox begin
     where space = 'topic' and key = new.aggregatetype
       and length(cast(new.payload as blob)) > json_extract(cast(value as text), '$.bytes_max');
 
+    select raise(abort, 'outbox: the topic is sealed, and SQL has no keys; publish with the library or a sidecar')
+    from dozen_record
+    where space = 'topic' and key = new.aggregatetype and json_extract(cast(value as text), '$.sealed')
+      and json_extract(ifnull(new.headers, '{}'), '$.dozensealed') is null;
+
     insert into dozen_stream (name, appended, position)
         select 'topic/' || new.aggregatetype, 0, 0
         where not exists (select 1 from dozen_stream where name = 'topic/' || new.aggregatetype);

@@ -108,6 +108,10 @@ async fn what_a_topic_would_not_take_fails_the_insert_and_says_why() {
         let error = refused(topic, kind, payload, headers);
         assert!(error.contains(says), "{topic} {kind} {payload} {headers}: {error}");
     }
+    let sealed = TOPIC.replacen("{", r#"{"sealed":true,"#, 1);
+    place.store.table("topic").put("secrets", sealed.into(), Expect::Any, None).await.unwrap();
+    let error = refused("secrets", "t", "1", "{}");
+    assert!(error.contains("topic is sealed"), "{error}");
     assert!(place.entries().await.is_empty());
 }
 
@@ -140,6 +144,7 @@ async fn ids_keys_and_payloads_are_read_as_they_are_meant() {
     assert!(messages[4].data.is_empty() && messages[4].subject.is_none());
     let streams = place.store.journal().streams("topic/").await.unwrap();
     assert_eq!((streams.len(), streams[0].appended, streams[0].position), (1, 5, 5));
+    assert_eq!(streams[0].bytes, messages.iter().map(|message| message.data.len() as u64).sum::<u64>());
     // It can be read as well.
     let read: (String, String) = connection
         .query_row("select aggregatetype, payload from outbox where id = 'X' collate nocase", [], |row| {
@@ -230,9 +235,10 @@ async fn the_view_is_made_once_and_anew_when_its_text_has_changed() {
     drop(open(&place.path()));
     assert_eq!(version(&connection), made, "the same text writes nothing");
     connection
-        .execute_batch("drop view outbox; create view outbox as select 1 as id -- made by dozen\n")
+        .execute_batch("drop view outbox; create view outbox as -- made by dozen\n select 1 as id")
         .unwrap();
     drop(open(&place.path()));
+    let connection = place.connect();
     assert_eq!(connection.prepare("select * from outbox").unwrap().column_count(), 6);
     connection.execute("insert into outbox (aggregatetype, type) values ('orders', 't')", []).unwrap();
 }

@@ -41,7 +41,12 @@ const POSTGRES: &str = "insert into dozen.outbox (id, aggregatetype, aggregateid
                         values ($1, $2, $3, $4, $5, $6::text::jsonb)";
 
 /// What the driver said, in the store's words.
-#[cfg(any(feature = "rusqlite", feature = "tokio-postgres", feature = "sqlx-postgres", feature = "sqlx-sqlite"))]
+#[cfg(any(
+    feature = "rusqlite",
+    feature = "tokio-postgres",
+    feature = "sqlx-postgres",
+    feature = "sqlx-sqlite"
+))]
 fn failed(sql: &str, error: &dyn std::error::Error) -> dozen_store::Error {
     // A driver's first line is often `db error`, and what happened stands in the source.
     let mut problem = error.to_string();

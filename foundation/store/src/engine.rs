@@ -50,6 +50,7 @@ pub struct Committed {
 /// * `a_clock_that_is_set_back_holds_nothing_up` – leases and retries are then measured by the clock as it is.
 /// * `a_put_expects_what_it_says` – compare-and-set on table rows; an expired row is an absent one.
 /// * `a_requirement_fails_the_whole` – and names the row.
+/// * `a_mark_is_made_once` – however many try at the same time; it is kept for as long as it says, and forgotten by the day.
 /// * `a_key_has_as_many_out_as_it_may` – and no more, in order.
 /// * `what_is_sifted_out_leaves_no_trace` – nor is anything passed over that the caller has not looked at.
 /// * `a_paused_reader_gets_nothing` – and all of it afterwards.

@@ -39,6 +39,8 @@ pub enum Op {
     Require(Put),
     /// Remove a table row.
     Remove(Remove),
+    /// Note that something has been seen.
+    Mark(Mark),
     /// The caller's own statement.
     Execute(Statement),
     /// The caller's own query.
@@ -68,6 +70,7 @@ impl Op {
             Self::Put(_) => "put",
             Self::Require(_) => "require",
             Self::Remove(_) => "remove",
+            Self::Mark(_) => "mark",
             Self::Execute(_) => "execute",
             Self::Select(_) => "select",
         }
@@ -350,6 +353,38 @@ pub struct Remove {
     pub expect: Expect,
 }
 
+/// Note that something has been seen, in the transaction of its effect.
+///
+/// A mark is kept for `keep` and then forgotten, together with all others of its day: whatever the engine keeps of them, it
+/// never searches for single ones that are old.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// Who has seen it.
+    pub space: Arc<str>,
+    /// What.
+    pub key: String,
+    /// The present moment, by the caller's clock.
+    pub now: Timestamp,
+    /// For how long it must not be forgotten.
+    pub keep: Duration,
+}
+
+impl Mark {
+    /// A day in microseconds.
+    const DAY: i64 = 24 * 3600 * 1_000_000;
+
+    /// The present day, counted since 1970.
+    pub fn today(&self) -> i64 {
+        self.now.0.div_euclid(Self::DAY)
+    }
+
+    /// The first day on which it may be forgotten: the first that begins after it was kept for long enough.
+    pub fn gone_by(&self) -> i64 {
+        let kept = self.now.after(self.keep).0;
+        kept.div_euclid(Self::DAY) + i64::from(kept.rem_euclid(Self::DAY) > 0)
+    }
+}
+
 /// What an operation gave.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -376,6 +411,8 @@ pub enum Outcome {
     Touched(u64),
     /// The row's new version; `None` when what was expected was not there.
     Put(Option<u64>),
+    /// Whether it was seen for the first time.
+    Marked(bool),
     /// The rows of a query.
     Rows(Vec<Row>),
 }
@@ -405,8 +442,34 @@ unpack! {
     touched -> u64 = Self::Touched(count) => count;
     /// The new version.
     put -> Option<u64> = Self::Put(version) => version;
+    /// Whether it was the first time.
+    marked -> bool = Self::Marked(first) => first;
     /// The rows.
     rows -> Vec<Row> = Self::Rows(rows) => rows;
     /// Whether the reader is new.
     opened -> bool = Self::Opened(new) => new;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_kept_to_the_end_of_its_last_day() {
+        let of = |now, keep| {
+            let mark = Mark {
+                space: "s".into(),
+                key: "k".into(),
+                now: Timestamp(now),
+                keep: Duration::from_micros(keep),
+            };
+            (mark.today(), mark.gone_by())
+        };
+        let day = Mark::DAY as u64;
+        assert_eq!(of(0, day), (0, 1), "exactly a day has passed when the next begins");
+        assert_eq!(of(1, day), (0, 2));
+        assert_eq!(of(Mark::DAY - 1, 1), (0, 1));
+        assert_eq!(of(-1, 0), (-1, 0));
+        assert!(of(5, u64::MAX).1 > 100_000_000, "and nothing overflows");
+    }
 }

@@ -1,10 +1,11 @@
 //! A transaction in its owner's hands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dozen_core::{Message, Timestamp};
 
-use crate::{Append, Committed, EngineTx, Error, Expect, Op, Outcome, Put, Record, Row, Statement, Value};
+use crate::{Append, Committed, EngineTx, Error, Mark, Op, Outcome, Record, Row, Statement, Value};
 
 /// A transaction under way. Everything done through it happens together, or not at all; dropped, it leaves nothing.
 ///
@@ -61,23 +62,16 @@ impl Tx {
         self.apply(Op::Select(Statement::new(sql, params))).await?.rows()
     }
 
-    /// Writes a table row only if there is none, and says whether it did: the mark of an inbox.
+    /// Notes that `space` has seen `key`, and says whether it is the first time. The mark is kept for `keep`.
     pub async fn mark(
         &mut self,
         space: &Arc<str>,
         key: &str,
         now: Timestamp,
-        expires: Option<Timestamp>,
+        keep: Duration,
     ) -> Result<bool, Error> {
-        let put = Put {
-            space: space.clone(),
-            key: key.to_owned(),
-            value: Vec::new(),
-            expect: Expect::Absent,
-            expires,
-            now,
-        };
-        Ok(self.apply(Op::Put(put)).await?.put()?.is_some())
+        let mark = Mark { space: space.clone(), key: key.to_owned(), now, keep };
+        self.apply(Op::Mark(mark)).await?.marked()
     }
 
     pub(crate) async fn commit(self) -> Result<Committed, Error> {

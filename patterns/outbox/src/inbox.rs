@@ -16,7 +16,7 @@ pub struct Inbox {
 
 impl Inbox {
     /// The inbox of `handler`; two handlers of one message have two. Marks are kept for `keep`, which must be longer than
-    /// anything may be delivered again.
+    /// anything may be delivered again, and forgotten by the day: a week of them is eight days' worth.
     pub fn new(store: &Store, handler: &str, keep: Duration) -> Self {
         Self { store: store.clone(), space: format!("inbox/{handler}").into(), keep }
     }
@@ -26,6 +26,6 @@ impl Inbox {
         // An id is unique within its source only.
         let key = format!("{}\n{}", message.source, message.id);
         let now = self.store.clock().now();
-        tx.mark(&self.space, &key, now, Some(now.after(self.keep))).await
+        tx.mark(&self.space, &key, now, self.keep).await
     }
 }

@@ -145,8 +145,9 @@ begin
             return least(v_due, v_batch.until);
         end if;
     end loop;
-    -- What is due and was not given is in the hands of a settlement that has yet to commit.
-    return greatest(v_due, p_now + 20000);
+    -- What is due and was not given is in the hands of a settlement that has yet to commit. Nothing stays nothing:
+    -- `greatest` passes over nulls, and a reader with nothing in hand would ask again and again.
+    return case when v_due is not null then greatest(v_due, p_now + 20000) end;
 end $$;
 
 -- One row for each message, and a last one without: when to look again, and the reader's number.

@@ -63,7 +63,7 @@ impl Work {
 
     async fn handle_in_steps(&self, store: &Store, claim: &Claimed) -> Result<(), Error> {
         let handled = store.transaction(async |tx| {
-            if tx.mark(&self.inbox, &claim.record.id, self.bench.now(), None).await? {
+            if tx.mark(&self.inbox, &claim.record.id, self.bench.now(), LEASE).await? {
                 tx.defer(self.effect(claim));
             }
             match tx.apply(self.end(claim.place)).await?.settled()?[..] {

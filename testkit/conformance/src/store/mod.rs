@@ -52,7 +52,7 @@ macro_rules! store_suite {
             a_wake_up_is_a_hint what_comes_again_is_hinted an_end_is_hinted other_processes_are_woken
             a_lost_wake_up_is_made_up_for
             // tables
-            a_put_expects_what_it_says a_requirement_fails_the_whole a_lease_has_one_holder
+            a_put_expects_what_it_says a_requirement_fails_the_whole a_lease_has_one_holder a_mark_is_made_once
             // upkeep
             a_trim_spares_what_is_needed a_trim_by_size_spares_what_is_needed compaction_keeps_the_last_of_a_key
             compaction_spares_what_is_needed

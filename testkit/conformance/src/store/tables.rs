@@ -1,7 +1,9 @@
 //! Table rows, and the leases that are made of them.
 
-use dozen_core::Timestamp;
-use dozen_store::{Error, Expect, Op, Put};
+use std::time::Duration;
+
+use dozen_core::{Diagnose, Retry, Timestamp};
+use dozen_store::{Error, Expect, Mark, Op, Put, Store, Written};
 
 use super::bench::{Bench, Harness, LEASE, append_op, message};
 
@@ -81,4 +83,60 @@ pub async fn a_requirement_fails_the_whole(harness: &dyn Harness) {
     commit("3", "k", Expect::Version(version)).await.expect("this version");
     assert_eq!(bench.ids().await, ["1", "1", "3", "3"]);
     assert!(bench.store.table("things").get("other").await.expect("get").is_none());
+}
+
+/// A mark is made once, however many try at the same time; by one who marks for itself. It is kept for as long as it says,
+/// and forgotten by the day.
+pub async fn a_mark_is_made_once(harness: &dyn Harness) {
+    let bench = Bench::on(harness.open().await);
+    let there = Store::new(harness.open().await, bench.clock.clone());
+    let mark = async |store: &Store, space: &str, key: &str, keep: Duration| {
+        let now = bench.now();
+        let marked = store.transaction(async |tx| tx.mark(&space.into(), key, now, keep).await).await;
+        marked.map(|written: Written<bool>| written.value)
+    };
+    let week = Duration::from_secs(7 * 24 * 3600);
+    // Two handles try each key at the same time, in opposite order.
+    let other = if bench.store.capabilities().shared { there } else { bench.store.clone() };
+    let all = async |store: &Store, keys: Vec<u32>| {
+        let mut first = 0u32;
+        for key in keys {
+            // A transaction that the engine has to cut, because two wait for each other, is tried again.
+            let made = loop {
+                match mark(store, "inbox/a", &key.to_string(), week).await {
+                    Ok(made) => break made,
+                    Err(error) => assert_eq!(error.retry(), Retry::Later, "{error}"),
+                }
+            };
+            first += u32::from(made);
+        }
+        first
+    };
+    let (mine, theirs) =
+        tokio::join!(all(&bench.store, (0..20).collect()), all(&other, (0..20).rev().collect()));
+    assert_eq!(mine + theirs, 20);
+    assert!(mark(&bench.store, "inbox/b", "7", week).await.expect("mark"), "another has its own marks");
+    // With the transaction it is undone; twice in one transaction is once.
+    let undone = bench.store.transaction(async |tx| {
+        let (space, now) = ("inbox/a".into(), bench.now());
+        assert!(tx.mark(&space, "new", now, week).await?);
+        assert!(!tx.mark(&space, "new", now, week).await?);
+        Err::<(), _>(Error::Invalid("undone".into()))
+    });
+    assert!(undone.await.is_err());
+    assert!(mark(&bench.store, "inbox/a", "new", week).await.expect("mark"), "it left nothing");
+    // In full, beside other things.
+    let marks = ["8", "new", "newer"]
+        .map(|key| Op::Mark(Mark { space: "inbox/a".into(), key: key.into(), now: bench.now(), keep: week }));
+    let mut ops = vec![append_op(&bench, "1")];
+    ops.extend(marks);
+    let outcomes = bench.store.commit(ops).await.expect("commit").outcomes;
+    let made: Vec<bool> = outcomes.into_iter().skip(1).map(|made| made.marked().expect("a mark")).collect();
+    assert_eq!(made, [false, false, true]);
+    // Up to the last moment of its week it is there; a day after that it is gone.
+    bench.clock.advance(week - Duration::from_micros(1));
+    assert!(!mark(&bench.store, "inbox/a", "7", week).await.expect("mark"));
+    bench.clock.advance(Duration::from_secs(24 * 3600) + Duration::from_micros(1));
+    assert!(mark(&bench.store, "inbox/a", "7", week).await.expect("mark"), "forgotten");
+    assert!(!mark(&other, "inbox/a", "7", week).await.expect("mark"));
 }
