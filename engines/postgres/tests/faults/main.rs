@@ -3,6 +3,7 @@
 
 mod bench;
 mod connections;
+mod marks;
 mod outbox;
 mod restore;
 mod upkeep;

@@ -6,7 +6,7 @@ use dozen_store::{Ended, Start};
 
 use crate::bench::{LEASE, fresh, message, open, server, stranger, stream, worker};
 
-async fn number(client: &tokio_postgres::Client, sql: &str) -> i64 {
+pub(crate) async fn number(client: &tokio_postgres::Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.expect("a number").get(0)
 }
 
