@@ -23,6 +23,7 @@ mod filter;
 pub mod http;
 mod known;
 mod manage;
+mod opening;
 mod pattern;
 mod push;
 mod pushing;
