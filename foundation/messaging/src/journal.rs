@@ -149,6 +149,7 @@ impl JournalSubscriber {
             per_key: self.per_key,
             sifted: None,
         };
+        let mut stood = None;
         loop {
             if let Some(filter) = &self.filter {
                 claim.sifted = Some(self.sift(part, &**filter).await?);
@@ -168,8 +169,11 @@ impl JournalSubscriber {
             if !unfit.is_empty() {
                 self.settle(unfit).await?;
             }
-            // A stretch of what nobody wants: go on with what follows.
-            if !(all_unfit || (taken == 0 && looked == Claim::SCAN_MAX)) {
+            // A stretch of what nobody wants: go on with what follows. A reader that rests has passed nothing, and would be
+            // found at the same place for ever.
+            let stands = claim.sifted.as_ref().map(|sifted| sifted.after);
+            let has_moved = std::mem::replace(&mut stood, stands) != stands;
+            if !(all_unfit || (taken == 0 && looked == Claim::SCAN_MAX && has_moved)) {
                 return Ok(next_due);
             }
         }

@@ -209,6 +209,25 @@ async fn a_subscription_rests_goes_on_and_ends() {
 }
 
 #[tokio::test]
+async fn a_filter_over_a_long_backlog_does_not_hold_up_one_who_asks_a_resting_subscription() {
+    let served = Served::new().await;
+    served.subscribe("orders", "last", json!({ "filter": "data.order > 1198" })).await;
+    served.json("POST", "/orders/subscriptions/last/pause", Value::Null).await;
+    for half in 0..2 {
+        let event = |number: u32| json!({ "type": "t", "data": { "order": half * 600 + number } });
+        let batch = Value::from((0..600).map(event).collect::<Vec<_>>()).to_string();
+        let url = format!("http://{}/dozen/v1/topics/orders/messages", served.address);
+        let kind = [("content-type", "application/cloudevents-batch+json")];
+        let sent = blocking(move || request("POST", &url, &kind, batch.as_bytes()).unwrap()).await;
+        assert_eq!(sent.status, 201, "{}", sent.text());
+    }
+    assert_eq!(served.drain("orders", "last").await, [0; 0]);
+    served.json("POST", "/orders/subscriptions/last/resume", Value::Null).await;
+    assert_eq!(served.drain("orders", "last").await, [1199]);
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn a_refused_message_is_a_dead_letter_that_is_corrected_and_redriven() {
     let served = Served::new().await;
     served.subscribe("orders", "mail", Value::Null).await;
