@@ -14,8 +14,6 @@ use crate::{Face, Problem, Span, view};
 
 /// Messages in one answer.
 const MAX: usize = 100;
-/// No request waits for longer, so that a client that is gone is noticed.
-pub const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The shortest and the longest lease that a request may ask for.
 const LEASES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(12 * 3600));
 
@@ -56,7 +54,7 @@ pub async fn receive(
     if !(1..=MAX).contains(&max) {
         return Err(Problem::invalid("query max", format!("`max` is {max}; it must be 1 to {MAX}")));
     }
-    let wait = asked.wait.map_or(Duration::ZERO, |Span(wait)| wait.min(WAIT_MAX));
+    let wait = face.wait(asked.wait);
     let deliveries = match wait.is_zero() {
         true => take(subscriber, policy, max, wait).await?,
         false => face.waiting(take(subscriber, policy, max, wait)).await?,

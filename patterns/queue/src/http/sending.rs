@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use dozen_core::Timestamp;
-use dozen_openapi::{Asked, Body, Fill, Moment, Named, Problem, Span, WAIT_MAX, failures, messages};
+use dozen_openapi::{Asked, Body, Fill, Moment, Named, Problem, Span, failures, messages};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -100,11 +100,11 @@ pub(super) async fn send(
         Sent::Duplicate { of } => return Ok(Json(json!({ "duplicate": true, "of": of })).into_response()),
         Sent::New(token) => token.to_string(),
     };
-    let mut told = json!({ "ids": ids, "token": token });
-    let Some((wait, _waiter)) = waiter else { return Ok((StatusCode::CREATED, Json(told)).into_response()) };
+    let mut told = json!({ "duplicate": false, "ids": ids, "token": token });
+    let Some(_waiter) = waiter else { return Ok((StatusCode::CREATED, Json(told)).into_response()) };
     let id = ids.first().map_or("", String::as_str);
     let ended = tokio::select! { biased;
-        ended = queue.completion(id, wait.min(WAIT_MAX)) => ended?,
+        ended = queue.completion(id, queues.face.wait(options.wait)) => ended?,
         () = queues.face.closing() => queue.completion(id, Duration::ZERO).await?,
     };
     let mut status = StatusCode::ACCEPTED;
@@ -131,7 +131,7 @@ pub(super) async fn status(
     Asked(Waiting { wait }): Asked<Waiting>,
 ) -> Result<Json<Value>, Problem> {
     let queue = queues.get(&name).await?;
-    let completion = look(&queues, &queue, &id, wait.map_or(Duration::ZERO, |Span(wait)| wait)).await?;
+    let completion = look(&queues, &queue, &id, queues.face.wait(wait)).await?;
     match completion {
         Some(completion) => Ok(Json(completed(&id, &completion))),
         None => Err(Problem {
@@ -153,7 +153,7 @@ async fn look(
         let known = if id.chars().any(char::is_control) { None } else { queue.completion(id, wait).await? };
         return Ok(known);
     }
-    queues.face.waiting(queue.completion(id, wait.min(WAIT_MAX))).await
+    queues.face.waiting(queue.completion(id, wait)).await
 }
 
 fn completed(id: &str, completion: &Completion) -> Value {
