@@ -64,7 +64,7 @@ async fn queues_and_topics_are_listed_peeked_redriven_and_purged() {
     assert_eq!(code, 0, "{told}");
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let lines: Vec<_> = told.lines().map(words).collect();
-    assert_eq!(lines[0], ["QUEUE", "NEW", "WORKING", "RETRYING", "HELD", "DEAD", "OLDEST"]);
+    assert_eq!(lines[0], ["QUEUE", "NEW", "WORKING", "WAITING", "HELD", "DEAD", "OLDEST"]);
     assert_eq!(lines[1][..6], ["invoices", "1", "1", "0", "0", "1"], "{told}");
     assert_eq!(lines[2][..6], ["empty", "0", "0", "0", "0", "0"], "{told}");
 

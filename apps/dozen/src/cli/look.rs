@@ -4,12 +4,15 @@
 //! file is safe.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use dozen_core::{Diagnose, Fault, Retry, Timestamp, nearest};
+use dozen_core::{Diagnose, Fault, Ids, Retry, SystemClock, Timestamp, nearest};
+use dozen_pubsub::Topics;
+use dozen_queue::{Overview, Queue};
 use dozen_store::Store;
 
-use crate::Error;
 use crate::config::{self, App};
+use crate::{Error, up};
 
 /// The file whose store is looked at.
 #[derive(Debug, clap::Args)]
@@ -25,7 +28,7 @@ impl Where {
     }
 
     /// Runs `work` on the file's store. A store that is not there yet is not made by looking at it.
-    pub(crate) fn look<T>(&self, work: impl AsyncFnOnce(App, Store) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn look<T>(&self, work: impl AsyncFnOnce(Look) -> Result<T, Error>) -> Result<T, Error> {
         let app = self.load()?;
         if let Some(file) = app.store.file().filter(|file| !file.exists()) {
             let path = file.display().to_string();
@@ -37,8 +40,43 @@ impl Where {
             .map_err(Error::system("start the runtime"))?;
         runtime.block_on(async {
             let store = dozen_open::open(&app.store_url()).await.map_err(Error::pattern("open the store"))?;
-            work(app, store).await
+            work(Look { app, store, ids: Ids::new(Arc::new(SystemClock), dozen_open::seed()) }).await
         })
+    }
+}
+
+/// A file and its store, open.
+pub(crate) struct Look {
+    pub(crate) app: App,
+    pub(crate) store: Store,
+    pub(crate) ids: Ids,
+}
+
+impl Look {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.store.clock().now()
+    }
+
+    /// The queue `name` of the file, or one that only the store knows.
+    pub(crate) async fn queue(&self, name: &str) -> Result<Queue, Error> {
+        let failed = || Error::pattern(format!("open queue `{name}`"));
+        let declared = self.app.queues.iter().find(|queue| queue.name == name);
+        let queue = match declared {
+            Some(queue) => Queue::open_with(&self.store, name, queue.options.clone(), self.ids.clone()).await,
+            None => {
+                let found = Overview::of(&self.store).await.map_err(Error::pattern("look at the queues"))?;
+                let names = self.app.queues.iter().map(|queue| queue.name.as_str());
+                let names: Vec<&str> = names.chain(found.iter().map(|queue| queue.name.as_str())).collect();
+                known("queue", name, &names)?;
+                Queue::open(&self.store, name, self.ids.clone()).await
+            }
+        };
+        Ok(queue.map_err(failed())?.with_keys(self.app.keys.clone()))
+    }
+
+    /// The topics of the store and of the file.
+    pub(crate) fn topics(&self) -> Topics {
+        up::topics(&self.app, &self.store)
     }
 }
 

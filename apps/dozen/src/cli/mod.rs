@@ -1,11 +1,13 @@
 //! The command line: one verb for the whole application, one noun for each thing that can be looked at.
 //!
-//! A noun is a file of this folder under its own name. Errors are printed once, here, with their whole chain.
+//! A noun is a file or a folder here under its own name. Errors are printed once, here, with their whole chain.
 
+mod args;
 mod check;
 mod child;
 mod completion;
 mod explain;
+mod letters;
 mod look;
 mod outbox;
 mod queue;
@@ -29,6 +31,7 @@ Examples:
   dozen explain GET /orders/7      which route takes it, and where it goes
   dozen service list               which services answer
   dozen queue list                 what waits, what failed
+  dozen queue send mails '{}'      put a message into a queue
   dozen topic follow orders        what is published, as it comes
   dozen completion bash            completion for your shell
 
@@ -55,11 +58,11 @@ enum Command {
     Explain(explain::Explain),
     /// Look at services
     Service(service::Service),
-    /// Look at queues, and give what failed another try
+    /// Send to queues, look at them, and give what failed another try
     Queue(queue::Queue),
-    /// Look at topics, and follow messages
+    /// Publish on topics, follow them, and mind their subscriptions
     Topic(topic::Topic),
-    /// Look at the events that transactions left behind
+    /// Look at the events that transactions left behind, and send them again
     Outbox(outbox::Outbox),
     /// Print a completion script for a shell
     Completion(completion::Completion),

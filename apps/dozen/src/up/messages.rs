@@ -40,7 +40,7 @@ pub(super) async fn open(app: &App, store: &Store, ids: &Ids) -> Result<(Arc<Mes
 }
 
 /// The topics of the file on `store`.
-pub(super) fn topics(app: &App, store: &Store) -> Topics {
+pub(crate) fn topics(app: &App, store: &Store) -> Topics {
     let settings = app.topics.iter().map(|topic| (topic.name.clone(), topic.settings.clone()));
     Topics::new(store, settings.collect()).with_keys(app.keys.clone())
 }

@@ -13,6 +13,7 @@
 //! SIGINT or SIGTERM drains: services get SIGTERM, requests in flight are finished, exit 0. A second signal cuts at
 //! once, exit 130. A part that ends by itself stops the rest, exit 1.
 
+mod api;
 mod child;
 mod children;
 mod command;
@@ -43,6 +44,7 @@ use dozen_messaging::Broker;
 use dozen_sidecar::Sidecar;
 
 pub(crate) use lines::printable;
+pub(crate) use messages::topics;
 
 pub use children::{Child, Children, State};
 pub use output::{Printer, colours_wanted};
@@ -108,11 +110,14 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         relays: &relays,
         tallies: &tallies,
     };
+    let (api, closing) = (api::Api::new(app, &store, &messages.topics, ids), api::Closing::default());
     for beside in sidecars {
         let name = format!("sidecar of {}", beside.service);
         let metrics = metrics::router(measured.of_service(app, &beside.service));
-        behind.push((name, beside.serving(metrics)));
+        behind.push((name, beside.serving(metrics.merge(api.router(&closing)))));
     }
+    // After the sidecars, and so stopped before them.
+    behind.push(("waiting requests".into(), Arc::new(closing)));
     behind.extend(relays::parts(&relays));
 
     let pushes = pushes::Pushes {
@@ -126,6 +131,9 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
     let mut before: Parts = pushes.workers(app).await?;
     if let Some(console) = console::bind(app, &store, &registry, children.states(), &log, measured.all())? {
         before.push(("console".into(), console));
+    }
+    if let Some(api) = api.bind()? {
+        before.push(("api".into(), api));
     }
     if let Some(gateway) = gateway {
         before.push(("gateway".into(), gateway));

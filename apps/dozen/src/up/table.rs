@@ -38,6 +38,7 @@ pub fn parts(app: &App) -> Vec<Row> {
     let part = |what: &str, at: std::net::SocketAddr| Row::part(what, format!("http://{at}"), "ready");
     let mut rows: Vec<Row> = app.gateway.iter().map(|gateway| part("gateway", gateway.listen)).collect();
     rows.extend(app.console.map(|at| part("console", at)));
+    rows.extend(app.api.as_ref().map(|api| part("api", api.listen)));
     rows.push(part("registry", app.registry));
     rows
 }

@@ -1,96 +1,61 @@
-//! `dozen topic`: what was published, who has heard of it, and the way of one message.
+//! `dozen topic list`, `follow` and `journey`: what was published, and what became of it.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Subcommand;
 use dozen_core::Message;
-use dozen_pubsub::Topics;
-use dozen_store::{ClaimState, Entry, ReaderStatus, Sighting, Store};
+use dozen_messaging::CircuitState;
+use dozen_pubsub::{Pattern, SubscriptionStatus, Topics};
+use dozen_store::{ClaimState, Entry, Sighting, Store};
 
-use super::look::{Where, ago, excerpt, known, table};
+use super::super::look::{Look, excerpt, table};
 use crate::Error;
-use crate::config::App;
 
-const HELP: &str = "\
-Examples:
-  dozen topic list
-  dozen topic follow orders               what is published, as it comes, one JSON object a line
-  dozen topic follow orders -n 100 | jq .data
-  dozen topic journey 0197…               where a message went, and what became of it";
-
-/// Looks at topics.
-#[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
-pub(crate) struct Topic {
-    #[command(flatten)]
-    place: Where,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// List the topics and their subscriptions
-    List,
-    /// Print messages as they are published, until Ctrl-C
-    Follow {
-        /// The topic
-        name: String,
-        /// Begin with so many of the last ones
-        #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
-        number: u16,
-    },
-    /// Tell the way of one message: topics, queues, deliveries
-    Journey {
-        /// The message's id
-        id: String,
-    },
-}
-
-impl Topic {
-    pub(crate) fn run(self) -> Result<ExitCode, Error> {
-        let verb = self.verb;
-        self.place.look(async |app, store| match verb {
-            Verb::List => super::print(&list(&app, &store).await?),
-            Verb::Follow { name, number } => follow(&app, &store, &name, number.into()).await,
-            Verb::Journey { id } => super::print(&journey(&store, &id).await?),
-        })
-    }
-}
-
-async fn list(app: &App, store: &Store) -> Result<String, Error> {
-    let (journal, failed) = (store.journal(), || Error::pattern("look at the topics"));
-    let streams = journal.streams("topic/").await.map_err(failed())?;
-    let readers = journal.readers("topic/").await.map_err(failed())?;
-    let now = store.clock().now();
+/// Each topic, and below it those who hear of it; patterns come last.
+pub(super) async fn list(look: &Look) -> Result<String, Error> {
+    let (topics, failed) = (look.topics(), || Error::pattern("look at the topics"));
+    let subscriptions = topics.subscriptions().await.map_err(failed())?;
     let mut rows = Vec::new();
-    for topic in &app.topics {
-        let stream = Topics::stream(&topic.name);
-        let published =
-            streams.iter().find(|found| found.stream == *stream).map_or(0, |found| found.appended);
-        let mut name = Some(vec![topic.name.clone(), published.to_string()]);
-        let mut heard: Vec<&ReaderStatus> =
-            readers.iter().filter(|reader| reader.stream == *stream).collect();
-        heard.sort_by(|a, b| a.reader.cmp(&b.reader));
-        for reader in heard {
+    for topic in topics.topic_statuses().await.map_err(failed())? {
+        let mut head = Some(vec![topic.topic.clone(), topic.published.to_string()]);
+        for status in subscriptions.iter().filter(|status| status.topic == topic.topic) {
             // A topic's name stands once, before the first of its subscriptions.
-            let mut row = name.take().unwrap_or_else(|| vec![String::new(); 2]);
-            let oldest = reader.oldest.map(|oldest| ago(oldest, now)).unwrap_or_default();
-            row.extend([reader.reader.clone(), reader.lag().to_string(), reader.parked.to_string(), oldest]);
-            rows.push(row);
+            rows.push(row(head.take().unwrap_or_else(|| vec![String::new(); 2]), status));
         }
-        rows.extend(name);
+        rows.extend(head);
     }
-    Ok(table(&["TOPIC", "PUBLISHED", "SUBSCRIPTION", "LAG", "DEAD", "OLDEST"], &rows))
+    let wild =
+        |status: &&SubscriptionStatus| Pattern::parse(&status.topic).is_ok_and(|pattern| pattern.is_wild());
+    for status in subscriptions.iter().filter(wild) {
+        rows.push(row(vec![status.topic.clone(), String::new()], status));
+    }
+    Ok(table(&["TOPIC", "PUBLISHED", "SUBSCRIPTION", "LAG", "DEAD", "BEHIND", "STATE"], &rows))
+}
+
+fn row(mut row: Vec<String>, status: &SubscriptionStatus) -> Vec<String> {
+    let mut state: Vec<String> = Vec::new();
+    state.extend(status.paused.then(|| "paused".to_owned()));
+    let circuit = status.circuit.as_ref().filter(|circuit| circuit.state != CircuitState::Closed);
+    state.extend(circuit.map(|circuit| {
+        format!("receiver away: {}", excerpt(circuit.error.as_deref().unwrap_or_default().as_bytes()))
+    }));
+    state.extend(status.filter.as_ref().map(|filter| format!("if {}", excerpt(filter.as_bytes()))));
+    let behind = status.behind.map(|behind| format!("{}s", behind.as_secs())).unwrap_or_default();
+    row.extend([
+        status.name.clone(),
+        status.lag.to_string(),
+        status.dead.to_string(),
+        behind,
+        state.join("; "),
+    ]);
+    row
 }
 
 /// Prints the last messages and then those that come. A wake-up is a hint; asking every second is the net.
-async fn follow(app: &App, store: &Store, name: &str, number: usize) -> Result<ExitCode, Error> {
-    let names: Vec<&str> = app.topics.iter().map(|topic| topic.name.as_str()).collect();
-    known("topic", name, &names)?;
-    let (journal, stream) = (store.journal(), Topics::stream(name));
+pub(super) async fn follow(look: &Look, name: &str, number: usize) -> Result<ExitCode, Error> {
+    look.topics().settings(name).await.map_err(Error::pattern("find the topic"))?;
+    let (journal, stream) = (look.store.journal(), Topics::stream(name));
     let failed = || Error::pattern(format!("read topic `{name}`"));
     let mut changes = journal.changes(&stream);
     let mut entries = journal.tail(&stream, number.max(1)).await.map_err(failed())?;
@@ -127,7 +92,7 @@ fn json(entry: Entry) -> Vec<u8> {
     }
 }
 
-async fn journey(store: &Store, id: &str) -> Result<String, Error> {
+pub(super) async fn journey(store: &Store, id: &str) -> Result<String, Error> {
     let found = store.journal().find(id).await.map_err(Error::pattern("follow the message"))?;
     if found.is_empty() {
         let never = "it was never sent, or it is older than its topic or queue keeps it";
