@@ -41,7 +41,7 @@ impl Effect for WriteInvoice {
     async fn apply(&self, tx: &mut Tx, delivery: &Delivery) -> Result<(), EffectError> {
         let order: Value = serde_json::from_slice(&delivery.message.data).unwrap_or_default();
         let Some(id) = order["id"].as_str() else {
-            return Err(EffectError::Verdict(Verdict::Poison("it names no order".into())));
+            return Err(EffectError(Verdict::Poison("it names no order".into())));
         };
         let process = i64::from(std::process::id());
         tx.execute("insert into invoices (\"order\", written_by) values (?1, ?2)", params![id, process])
