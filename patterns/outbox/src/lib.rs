@@ -21,6 +21,7 @@
 
 mod audit;
 mod circuit;
+mod doors;
 mod inbox;
 mod lane;
 mod outbox;

@@ -1,11 +1,12 @@
 //! The sender's end.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dozen_core::{Ids, Message, chain};
-use dozen_messaging::{Admission, Error, Keyring, TopicSettings, declared, unknown};
+use dozen_messaging::{Admission, Error, Keyring, TopicSettings, unknown};
 use dozen_store::{OutboxRow, OwnTransaction, Store, Tx};
+
+use crate::doors::Doors;
 
 /// Publishes events in the caller's transaction.
 #[derive(Clone)]
@@ -14,20 +15,20 @@ pub struct Outbox {
     source: String,
     pub(crate) ids: Ids,
     keys: Option<Keyring>,
-    /// The doors of the topics that have been published on, with their settings as they were then.
-    topics: Arc<Mutex<HashMap<String, Arc<Admission>>>>,
+    doors: Arc<Doors>,
 }
 
 impl Outbox {
     /// An outbox of `store` whose events say that they come from `source`, for example `/orders`.
     pub fn new(store: &Store, source: impl Into<String>, ids: Ids) -> Self {
-        Self { store: store.clone(), source: source.into(), ids, keys: None, topics: Arc::default() }
+        let doors = Arc::new(Doors::of(store));
+        Self { store: store.clone(), source: source.into(), ids, keys: None, doors }
     }
 
     /// Seals what is published on sealed topics with these keys.
     #[must_use]
     pub fn with_keys(mut self, keys: Option<Keyring>) -> Self {
-        (self.keys, self.topics) = (keys, Arc::default());
+        (self.keys, self.doors) = (keys, Arc::new(Doors::of(&self.store)));
         self
     }
 
@@ -40,7 +41,7 @@ impl Outbox {
 
     /// Publishes `event` on `topic` when `tx` commits; if it does not, the event never was.
     ///
-    /// The topic must have been declared, which `dozen up` does with those of its file. Its settings are read once.
+    /// The topic must have been declared, which `dozen up` does with those of its file.
     pub async fn publish(&self, tx: &mut Tx, topic: &str, mut event: Message) -> Result<(), Error> {
         self.admission(topic).await?.admit(&mut event)?;
         tx.append(&TopicSettings::stream(topic), event, self.store.clock().now());
@@ -66,17 +67,26 @@ impl Outbox {
         Ok(OutboxRow::new(topic, event))
     }
 
+    /// The door of a topic, as it was declared last.
     pub(crate) async fn admission(&self, topic: &str) -> Result<Arc<Admission>, Error> {
-        let known = |topics: &mut HashMap<String, Arc<Admission>>| topics.get(topic).cloned();
-        if let Some(admission) = self.with_topics(known) {
-            return Ok(admission);
-        }
-        let Some(settings) = declared::<TopicSettings>(&self.store, "topic", topic).await? else {
+        let generation = match self.doors.current(topic) {
+            Ok(admission) => return Ok(admission),
+            Err(generation) => generation,
+        };
+        let row = self.store.table("topic").get(topic).await;
+        let row = row.map_err(|error| Error::engine(format!("look up topic `{topic}`"), error))?;
+        let Some(row) = row else {
+            self.doors.forget(topic);
             return Err(unknown(&self.store, "topic", topic).await);
         };
+        if let Some(admission) = self.doors.same(topic, row.version, generation) {
+            return Ok(admission);
+        }
+        let settings: TopicSettings = serde_json::from_slice(&row.value).map_err(|error| {
+            Error::Invalid(format!("the declared settings of topic `{topic}` cannot be read: {error}"))
+        })?;
         let admission = Arc::new(Admission::new(topic, settings, self.keys.clone())?);
-        // Only declared names come in, so that the map is as bounded as the declarations.
-        self.with_topics(|topics| topics.insert(topic.to_owned(), admission.clone()));
+        self.doors.keep(topic, row.version, generation, admission.clone());
         Ok(admission)
     }
 
@@ -87,9 +97,5 @@ impl Outbox {
             Error::Invalid(format!("`{id}` is sealed, and a copy with an id of its own needs the keys"))
         })?;
         keys.unseal(message).map_err(|error| Error::Invalid(chain(&error)))
-    }
-
-    fn with_topics<T>(&self, work: impl FnOnce(&mut HashMap<String, Arc<Admission>>) -> T) -> T {
-        work(&mut self.topics.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

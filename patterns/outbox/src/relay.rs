@@ -16,8 +16,8 @@ use crate::status::{Gauge, LaneStatus};
 
 /// Topics that one relay carries, at most.
 const TOPICS_MAX: usize = 1_000;
-/// How long a topic that is declared while a relay of all topics runs may stay unseen.
-const LOOK: Duration = Duration::from_secs(30);
+/// The stream that hints at topics that are declared.
+pub(crate) const DECLARED: &str = "topics";
 
 /// Which topics a relay carries, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,9 @@ impl Service for Relay {
         let mut ready = Some(ready);
         let mut running = JoinSet::new();
         let mut failures = 0;
+        let mut declared = self.store.journal().changes(DECLARED);
         while !stop.is_stopping() {
+            declared.mark_unchanged();
             let pause = match self.open().await {
                 Ok(lanes) => {
                     failures = 0;
@@ -177,7 +179,7 @@ impl Service for Relay {
                     if let Some(ready) = ready.take() {
                         ready.ready();
                     }
-                    (self.routes == Routes::All).then_some(LOOK)
+                    None
                 }
                 Err(error) => {
                     failures += 1;
@@ -188,6 +190,7 @@ impl Service for Relay {
             let again = async {
                 match pause {
                     Some(pause) => tokio::time::sleep(pause).await,
+                    None if self.routes == Routes::All && declared.changed().await.is_ok() => {}
                     None => std::future::pending().await,
                 }
             };
