@@ -10,7 +10,6 @@ use dozen_messaging::{Policy, TopicSettings};
 use dozen_openapi::{Face, alone, document, served};
 use dozen_pubsub::Topics;
 use dozen_queue::{Options, Queue};
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +17,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Api {
     /// `http://host:port`.
     pub(crate) base: String,
-    /// What it says of itself.
-    pub(crate) document: Value,
     closing: CancellationToken,
     stop: Stop,
     tasks: JoinSet<Result<(), BoxError>>,
@@ -49,7 +46,7 @@ impl Api {
         let base = format!("http://{}", server.local_addr());
         let (stop, mut tasks) = (Stop::new(), JoinSet::new());
         tasks.spawn(server.serving(alone(router)).run(stop.clone(), Ready::channel().0));
-        Self { base, document, closing, stop, tasks, _folder: folder }
+        Self { base, closing, stop, tasks, _folder: folder }
     }
 
     pub(crate) async fn stop(mut self) {
