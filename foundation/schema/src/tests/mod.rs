@@ -1,0 +1,5 @@
+mod changes;
+mod composed;
+mod payloads;
+mod soundness;
+mod table;
