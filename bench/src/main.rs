@@ -103,7 +103,7 @@ enum What {
         #[command(flatten)]
         scope: Scope,
         /// How long each sample lasts.
-        #[arg(long, default_value_t = 1.0)]
+        #[arg(long, default_value_t = 0.8)]
         seconds: f64,
         /// Only this peer; may be given several times.
         #[arg(long)]

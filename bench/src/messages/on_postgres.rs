@@ -25,7 +25,7 @@ const PACED: usize = 5;
 /// Of a paced run, not counted: pools fill, statements are prepared.
 const PACED_WARM_UP: usize = 500;
 /// How long an idle process is watched, and how long it has been idle before.
-const IDLE: Duration = Duration::from_secs(15);
+const IDLE: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(6);
 /// Where in the server's log the watch begins.
 const MARK: &str = "the watch begins";
@@ -51,7 +51,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
                 p50.push(middle);
                 p99.push(late);
             }
-            if context.is_wanted("messages.on-postgres.idle") {
+            if number == 0 && context.is_wanted("messages.on-postgres.idle") {
                 let queries = idle(folder.path()).await?;
                 eprintln!("  round {} of {rounds}: {queries:.2} queries in 5 s without traffic", number + 1);
                 asked.push(queries);
