@@ -23,6 +23,7 @@ const FUNCTIONS: &[&str] = &[
     include_str!("sql/upkeep.sql"),
     include_str!("sql/outbox.sql"),
     include_str!("sql/status.sql"),
+    include_str!("sql/plans.sql"),
 ];
 
 /// What a new store begins with.
@@ -57,6 +58,7 @@ pub(crate) fn lock_of(schema: &str) -> i32 {
 fn rendered(options: &Options, text: &str) -> String {
     let values = [
         ("{lock}", lock_of(&options.schema).to_string()),
+        ("{schema}", options.schema.clone()),
         ("{spread}", SPREAD.to_string()),
         ("{often}", (options.segment / 4).max(1).to_string()),
         ("{segment}", options.segment.to_string()),

@@ -6,10 +6,9 @@ create or replace function dozen.payload_of(p_payload jsonb, p_data bytea) retur
     select coalesce(p_data, convert_to(p_payload::text, 'UTF8'), ''::bytea)
 $$;
 
--- The payload of an entry.
-create or replace function dozen.data_of(p_data bytea, p_outbox bigint) returns bytea language sql stable as $$
-    select case when p_outbox is null then p_data
-                else (select dozen.payload_of(o.payload, o.data) from dozen.outbox o where o.seq = p_outbox) end
+-- The payload of an entry that stands in the outbox.
+create or replace function dozen.outbox_data(p_outbox bigint) returns bytea language sql stable as $$
+    select dozen.payload_of(o.payload, o.data) from dozen.outbox o where o.seq = p_outbox
 $$;
 
 -- Makes the segments of a table up to the one that holds `p_upto`, and the next.

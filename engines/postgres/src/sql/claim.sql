@@ -28,6 +28,18 @@ begin
     end if;
 end $$;
 
+-- Whether any are.
+create or replace function dozen.is_open(p_stream bigint, p_batch dozen.batch) returns boolean language plpgsql stable as $$
+begin
+    if p_batch.positions is null then
+        -- All that was looked at was leased: then each receipt is of one of them.
+        return p_batch.leased > (
+            select count(*) from dozen.done d
+            where d.reader = p_batch.reader and d.position > p_batch.after and d.position <= p_batch.position);
+    end if;
+    return exists (select dozen.open_of(p_stream, p_batch));
+end $$;
+
 -- Takes one message out of its batch and gives it a claim of its own. Whoever inserts the receipt decides: a settlement
 -- that has come first, even one that has not committed, keeps the message. It is waited for briefly.
 create or replace function dozen.single_out(
@@ -51,14 +63,15 @@ end $$;
 create or replace function dozen.single_out_all(p_stream bigint, p_batch dozen.batch, p_due bigint, p_claimed bigint)
 returns boolean language plpgsql as $$
 declare
-    v_open bigint[] := array(select dozen.open_of(p_stream, p_batch));
+    v_open bigint[];
     v_all  boolean := true;
     v_one  bigint;
     v_wait constant text := current_setting('lock_timeout');
 begin
-    if cardinality(v_open) = 0 then
+    if not dozen.is_open(p_stream, p_batch) then
         return true;
     end if;
+    v_open := array(select dozen.open_of(p_stream, p_batch));
     perform set_config('lock_timeout', '20ms', true);
     foreach v_one in array v_open loop
         v_all := (dozen.single_out(p_batch, v_one, p_due, p_claimed) is not null) and v_all;
@@ -138,16 +151,15 @@ declare
     v_batch dozen.batch;
     v_seen  integer := 0;
 begin
-    for v_batch in select * from dozen.batch where reader = p_reader and until > p_now order by until limit 32 loop
+    for v_batch in select * from dozen.batch where reader = p_reader and until > p_now order by until limit 8 loop
         v_seen := v_seen + 1;
         -- Who has looked at many that are settled may as well come again for the rest.
-        if v_seen = 32 or exists (select dozen.open_of(p_stream, v_batch)) then
+        if v_seen = 8 or dozen.is_open(p_stream, v_batch) then
             return least(v_due, v_batch.until);
         end if;
     end loop;
-    -- What is due and was not given is in the hands of a settlement that has yet to commit. Nothing stays nothing:
-    -- `greatest` passes over nulls, and a reader with nothing in hand would ask again and again.
-    return case when v_due is not null then greatest(v_due, p_now + 20000) end;
+    -- What is due and was not given is in the hands of a settlement that has yet to commit.
+    return greatest(v_due, p_now + 20000);
 end $$;
 
 -- One row for each message, and a last one without: when to look again, and the reader's number.
@@ -169,6 +181,7 @@ declare
     v_after   bigint;
     v_watched bigint;
     v_seen    integer := 0;
+    v_odd     boolean;
     v_due     bigint[];
     v_tries   integer[];
     v_room    integer := p_limit;
@@ -214,7 +227,11 @@ begin
         v_watched := least(v_watched, p_now - 1);
         v_seen := {note_after};
     end if;
-    perform dozen.sweep(p_stream, v_reader.reader, p_now);
+    -- Most readers have nothing out of the ordinary, and then there is nothing to look for.
+    v_odd := exists (select from dozen.claim c where c.reader = v_reader.reader);
+    if v_odd then
+        perform dozen.sweep(p_stream, v_reader.reader, p_now);
+    end if;
 
     -- Batches whose lease has ended: what is open of them becomes due.
     for v_old in
@@ -232,20 +249,24 @@ begin
         v_watched := least(v_watched, v_last - 1);
     end if;
 
+    v_odd := v_odd or v_seen > 0;
+
     -- What is due: retries, delays, leases that have ended. Locked first and looked at then, because a settlement locks the
     -- claim, inserts its receipt, and may have committed in between.
-    v_due := array(
-        select c.position from dozen.claim c
-        where c.reader = v_reader.reader and (c.state, c.position) in (
-            select * from (select x.state, x.position from dozen.claim x
-                           where x.reader = v_reader.reader and x.state = 0 and x.due <= p_now
-                           order by x.due, x.position limit p_limit) leased
-            union all
-            select * from (select x.state, x.position from dozen.claim x
-                           where x.reader = v_reader.reader and x.state = 1 and x.due <= p_now
-                           order by x.due, x.position limit p_limit) waiting)
-        order by c.due, c.position limit p_limit
-        for update skip locked);
+    if v_odd then
+        v_due := array(
+            select c.position from dozen.claim c
+            where c.reader = v_reader.reader and (c.state, c.position) in (
+                select * from (select x.state, x.position from dozen.claim x
+                               where x.reader = v_reader.reader and x.state = 0 and x.due <= p_now
+                               order by x.due, x.position limit p_limit) leased
+                union all
+                select * from (select x.state, x.position from dozen.claim x
+                               where x.reader = v_reader.reader and x.state = 1 and x.due <= p_now
+                               order by x.due, x.position limit p_limit) waiting)
+            order by c.due, c.position limit p_limit
+            for update skip locked);
+    end if;
     if cardinality(v_due) > 0 then
         with again as (
             update dozen.claim c
@@ -263,7 +284,7 @@ begin
         v_room := v_room - coalesce(cardinality(v_due), 0);
         return query
         select e.position, v_fence, v_tries[u.n], e.at, e.id, coalesce(x.kind, e.kind), e.key,
-               coalesce(x.attributes, e.attributes), coalesce(x.data, dozen.data_of(e.data, e.outbox)), null::bigint
+               coalesce(x.attributes, e.attributes), coalesce(x.data, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end), null::bigint
         from unnest(v_due) with ordinality u (position, n)
         join dozen.entry e on e.stream = p_stream and e.position = u.position
         left join dozen.edit x on x.reader = v_reader.reader and x.position = u.position
@@ -331,11 +352,11 @@ begin
     end if;
     if v_special is false then
         return query
-        select e.position, v_fence, 1, e.at, e.id, e.kind, e.key, e.attributes, dozen.data_of(e.data, e.outbox), null::bigint
+        select e.position, v_fence, 1, e.at, e.id, e.kind, e.key, e.attributes, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end, null::bigint
         from dozen.entry e where e.stream = p_stream and e.position > v_after and e.position <= v_last order by e.position;
     elsif v_scanned > 0 then
         return query
-        select e.position, v_fence, 1, e.at, e.id, e.kind, e.key, e.attributes, dozen.data_of(e.data, e.outbox), null::bigint
+        select e.position, v_fence, 1, e.at, e.id, e.kind, e.key, e.attributes, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end, null::bigint
         from dozen.entry e
         where e.stream = p_stream and e.position > v_after and e.position <= v_last
           and (e.position = any(v_plain) or exists (

@@ -10,55 +10,99 @@ language sql stable as $$
       and not exists (select from dozen.claim c where c.reader = p_reader and c.position = p_position)
 $$;
 
+-- Which of `p_all` are in `p_some`, by their places in `p_all`: of pairs that both lists have in order, as it is for all or
+-- nearly all of them.
+create or replace function dozen.found_in(
+    p_reader bigint[], p_position bigint[], p_some_reader bigint[], p_some_position bigint[]
+) returns integer[] language plpgsql immutable as $$
+declare
+    v_found integer[] := '{}';
+    v_at    integer := 1;
+begin
+    if cardinality(p_some_reader) = cardinality(p_reader) then
+        return array(select generate_series(1, cardinality(p_reader)));
+    end if;
+    for v_one in 1 .. cardinality(p_reader) loop
+        if p_reader[v_one] = p_some_reader[v_at] and p_position[v_one] = p_some_position[v_at] then
+            v_found := v_found || v_one;
+            v_at := v_at + 1;
+        end if;
+    end loop;
+    return v_found;
+end $$;
+
 -- Settles what is done, all at once: the places of any number of callers, none of them twice. Gives the numbers, counted
 -- from 1, of those whose lease was good; negative for those whose key is free again.
 create or replace function dozen.settle_done(
     p_reader bigint[], p_position bigint[], p_fence bigint[], p_now bigint[]
 ) returns integer[] language plpgsql as $$
 declare
-    v_odd   integer[];
-    v_good  integer[];
-    v_freed integer[];
+    v_n        integer[];
+    v_sign     integer[];
+    v_reader   bigint[];
+    v_position bigint[];
+    v_claimed  bigint[];
+    v_in       bigint[];
+    v_at       bigint[];
+    v_good     integer[] := '{}';
 begin
     perform nextval('dozen.change');
-    -- Locked, so that a claim that finds the lease ended does not give it to another meanwhile.
-    v_odd := array(
-        select u.n from unnest(p_reader, p_position, p_fence) with ordinality u (reader, position, fence, n)
-        join dozen.claim c on c.reader = u.reader and c.position = u.position and c.fence = u.fence and c.state = 0
-        where exists (select from dozen.reader r where r.reader = u.reader)
-        order by c.reader, c.position for update of c);
-    if cardinality(v_odd) > 0 then
+    if exists (select from unnest(p_reader) u (reader)
+               where exists (select from dozen.claim c where c.reader = u.reader))
+    then
+        -- Locked, so that a claim that finds the lease ended does not give it to another meanwhile.
+        select array_agg(x.n), array_agg(x.sign), array_agg(x.reader), array_agg(x.position)
+        into v_n, v_sign, v_reader, v_position
+        from (select u.n, u.reader, u.position, case when c.key is null then 1 else -1 end as sign
+              from (select * from unnest(p_reader, p_position, p_fence) with ordinality u (reader, position, fence, n)
+                    order by u.reader, u.position) u
+              cross join lateral (
+                  select c.key from dozen.claim c
+                  where c.reader = u.reader and c.position = u.position and c.fence = u.fence and c.state = 0
+                  for update) c
+              where exists (select from dozen.reader r where r.reader = u.reader)) x;
+    end if;
+    if cardinality(v_n) > 0 then
         with receipt as (
             insert into dozen.done as d (reader, position, state, attempts, claimed, ended, errors)
-            select c.reader, c.position, 10, c.attempts, c.claimed, p_now[o.n], c.errors
-            from unnest(v_odd) o (n)
-            join dozen.claim c on c.reader = p_reader[o.n] and c.position = p_position[o.n] and c.fence = p_fence[o.n]
-            order by c.reader, c.position
+            select u.reader, u.position, 10, c.attempts, c.claimed, p_now[u.n], c.errors
+            from unnest(v_n, v_reader, v_position) u (n, reader, position)
+            cross join lateral (
+                select * from dozen.claim c where c.reader = u.reader and c.position = u.position offset 0) c
             on conflict (reader, position) do update
             set state = 10, attempts = excluded.attempts, claimed = excluded.claimed, ended = excluded.ended,
                 errors = excluded.errors
             where d.state = 20
             returning d.reader, d.position)
-        select array_agg(case when c.key is null then o.n else -o.n end) into v_good
-        from unnest(v_odd) o (n)
-        join receipt r on r.reader = p_reader[o.n] and r.position = p_position[o.n]
-        join dozen.claim c on c.reader = r.reader and c.position = r.position;
+        select array_agg(r.reader order by r.reader, r.position), array_agg(r.position order by r.reader, r.position)
+        into v_in, v_at from receipt r;
+        v_good := array(select v_n[f] * v_sign[f] from unnest(dozen.found_in(v_reader, v_position, v_in, v_at)) f);
+        if cardinality(v_n) = cardinality(p_reader) then
+            return v_good;
+        end if;
     end if;
-    with place as materialized (
-        select u.n, u.reader, u.position, b.claimed, u.now
-        from unnest(p_reader, p_position, p_fence, p_now) with ordinality u (reader, position, fence, now, n)
-        join dozen.batch b on b.reader = u.reader and b.fence = u.fence
-        where u.position > b.after and u.position <= b.position and b.leased > 0
-          and (b.positions is null or u.position = any(b.positions))
-          and exists (select from dozen.reader r where r.reader = u.reader)
-          and not exists (select from dozen.claim c where c.reader = u.reader and c.position = u.position)),
-    receipt as (
-        insert into dozen.done (reader, position, state, attempts, claimed, ended)
-        select p.reader, p.position, 10, 1, p.claimed, p.now from place p order by p.reader, p.position
-        on conflict do nothing
-        returning reader, position)
-    select array_agg(p.n) into v_freed from place p join receipt r using (reader, position);
-    return coalesce(v_good, '{}') || coalesce(v_freed, '{}');
+    select array_agg(u.n), array_agg(u.reader), array_agg(u.position), array_agg(b.claimed)
+    into v_n, v_reader, v_position, v_claimed
+    from (select * from unnest(p_reader, p_position, p_fence) with ordinality u (reader, position, fence, n)
+          order by u.reader, u.position) u
+    cross join lateral (
+        select * from dozen.batch b where b.reader = u.reader and b.fence = u.fence offset 0) b
+    where u.position > b.after and u.position <= b.position and b.leased > 0
+      and (b.positions is null or u.position = any(b.positions))
+      and exists (select from dozen.reader r where r.reader = u.reader)
+      and not exists (select from dozen.claim c where c.reader = u.reader and c.position = u.position);
+    if cardinality(v_n) > 0 then
+        with receipt as (
+            insert into dozen.done (reader, position, state, attempts, claimed, ended)
+            select u.reader, u.position, 10, 1, u.claimed, p_now[u.n]
+            from unnest(v_n, v_reader, v_position, v_claimed) u (n, reader, position, claimed)
+            on conflict do nothing
+            returning reader, position)
+        select array_agg(r.reader order by r.reader, r.position), array_agg(r.position order by r.reader, r.position)
+        into v_in, v_at from receipt r;
+        v_good := v_good || array(select v_n[f] from unnest(dozen.found_in(v_reader, v_position, v_in, v_at)) f);
+    end if;
+    return v_good;
 end $$;
 
 -- Settles one message in any way: 10 done, 11 dropped, 1 again, 3 given up. Gives 0 where the lease was not good, 1, or 2

@@ -10,12 +10,12 @@ begin
     select * into v_stream from dozen.stream s where s.name = p_stream;
     if p_tail then
         return query
-        select e.position, e.at, e.due, e.id, e.kind, e.key, e.attributes, dozen.data_of(e.data, e.outbox)
+        select e.position, e.at, e.due, e.id, e.kind, e.key, e.attributes, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end
         from dozen.entry e where e.stream = v_stream.stream and e.position > v_stream.floor
         order by e.position desc limit p_limit;
     else
         return query
-        select e.position, e.at, e.due, e.id, e.kind, e.key, e.attributes, dozen.data_of(e.data, e.outbox)
+        select e.position, e.at, e.due, e.id, e.kind, e.key, e.attributes, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end
         from dozen.entry e where e.stream = v_stream.stream and e.position > greatest(v_stream.floor, p_after)
         order by e.position limit p_limit;
     end if;
@@ -128,7 +128,7 @@ begin
          order by d.position limit p_limit))
     select t.position, t.state, t.attempts, t.due, t.claimed, t.ended, e.key, t.errors::text,
            x.reader is not null, e.position is not null, e.at, e.due, e.id, coalesce(x.kind, e.kind),
-           coalesce(x.attributes, e.attributes), coalesce(x.data, dozen.data_of(e.data, e.outbox))
+           coalesce(x.attributes, e.attributes), coalesce(x.data, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end)
     from told t
     left join dozen.entry e on e.stream = v_stream.stream and e.position = t.position
     left join dozen.edit x on x.reader = v_reader.reader and x.position = t.position
@@ -210,7 +210,7 @@ declare
     v_claim  record;
 begin
     for v_entry in
-        select e.*, s.name, dozen.data_of(e.data, e.outbox) as payload
+        select e.*, s.name, case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end as payload
         from dozen.entry e join dozen.stream s using (stream)
         where e.id = p_id and e.position > s.floor order by e.position limit 100
     loop
@@ -257,7 +257,7 @@ end $$;
 -- For people.
 create or replace view dozen.journal as
     select e.position, s.name as stream, e.id, e.kind, e.key, to_timestamp(e.at / 1e6) as at, e.attributes,
-           dozen.data_of(e.data, e.outbox) as data
+           case when e.outbox is null then e.data else dozen.outbox_data(e.outbox) end as data
     from dozen.entry e join dozen.stream s using (stream) where e.position > s.floor;
 
 -- What may have changed since the last look, for those whom no hint has reached.

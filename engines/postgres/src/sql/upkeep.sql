@@ -150,8 +150,9 @@ begin
                     select from dozen.reader r
                     cross join lateral (select b.watched from dozen.batch b where b.reader = r.reader
                                         order by b.fence desc limit 1) newest
-                    where exists (select from dozen.batch b, dozen.open_of(r.stream, b)
-                                  where b.reader = r.reader and b.fence < v_end and b.until > newest.watched));
+                    where exists (select from dozen.batch b
+                                  where b.reader = r.reader and b.fence < v_end and b.until > newest.watched
+                                    and dozen.is_open(r.stream, b)));
             if v_gone then
                 -- Those that have rested since then stand where their newest batch left them.
                 perform pg_advisory_xact_lock({lock} + 1, hashtext(r.stream || '/' || r.name)) from dozen.reader r

@@ -34,6 +34,7 @@ async fn marks_of_days_that_are_over_are_dropped_and_not_deleted() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(number(&client, segments).await, 2);
-    let deleted = "select coalesce(sum(n_tup_del), 0)::bigint from pg_stat_user_tables where relname ~ '^mark_'";
+    let deleted =
+        "select coalesce(sum(n_tup_del), 0)::bigint from pg_stat_user_tables where relname ~ '^mark_'";
     assert_eq!(number(&client, deleted).await, 0);
 }
