@@ -52,9 +52,9 @@ async fn take(State(stock): State<Stock>, body: Bytes) -> Response {
         // Seen before: the stock is already less by this order, and all that is missing is the acknowledgement.
         if stock.inbox.first(tx, &event).await? {
             tx.execute(
-                "insert into stock values (?1, ?2 - ?3)
-                 on conflict (sku) do update set available = available - ?3",
-                params![sku, FIRST_STOCK, quantity],
+                "insert into stock values (?1, ?2)
+                 on conflict (sku) do update set available = stock.available - ?3",
+                params![sku, FIRST_STOCK - quantity, quantity],
             )
             .await?;
         }
