@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{BUSY_WAIT, translate};
+use crate::sqlite::keep_plans;
 
 /// Queries that may wait or run at the same time; further callers wait for a place.
 const WAITING_MAX: usize = 1_024;
@@ -70,6 +71,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_WAIT)?;
         connection.pragma_update(None, "cache_size", -2_000)?;
+        keep_plans(&connection)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };

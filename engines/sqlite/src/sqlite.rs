@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_store::{Answer, Capabilities, Changes, Committed, Engine, EngineTx, Error, Op, Outcome, Query};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
@@ -96,6 +97,12 @@ fn wait_for_others(attempts: i32) -> bool {
     STEP * u32::try_from(attempts).unwrap_or(0) < BUSY_WAIT
 }
 
+/// Plans are made for a statement, not for the values bound to it. Otherwise SQLite, built with statistics, parses and
+/// plans a prepared statement anew whenever a value has changed that a range of an index depends on: at each claim.
+pub(crate) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// A connection that writes.
 fn connect(path: &Path) -> Result<Connection, Error> {
     let fail = |error: rusqlite::Error| translate(path, &error);
@@ -113,6 +120,7 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     for (name, value) in settings {
         connection.pragma_update(None, name, value).map_err(fail)?;
     }
+    keep_plans(&connection).map_err(fail)?;
     // A file system that cannot share memory between processes cannot hold the log, and SQLite falls back silently.
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fail)?;
     if !mode.eq_ignore_ascii_case("wal") {
