@@ -29,6 +29,7 @@
 
 mod append;
 mod call;
+mod claims;
 mod engine;
 mod error;
 mod group;
@@ -46,6 +47,7 @@ mod schema;
 mod settle;
 mod shared;
 mod single;
+mod statement;
 mod tell;
 mod tx;
 mod upkeep;

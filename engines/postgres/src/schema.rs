@@ -15,6 +15,8 @@ const MIGRATIONS: &[&str] = &[include_str!("sql/schema.sql"), include_str!("sql/
 /// versions must be able to live with: a change that they cannot is a migration.
 const FUNCTIONS: &[&str] = &[
     include_str!("sql/append.sql"),
+    include_str!("sql/leases.sql"),
+    include_str!("sql/keys.sql"),
     include_str!("sql/claim.sql"),
     include_str!("sql/settle.sql"),
     include_str!("sql/readers.sql"),
@@ -34,6 +36,8 @@ const SPREAD: i64 = 1 << 20;
 /// A claim may be this much older than one before it (in microseconds) without the clock having been set back: callers
 /// read the clock before they claim.
 const CLOCK_SLACK: i64 = 1_000_000;
+/// Rows of the outbox that become entries in one transaction.
+const ROWS_MAX: i64 = 10_000;
 /// Batches that a claim has to look through in vain before it notes that nobody need do so again.
 const NOTE_AFTER: i64 = 16;
 
@@ -62,6 +66,7 @@ fn rendered(options: &Options, text: &str) -> String {
         ("{spread}", SPREAD.to_string()),
         ("{often}", (options.segment / 4).max(1).to_string()),
         ("{segment}", options.segment.to_string()),
+        ("{rows_max}", ROWS_MAX.to_string()),
         ("{clock_slack}", CLOCK_SLACK.to_string()),
         ("{note_after}", NOTE_AFTER.to_string()),
         ("{scan_max}", Claim::SCAN_MAX.to_string()),

@@ -20,7 +20,7 @@ const TRIES: u32 = 4;
 /// it, because its lock keeps all other appends waiting.
 pub(crate) enum Step<'a> {
     One(usize, &'a Op),
-    Appends(Columns<'a>, Vec<(usize, u64, u64)>),
+    Appends(Box<Columns<'a>>, Vec<(usize, u64, u64)>),
 }
 
 /// What a step gave: outcomes with their places.
@@ -49,12 +49,12 @@ pub(crate) fn steps<'a>(shared: &Shared, ops: &'a [Op]) -> Result<Vec<Step<'a>>,
                 | Op::CloseReader(_)
         );
         if sees_appends && !columns.is_empty() {
-            steps.push(Step::Appends(std::mem::take(&mut columns), std::mem::take(&mut places)));
+            steps.push(Step::Appends(Box::new(std::mem::take(&mut columns)), std::mem::take(&mut places)));
         }
         steps.push(Step::One(at, op));
     }
     if !columns.is_empty() {
-        steps.push(Step::Appends(columns, places));
+        steps.push(Step::Appends(Box::new(columns), places));
     }
     Ok(steps)
 }

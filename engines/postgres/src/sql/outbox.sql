@@ -26,6 +26,7 @@ declare
     v_next   dozen.tick;
     v_rebase boolean;
     v_rows   bigint[];
+    v_more   boolean;
     v_head   bigint;
     v_size   constant bigint := (select value::bigint from dozen.meta where name = 'segment-size');
 begin
@@ -47,7 +48,10 @@ begin
         -- What has no entry yet is new, whatever the numbers of the transactions say.
         select array_agg(o.seq order by o.seq), max(s.now::text)::pg_snapshot into v_rows, v_next.snapshot
         from (select pg_current_snapshot() as now) s
-        left join dozen.outbox o on not exists (select from dozen.entry e where e.outbox = o.seq);
+        left join lateral (
+            select x.seq from dozen.outbox x
+            where not exists (select from dozen.entry e where e.outbox = x.seq)
+            order by x.seq limit {rows_max} + 1) o on true;
         v_next.epoch := v_tick.epoch + 1;
         v_next.rebase_seq := v_next.seq;
         v_next.rebase_xid := pg_current_xact_id(); -- later than all who had taken a number up to `seq`
@@ -55,21 +59,26 @@ begin
         select array_agg(o.seq order by o.seq), max(s.now::text)::pg_snapshot into v_rows, v_next.snapshot
         from (select pg_current_snapshot() as now) s
         left join lateral (
-            select x.seq, x.xid from dozen.outbox x where x.xid >= pg_snapshot_xmax(v_tick.snapshot)
-            union all
-            select x.seq, x.xid from dozen.outbox x
-            where x.xid = any(array(select pg_snapshot_xip(v_tick.snapshot)))
-        ) o on (o.seq > v_tick.rebase_seq or (o.xid < v_tick.rebase_xid
-                and not exists (select from dozen.entry e where e.outbox = o.seq)));
+            select n.seq
+            from (select x.seq, x.xid from dozen.outbox x where x.xid >= pg_snapshot_xmax(v_tick.snapshot)
+                  union all
+                  select x.seq, x.xid from dozen.outbox x
+                  where x.xid = any(array(select pg_snapshot_xip(v_tick.snapshot)))) n
+            where (n.seq > v_tick.rebase_seq or n.xid < v_tick.rebase_xid)
+              and not exists (select from dozen.entry e where e.outbox = n.seq)
+            order by n.seq limit {rows_max} + 1) o on true;
     end if;
     v_rows := coalesce(array_remove(v_rows, null), '{}');
+    -- Of very many, some at a time: everybody's appends wait meanwhile. The rest is new to the next run as well.
+    v_more := cardinality(v_rows) > {rows_max};
+    v_rows := v_rows[1:{rows_max}];
     -- Settled: all who had taken a number up to `seq` have ended, one way or the other. That their transactions are below a
     -- snapshot's end cannot be said, for one that is running may lie beyond it; below a number that was given afterwards they are.
     v_next.settled := not v_rebase and v_next.seq = v_tick.seq and pg_snapshot_xmin(v_next.snapshot) >= v_tick.horizon;
-    o_pending := not v_next.settled;
-    o_epoch := v_next.epoch;
+    o_pending := v_more or not v_next.settled;
+    o_epoch := case when v_more then v_tick.epoch else v_next.epoch end;
     -- While nothing comes of it there is nothing to note: the difference to an older snapshot says the same.
-    if v_rebase or v_next.seq <> v_tick.seq or v_next.settled or cardinality(v_rows) > 0 then
+    if not v_more and (v_rebase or v_next.seq <> v_tick.seq or v_next.settled or cardinality(v_rows) > 0) then
         insert into dozen.tick (origin, epoch, snapshot, seq, settled, horizon, rebase_seq, rebase_xid)
         values (v_next.origin, v_next.epoch, v_next.snapshot, v_next.seq, v_next.settled, pg_current_xact_id(),
                 v_next.rebase_seq, v_next.rebase_xid);

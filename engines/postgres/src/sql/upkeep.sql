@@ -19,9 +19,11 @@ begin
         where b.reader = p_reader.reader and b.until > coalesce(v_batch.watched, p_reader.watched) and b.after < v_least
         order by b.fence
     loop
-        continue when v_batch.after >= v_least;
+        exit when v_batch.after >= v_least;
+        continue when not dozen.is_open(p_stream, v_batch);
         select o into v_found from dozen.open_of(p_stream, v_batch) o limit 1;
         v_least := least(v_least, v_found - 1);
+        exit;
     end loop;
     return v_least;
 end $$;

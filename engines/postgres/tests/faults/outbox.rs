@@ -111,3 +111,32 @@ async fn our_own_transaction_that_stays_open_holds_nobody_up() {
     assert_eq!(found[number..], ["late", "late-row"]);
     assert_eq!(token.position, journal.tail(&stream(), 2).await.expect("tail")[0].position);
 }
+
+/// More than one run of the sequencer takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_rows_of_one_transaction_become_entries_in_parts() {
+    let url = server().url(&fresh().await);
+    let store = open(&url).await;
+    let stranger = stranger(&url).await;
+    stranger
+        .batch_execute(
+            "insert into dozen.outbox (id, aggregatetype, type, payload)
+             select n::text, 'orders', 't', '1' from generate_series(1, 25000) n",
+        )
+        .await
+        .expect("insert");
+    stranger.batch_execute("notify dozen").await.expect("poke");
+    let mut changes = store.journal().changes(&stream());
+    loop {
+        let streams = store.journal().streams("topic/").await.expect("streams");
+        if streams.first().is_some_and(|status| status.appended >= 25_000) {
+            assert_eq!(streams[0].appended, 25_000);
+            break;
+        }
+        tokio::time::timeout(Duration::from_secs(10), changes.changed())
+            .await
+            .expect("a hint")
+            .expect("open");
+    }
+    assert_eq!(store.journal().tail(&stream(), 1).await.expect("tail")[0].record.id, "25000");
+}
