@@ -10,8 +10,9 @@ use crate::moment;
 use crate::pattern;
 use crate::scope::Kind;
 
-/// The name under which a loop's range is charged. No text can spell it.
+/// Under which names work is charged, see [`fuel`]. No text can spell them.
 pub(crate) const WALK: &str = "@walk";
+pub(crate) const WEIGH: &str = "@weigh";
 
 /// One function, as far as a call of it can be judged.
 pub(crate) struct Function {
@@ -86,7 +87,9 @@ pub(crate) fn environment() -> &'static Arc<Env> {
         .expect(once);
         env.add_overload("timestamp", "string_to_timestamp", vec![STRING_TYPE], moment::timestamp)
             .expect(once);
-        env.add_overload(WALK, "walk", vec![DYN_TYPE, fuel::TYPE, INT_TYPE], fuel::walk).expect(once);
+        let paid = || vec![DYN_TYPE, fuel::TYPE, INT_TYPE];
+        env.add_overload(WALK, "walk", paid(), fuel::walk).expect(once);
+        env.add_overload(WEIGH, "weigh", paid(), fuel::weigh).expect(once);
         Arc::new(env)
     });
     &ENVIRONMENT

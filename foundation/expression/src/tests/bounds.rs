@@ -83,16 +83,58 @@ fn nothing_large_can_be_built() {
     }
 }
 
+fn numbers(count: usize) -> String {
+    vec!["1"; count].join(",")
+}
+
 #[test]
 fn loops_pay_for_what_they_walk_and_stop_being_decided() {
-    let items = vec!["1"; 2_000].join(",");
-    let message = Message::new("1", "/s", "t").with_data(None, format!("{{\"items\": [{items}]}}"));
+    let message =
+        Message::new("1", "/s", "t").with_data(None, format!("{{\"items\": [{}]}}", numbers(1_000)));
     assert_eq!(compile("data.items.all(x, x == 1)").matches(&message), Verdict::Yes);
     let squared = compile("data.items.all(x, data.items.all(y, x == y))");
     let too_much = Verdict::Unknown(Problem::TooMuchWork { limit: STEPS_MAX });
     assert_eq!(squared.matches(&message), too_much);
-    // The largest payload that is looked into can be walked once.
+}
+
+#[test]
+fn the_largest_payload_can_be_walked() {
     let items = vec!["{\"n\":1}"; 32_000].join(",");
     let message = Message::new("1", "/s", "t").with_data(None, format!("[{items}]"));
-    assert_eq!(compile("data.all(x, x.n == 1)").matches(&message), Verdict::Yes);
+    for text in [
+        "data.all(x, x.n == 1)",
+        "data.filter(x, x.n == 1).size() == 32000",
+        "data.map(x, x.n).all(n, n == 1)",
+    ] {
+        assert_eq!(compile(text).matches(&message), Verdict::Yes, "{text}");
+    }
+    let items = vec!["{\"sku\":\"abc-1\"}"; 14_000].join(",");
+    let message =
+        Message::new("1", "/s", "t").with_data(None, format!("{{\"wanted\":\"x\",\"items\":[{items}]}}"));
+    let wanted = compile("data.items.exists(item, item.sku == data.wanted || item.sku.contains('7'))");
+    assert_eq!(wanted.matches(&message), Verdict::No);
+    let pattern = compile("data.items.all(item, item.sku.matches('^[a-z]+-[0-9]$'))");
+    assert_eq!(pattern.matches(&message), Verdict::Yes);
+}
+
+#[test]
+fn what_an_operation_in_a_loop_looks_through_or_copies_is_paid_for() {
+    let text = "a".repeat(80_000);
+    let (times, list) = (numbers(2_000), numbers(20_000));
+    let data = format!("{{\"times\":[{times}],\"text\":\"{text}\",\"list\":[{list}]}}");
+    let message = Message::new("1", "/s", "t").with_data(None, data);
+    let costly = [
+        "data.times.all(x, !data.text.matches('(a|b)*c'))",
+        "data.times.all(x, data.list == data.list)",
+        "data.times.all(x, !(2 in data.list))",
+        "data.times.all(x, [data.list].size() == 1)",
+        "data.times.all(x, [data.list].all(y, true))",
+        "data.times.all(x, data.list + data.list != data.list)",
+        "data.times.all(x, data.text + data.text + data.text + data.text + data.text + data.text != '')",
+        "data.times.all(x, {'list': data.list}.size() == 1)",
+    ];
+    for text in costly {
+        let too_much = Verdict::Unknown(Problem::TooMuchWork { limit: STEPS_MAX });
+        assert_eq!(compile(text).matches(&message), too_much, "{text}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Changes of what a schema says itself, each with what it breaks.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::table::{Breaks, Fits, Open, object, table};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::table::{Breaks, Fits, Open, breaks, object, table};
-use crate::{Break, Direction, Mode};
+use crate::{Direction, Mode};
 
 #[test]
 fn references_and_parts_stand_for_what_is_behind_them() {
