@@ -89,7 +89,14 @@ impl Postgres {
 
     /// Kills the server and all its processes at once, as a crash would.
     pub fn kill9(&self) {
-        drop(self.server().take());
+        let Some(server) = self.server().take() else { return };
+        // Each of them has a process group of its own. Stopped, the first of them starts no more.
+        let _ = server.signal(Signal::STOP);
+        let children = children_of(server.pid());
+        drop(server);
+        for child in children {
+            let _ = rustix::process::kill_process(child, Signal::KILL);
+        }
     }
 
     /// Stops it in order; whoever is connected is disconnected.
@@ -120,8 +127,9 @@ impl Postgres {
             let server = Program::start("postgres", clone_of(&command))?;
             match server.wait_for_line("ready to accept connections", PATIENCE) {
                 Ok(_) => break server,
-                Err(_) if !server.is_running() && Instant::now() < deadline => {
-                    sleep(Duration::from_millis(50))
+                // It has said why, and is about to end.
+                Err(_) if Instant::now() < deadline && server.wait_exit(Duration::from_secs(1)).is_ok() => {
+                    sleep(Duration::from_millis(50));
                 }
                 Err(error) => return Err(error),
             }
@@ -151,6 +159,13 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.kill9(); // before its folder goes
     }
+}
+
+/// The processes that `parent` has started and that live.
+fn children_of(parent: u32) -> Vec<rustix::process::Pid> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let listed = std::fs::read_to_string(path).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
 /// A folder that belongs to the user of a server. It goes with its owner; and should this process be killed, or keep its

@@ -76,7 +76,15 @@ impl Place {
 
     /// Opens the store in the file `name`, as another process may do at any time.
     pub async fn store(&self, name: &str) -> Store {
-        let address = format!("sqlite:{}", self.file(name).display());
+        self.open(&format!("sqlite:{name}")).await
+    }
+
+    /// Opens the store at the address of the place's file.
+    pub async fn open(&self, address: &str) -> Store {
+        let address = match address.strip_prefix("sqlite:") {
+            Some(name) => format!("sqlite:{}", self.file(name).display()),
+            None => address.to_owned(),
+        };
         dozen_open::open(&address).await.unwrap()
     }
 

@@ -11,7 +11,7 @@ use dozen_outbox::Outbox;
 use dozen_queue::Queue;
 use dozen_store::params;
 use serde_json::{Value, json};
-use shop_service::{BoxError, Shop, exit, refused, run, trace};
+use shop_service::{BoxError, Invoice, Shop, exit, refused, run, trace};
 
 #[derive(Clone)]
 struct Orders {
@@ -46,7 +46,11 @@ async fn place(State(orders): State<Orders>, headers: http::HeaderMap, body: Byt
     let order = json!({ "id": id, "sku": sku, "quantity": quantity });
     // The key keeps what concerns one article in order; the trace ties everything to this request.
     let mut event = orders.outbox.event("order.placed", order.to_string()).with_key(&sku);
-    let mut invoice = orders.invoices.message("invoice", order.to_string());
+    let wanted = Invoice { id: id.clone(), sku: sku.clone(), quantity };
+    let mut invoice = match orders.invoices.message_of(&wanted) {
+        Ok(invoice) => invoice,
+        Err(error) => return refused(&error),
+    };
     if let Some(trace) = trace(&headers) {
         event = event.with_trace(trace.child(&orders.shop.ids));
         invoice = invoice.with_trace(trace.child(&orders.shop.ids));

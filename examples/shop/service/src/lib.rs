@@ -17,7 +17,20 @@ pub use dozen_lifecycle::BoxError;
 use dozen_lifecycle::{Service, Supervisor};
 use dozen_store::Store;
 use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// The work of writing an invoice, as it stands in the queue.
+#[derive(Debug, Serialize, Deserialize, dozen_derive::Message)]
+#[message(name = "invoice")]
+pub struct Invoice {
+    /// The order that it is for.
+    pub id: String,
+    /// What was ordered.
+    pub sku: String,
+    /// How many of it.
+    pub quantity: i64,
+}
 
 /// What a program of the shop works with.
 #[derive(Clone)]
