@@ -1,22 +1,27 @@
-//! Dead letters of a reader: shown with their history, sent round again or discarded by a person.
+//! Dead letters on a page: with their history, to be sent round again, corrected or discarded by a person.
+//!
+//! The rows and the buttons belong to one form, so that several can be chosen without a script. What a button says is
+//! its `act`: a verb, and `selected`, `all` or a position.
 
-use std::sync::Arc;
-
-use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Path, State};
+use axum::response::Response;
 use dozen_core::Timestamp;
-use dozen_store::{ClaimState, Failure, Revision};
-use http::{HeaderMap, Uri};
+use dozen_messaging::{DeadLetter, Selection};
+use dozen_store::Failure;
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::console::{Console, Shared};
+use crate::done::What;
+use crate::form::Filled;
 use crate::frame::{self, ago, message_link};
-use crate::queue::WORKERS;
-use crate::{Error, format, guard};
+use crate::letters::{Act, Letters};
+use crate::{Error, format};
 
-/// Dead letters shown, and at most acted on by one press of a button.
+/// Dead letters shown.
 const LETTERS_MAX: usize = 100;
+/// At most acted on by one press of a button.
+const ALL_MAX: usize = 10_000;
 
 /// One dead letter.
 #[derive(Debug, Serialize)]
@@ -28,174 +33,141 @@ pub(crate) struct Letter {
     attempts: u32,
     parked: Option<Timestamp>,
     errors: Vec<Failure>,
+    /// Whether its content was corrected by hand.
+    edited: bool,
 }
 
-/// The oldest dead letters of a reader.
-pub(crate) async fn of(console: &Console, stream: &Arc<str>, reader: &str) -> Result<Vec<Letter>, Error> {
-    let claims = console.journal.claims(stream, &reader.into(), ClaimState::Parked, 0, LETTERS_MAX).await?;
-    let letter = |(claim, entry): (dozen_store::ClaimStatus, Option<dozen_store::Entry>)| Letter {
-        position: claim.position,
-        id: entry.as_ref().map(|entry| entry.record.id.clone()),
-        kind: entry.map(|entry| entry.record.kind),
-        key: claim.key,
-        attempts: claim.attempts,
-        parked: claim.ended,
-        errors: claim.errors,
-    };
-    Ok(claims.into_iter().map(letter).collect())
-}
-
-/// What a form says.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Order {
-    token: String,
-    action: Action,
-    /// One letter; without it, the oldest hundred.
-    position: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Action {
-    Redrive,
-    Discard,
-}
-
-impl Action {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Redrive => "redrive",
-            Self::Discard => "discard",
+impl Letter {
+    fn of(letter: DeadLetter) -> Self {
+        let message = letter.message.as_ref();
+        Self {
+            position: letter.position,
+            id: message.map(|message| message.id.clone()),
+            kind: message.map(|message| message.kind.clone()),
+            key: message.and_then(|message| message.key().map(str::to_owned)),
+            attempts: letter.attempts,
+            parked: letter.ended,
+            errors: letter.errors,
+            edited: letter.edited,
         }
     }
 }
 
-/// What was done a moment ago, carried over the redirect.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Done {
-    done: Option<Action>,
-    count: u64,
-}
-
-impl Done {
-    /// Says it.
-    pub(crate) fn notice(&self) -> Markup {
-        let verb = match self.done {
-            None => return html! {},
-            Some(Action::Redrive) => "sent round again",
-            Some(Action::Discard) => "discarded",
-        };
-        html! { p.notice role="status" { (format::count(self.count, "dead letter was", "dead letters were")) " " (verb) "." } }
-    }
+/// The oldest dead letters of a queue or a subscription; of one stream where that is named.
+pub(crate) async fn of(letters: &Letters, stream: Option<&str>) -> Result<Vec<Letter>, Error> {
+    let found = letters.list(&Selection::oldest(LETTERS_MAX)).await?;
+    let found = found.into_iter().filter(|letter| stream.is_none_or(|stream| *letter.stream == *stream));
+    Ok(found.map(Letter::of).collect())
 }
 
 /// `POST /queue/{name}/dead-letters`
-pub(crate) async fn of_queue(
-    State(console): Shared,
-    Path(name): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-    form: Result<Form<Order>, axum::extract::rejection::FormRejection>,
-) -> Response {
+pub(crate) async fn of_queue(State(console): Shared, Path(name): Path<String>, form: Filled) -> Response {
     let back = format!("/queue/{}", format::encode(&name));
-    let stream = format!("queue/{name}").into();
-    act(&console, &stream, WORKERS, &back, &uri, &headers, form).await
+    let done = act(&console, &form, async || console.letters_of_queue(&name).await).await;
+    answer(&console, &back, done)
 }
 
 /// `POST /topic/{name}/{subscription}/dead-letters`
 pub(crate) async fn of_subscription(
     State(console): Shared,
-    Path((name, subscription)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-    form: Result<Form<Order>, axum::extract::rejection::FormRejection>,
+    Path((topic, name)): Path<(String, String)>,
+    form: Filled,
 ) -> Response {
-    let back = format!("/topic/{}", format::encode(&name));
-    let stream = format!("topic/{name}").into();
-    act(&console, &stream, &subscription, &back, &uri, &headers, form).await
+    let back = format!("/topic/{}", format::encode(&topic));
+    let done = act(&console, &form, async || console.letters_of_subscription(&topic, &name).await).await;
+    answer(&console, &back, done)
 }
 
-async fn act(
-    console: &Console,
-    stream: &Arc<str>,
-    reader: &str,
-    back: &str,
-    uri: &Uri,
-    headers: &HeaderMap,
-    form: Result<Form<Order>, axum::extract::rejection::FormRejection>,
-) -> Response {
-    let order = match form {
-        Ok(Form(order)) => order,
-        Err(error) => return frame::failed(console, &Error::Invalid(error.body_text())),
-    };
-    match revise(console, stream, reader, uri, headers, &order).await {
-        Ok(count) => {
-            tracing::info!(%stream, reader, count, action = order.action.name(), "dead letters revised by hand");
-            Redirect::to(&format!("{back}?done={}&count={count}", order.action.name())).into_response()
-        }
+fn answer(console: &Console, back: &str, done: Result<(What, u64), Error>) -> Response {
+    match done {
+        Ok((what, count)) => what.to(back, count),
         Err(error) => frame::failed(console, &error),
     }
 }
 
-async fn revise(
+/// Does what the pressed button says. Whose letters they are is looked up only for a form of our own.
+async fn act(
     console: &Console,
-    stream: &Arc<str>,
-    reader: &str,
-    uri: &Uri,
-    headers: &HeaderMap,
-    order: &Order,
-) -> Result<u64, Error> {
-    guard::is_own_page(headers, uri, &order.token, &console.token)?;
-    let revision = match order.action {
-        Action::Redrive => Revision::Redrive,
-        Action::Discard => Revision::Discard,
+    form: &Filled,
+    letters: impl AsyncFnOnce() -> Result<Letters, Error>,
+) -> Result<(What, u64), Error> {
+    form.check(console)?;
+    let wrong = || Error::Invalid("the form does not say what to do, or to which dead letters".into());
+    let (verb, object) = form.get("act").and_then(|act| act.split_once(' ')).ok_or_else(wrong)?;
+    let (act, what) = match verb {
+        "redrive" => (Act::Redrive, What::Redrive),
+        "discard" => (Act::Discard, What::Discard),
+        _ => return Err(wrong()),
     };
-    let positions: Vec<u64> = order.position.into_iter().collect();
-    Ok(console.journal.revise(stream, &reader.into(), positions, LETTERS_MAX, revision).await?)
+    let selection = match object {
+        "all" => Selection::oldest(ALL_MAX),
+        "selected" => {
+            let positions: Result<Vec<u64>, _> = form.all("position").map(str::parse).collect();
+            let positions = positions.map_err(|_| wrong())?;
+            if positions.is_empty() {
+                return Err(Error::Invalid("no dead letter is selected".into()));
+            }
+            Selection::positions(positions)
+        }
+        position => Selection::positions([position.parse().map_err(|_| wrong())?]),
+    };
+    let letters = letters().await?;
+    let count = letters.act(act, &selection, None).await?.done;
+    tracing::info!(whose = letters.whose(), count, act = what.name(), "dead letters revised by hand");
+    Ok((what, count))
 }
 
-/// The dead letters with their buttons. `all` is how many there are, which may be more than are shown.
-pub(crate) fn section(
-    console: &Console,
-    action: &str,
-    letters: &[Letter],
-    all: u64,
-    now: Timestamp,
-) -> Markup {
+/// The dead letters with their buttons. `all` is how many there are, which may be more than are shown; `path` is the one
+/// of their queue or subscription.
+pub(crate) fn section(console: &Console, path: &str, letters: &[Letter], all: u64, now: Timestamp) -> Markup {
+    let action = format!("{path}/dead-letters");
+    // Several lists may stand on one page.
+    let form = format!("letters-{}", format::encode(path).replace('%', "_"));
     html! {
         @if !letters.is_empty() {
             section.dead {
                 h2 { "Dead letters" }
-                @if letters.len() > 1 { div.actions {
+                form #(form) action=(action) method="post" {
+                    input type="hidden" name="token" value=(console.token);
+                }
+                div.actions {
                     @if all > letters.len() as u64 { span.muted { "The oldest " (letters.len()) " of " (format::number(all)) ". " } }
-                    (button(console, action, Action::Redrive, None, "Redrive these"))
+                    button form=(form) type="submit" name="act" value="redrive selected" { "Redrive selected" }
+                    button form=(form) type="submit" name="act" value="redrive all" { "Redrive all" }
                     details {
                         summary { "Discard…" }
-                        (button(console, action, Action::Discard, None, "Forget these for good"))
+                        button.danger form=(form) type="submit" name="act" value="discard selected" { "Forget those selected" }
+                        button.danger form=(form) type="submit" name="act" value="discard all" { "Forget all for good" }
                     }
-                } }
+                }
                 div.scroll { table {
-                    thead { tr { th { "Message" } th { "Key" } th.n { "Attempts" } th { "Set aside" } th { "What went wrong" } th {} } }
+                    thead { tr { th {} th { "Message" } th { "Key" } th.n { "Attempts" } th { "Set aside" } th { "What went wrong" } th {} } }
                     tbody {
-                        @for letter in letters {
-                            tr {
-                                td {
-                                    @match &letter.id { Some(id) => (message_link(id)), None => span.muted { "no longer kept" } }
-                                    @if let Some(kind) = &letter.kind { br; span.muted.small { (kind) } }
-                                }
-                                td.mono { (letter.key.as_deref().unwrap_or("")) }
-                                td.n { (letter.attempts) }
-                                td { @if let Some(parked) = letter.parked { (ago(parked, now)) } }
-                                td.errors { (history(&letter.errors)) }
-                                td.actions {
-                                    (button(console, action, Action::Redrive, Some(letter.position), "Redrive"))
-                                    (button(console, action, Action::Discard, Some(letter.position), "Discard"))
-                                }
-                            }
-                        }
+                        @for letter in letters { (row(letter, &form, &action, now)) }
                     }
                 } }
+            }
+        }
+    }
+}
+
+fn row(letter: &Letter, form: &str, action: &str, now: Timestamp) -> Markup {
+    html! {
+        tr {
+            td { input type="checkbox" form=(form) name="position" value=(letter.position) aria-label="Select"; }
+            td {
+                @match &letter.id { Some(id) => (message_link(id)), None => span.muted { "no longer kept" } }
+                @if let Some(kind) = &letter.kind { br; span.muted.small { (kind) } }
+                @if letter.edited { " " span.tag { "corrected" } }
+            }
+            td.mono { (letter.key.as_deref().unwrap_or("")) }
+            td.n { (letter.attempts) }
+            td { @if let Some(parked) = letter.parked { (ago(parked, now)) } }
+            td.errors { (history(&letter.errors)) }
+            td.actions {
+                button form=(form) type="submit" name="act" value={ "redrive " (letter.position) } { "Redrive" }
+                " " a.button href={ (action) "/" (letter.position) } { "Edit" }
+                " " button.danger form=(form) type="submit" name="act" value={ "discard " (letter.position) } { "Discard" }
             }
         }
     }
@@ -213,17 +185,6 @@ fn history(errors: &[Failure]) -> Markup {
                     ol { @for error in earlier { li { (error.error) } } }
                 }
             }
-        }
-    }
-}
-
-fn button(console: &Console, to: &str, action: Action, position: Option<u64>, label: &str) -> Markup {
-    html! {
-        form action=(to) method="post" {
-            input type="hidden" name="token" value=(console.token);
-            input type="hidden" name="action" value=(action.name());
-            @if let Some(position) = position { input type="hidden" name="position" value=(position); }
-            button.danger[action == Action::Discard] type="submit" { (label) }
         }
     }
 }

@@ -36,6 +36,9 @@ pub enum Error {
     /// The operating system gives no randomness, without which the pages cannot be protected.
     #[error("the operating system gives no random numbers")]
     Random(#[source] getrandom::Error),
+    /// A queue, a topic or a relay says so.
+    #[error(transparent)]
+    Messaging(#[from] dozen_messaging::Error),
     /// The store failed.
     #[error("the store did not answer")]
     Store(#[from] dozen_store::Error),
@@ -52,7 +55,9 @@ impl Error {
             Self::Crowded(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Random(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(dozen_store::Error::NoReader { .. }) => StatusCode::NOT_FOUND,
-            Self::Store(_) => StatusCode::BAD_GATEWAY,
+            Self::Messaging(dozen_messaging::Error::Unknown { .. }) => StatusCode::NOT_FOUND,
+            Self::Messaging(error) if error.fault() == Fault::Caller => StatusCode::BAD_REQUEST,
+            Self::Messaging(_) | Self::Store(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -66,6 +71,7 @@ impl Diagnose for Error {
     fn fault(&self) -> Fault {
         match self {
             Self::Store(error) => error.fault(),
+            Self::Messaging(error) => error.fault(),
             Self::Random(_) => Fault::Dependency,
             _ => Fault::Caller,
         }
@@ -74,6 +80,7 @@ impl Diagnose for Error {
     fn retry(&self) -> Retry {
         match self {
             Self::Store(error) => error.retry(),
+            Self::Messaging(error) => error.retry(),
             Self::Crowded(_) => Retry::Later,
             _ => Retry::Never,
         }
@@ -86,6 +93,7 @@ impl Diagnose for Error {
             Self::Crowded(_) => "console-crowded",
             Self::Random(_) => "no-randomness",
             Self::Store(error) => error.page(),
+            Self::Messaging(error) => error.page(),
         }
     }
 }

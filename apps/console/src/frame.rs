@@ -14,12 +14,13 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("live.js");
 
 /// The pages in the navigation: path and name.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("/", "Overview"),
     ("/service", "Services"),
     ("/gateway", "Gateway"),
     ("/queue", "Queues"),
     ("/topic", "Topics"),
+    ("/outbox", "Outbox"),
 ];
 
 /// A page, before it is framed.

@@ -1,60 +1,61 @@
 //! `/gateway`: its routes, and the requests that came lately.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use dozen_core::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use crate::console::{Console, Shared};
-use crate::frame::{self, Page, ago, fresh, nothing};
-use crate::serve::json;
+use crate::console::Console;
+use crate::done::Done;
+use crate::frame::{ago, fresh, nothing};
 use crate::sources::{RequestView, RouteView};
+use crate::view::View;
 use crate::{Error, format};
 
 /// Requests shown.
 const REQUESTS_MAX: usize = 100;
 
+/// Routes and requests.
 #[derive(Serialize)]
-struct Data {
+pub(crate) struct Gateway {
     now: Timestamp,
     routes: Vec<RouteView>,
     requests: Vec<RequestView>,
 }
 
-fn gather(console: &Console) -> Data {
-    Data {
-        now: console.now(),
-        routes: (console.sources.routes)(),
-        requests: (console.sources.recent_requests)(REQUESTS_MAX),
+impl View for Gateway {
+    const PATH: &'static str = "/gateway";
+
+    async fn gather(console: &Console, _: &str) -> Result<Self, Error> {
+        Ok(Self {
+            now: console.now(),
+            routes: (console.sources.routes)(),
+            requests: (console.sources.recent_requests)(REQUESTS_MAX),
+        })
     }
-}
 
-pub(crate) async fn page(State(console): Shared) -> Response {
-    let data = gather(&console);
-    let body = html! {
-        h1 { "Gateway" }
-        section {
-            h2 { "Routes" }
-            @if data.routes.is_empty() {
-                (nothing("No route. Add one under `gateway: routes` in the file."))
-            } @else {
-                (routes_table(&data.routes))
-            }
-        }
-        (fresh("requests", html! {
+    fn title(&self) -> String {
+        "Gateway".into()
+    }
+
+    fn body(&self, _: &Console, _: &Done) -> Markup {
+        html! {
+            h1 { "Gateway" }
             section {
-                h2 { "Latest requests" }
-                @if data.requests.is_empty() { (nothing("No request yet.")) } @else { (requests_table(&data.requests, data.now)) }
+                h2 { "Routes" }
+                @if self.routes.is_empty() {
+                    (nothing("No route. Add one under `gateway: routes` in the file."))
+                } @else {
+                    (routes_table(&self.routes))
+                }
             }
-        }))
-    };
-    let page = Page { title: "Gateway".into(), path: "/gateway", follows: Some(String::new()), body };
-    frame::framed(&console, page)
-}
-
-pub(crate) async fn twin(State(console): Shared) -> Response {
-    json(Ok::<_, Error>(gather(&console))).into_response()
+            (fresh("requests", html! {
+                section {
+                    h2 { "Latest requests" }
+                    @if self.requests.is_empty() { (nothing("No request yet.")) } @else { (requests_table(&self.requests, self.now)) }
+                }
+            }))
+        }
+    }
 }
 
 fn routes_table(routes: &[RouteView]) -> Markup {

@@ -1,7 +1,7 @@
 //! The console: one web page for each pattern, and the journey of a message.
 //!
 //! ```text
-//!  browser ──► guard ──► page: gather(store, sources) ─► data ─┬─► maud ──► text/html         /queue/invoices
+//!  browser ──► guard ──► View: gather(store, sources) ─► data ─┬─► maud ──► text/html         /queue/invoices
 //!     ▲        Host,                                           └─► serde ─► application/json  /api/queue/invoices
 //!     │        same origin
 //!     └── /events: the counters each time that they change, four times a second at most
@@ -24,23 +24,33 @@
 mod chart;
 mod console;
 mod dead_letters;
+mod done;
+mod edit;
 mod error;
+mod form;
 mod format;
 mod frame;
 mod gateway;
 mod guard;
 mod journey;
+mod letters;
 mod live;
 mod message;
+mod messages;
+mod outbox;
 mod overview;
 mod queue;
+mod rest;
 mod serve;
 mod service;
 mod sources;
 mod topic;
 mod trace;
+mod tree;
+mod view;
 
 pub use error::Error;
+pub use letters::{Act, Letters};
 pub use serve::{router, serve};
 pub use sources::{
     Ask, AskOf, AskSome, Declared, ProcessView, RequestView, RouteView, ServiceView, Sources,

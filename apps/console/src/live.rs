@@ -9,6 +9,7 @@
 //! it also looks once a second. However many pages follow, the store is asked four times a second at most, because the
 //! snapshot is shared; and not at all while none does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -18,6 +19,7 @@ use std::time::Duration;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use dozen_queue::name_of;
 use dozen_store::{Changes, Journal, ReaderStatus, StreamStatus};
 use futures::future::select_all;
 use futures::stream;
@@ -95,7 +97,7 @@ impl News {
         for status in snapshot.streams.iter().filter(|status| status.stream.starts_with(prefix)) {
             (&status.stream, status.appended).hash(&mut hasher);
             if !prefix.is_empty() {
-                numbers.insert(format!("{}:appended", status.stream), status.appended);
+                *numbers.entry(format!("{}:appended", named(&status.stream))).or_default() += status.appended;
             }
         }
         let followed = snapshot.readers.iter().filter(|status| status.stream.starts_with(prefix));
@@ -104,7 +106,7 @@ impl News {
             (&status.stream, &status.reader, status.position, &counters).hash(&mut hasher);
             if !prefix.is_empty() {
                 for (name, value) in counters {
-                    numbers.insert(key(&status.stream, &status.reader, name), value);
+                    *numbers.entry(key(&named(&status.stream), &status.reader, name)).or_default() += value;
                 }
             }
         }
@@ -123,6 +125,14 @@ fn counters(status: &ReaderStatus) -> [(&'static str, u64); 6] {
         ("parked", status.parked),
         ("lag", status.lag()),
     ]
+}
+
+/// The stream as pages know it: a queue's priorities are one.
+fn named(stream: &str) -> Cow<'_, str> {
+    match name_of(stream) {
+        Some(name) => format!("queue/{name}").into(),
+        None => stream.into(),
+    }
 }
 
 /// The name under which a page and the events know a counter.

@@ -14,7 +14,8 @@ use crate::gateway::status;
 use crate::journey::{self, Journey, Lane, Step, Stop};
 use crate::serve::json;
 use crate::trace::{self, Related};
-use crate::{Error, format};
+use crate::tree::Tree;
+use crate::{Error, format, tree};
 
 /// Bytes of a payload that are shown.
 const DATA_MAX: usize = 32 * 1024;
@@ -28,6 +29,8 @@ struct Data {
     journey: Journey,
     /// Other messages of the same trace, as far as they are among the latest of their streams.
     related: Vec<Related>,
+    /// What each reader made of it, and what came after it.
+    tree: Tree,
     #[serde(skip)]
     original: Message,
 }
@@ -67,8 +70,10 @@ async fn gather(console: &Console, id: &str) -> Result<Data, Error> {
         }
         None => Default::default(),
     };
+    let related: Vec<Related> = related;
+    let tree = Tree::grow(console, &sightings, &related).await?;
     let journey = Journey::tell(&sightings, &readers, requests, console.now());
-    Ok(Data { id: id.to_owned(), message: original.to_value(), trace_id, journey, related, original })
+    Ok(Data { id: id.to_owned(), message: original.to_value(), trace_id, journey, related, tree, original })
 }
 
 /// The search box: to the message, or to the trace of that id.
@@ -118,6 +123,7 @@ fn render(data: &Data) -> Markup {
         }
         (fresh("journey", html! {
             section { (chart(&data.journey)) }
+            (data.tree.render())
             section { (timeline(&data.journey)) }
             @if !data.related.is_empty() {
                 section {
@@ -155,16 +161,11 @@ fn timeline(journey: &Journey) -> Markup {
 }
 
 fn stored(stop: &Stop, journey: &Journey) -> Markup {
-    let (kind, name) = stop.stream.split_once('/').unwrap_or(("", &stop.stream));
     html! {
         li.step.stored {
             (when(Some(stop.stored), true, journey))
             div {
-                strong { "stored" } " in "
-                @match kind {
-                    "queue" | "topic" => { (kind) " " a href={ "/" (kind) "/" (format::encode(name)) } { (name) } }
-                    _ => span.mono { (stop.stream) },
-                }
+                strong { "stored" } " in " (tree::place(&stop.stream))
                 p.detail {
                     "position " (format::number(stop.position))
                     @if let Some(due) = stop.due { ", not to be handed out before " (moment(due)) }

@@ -2,28 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use dozen_core::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use crate::console::{Console, Shared};
-use crate::frame::{self, Page, fresh, live, nothing};
+use crate::console::Console;
+use crate::done::Done;
+use crate::frame::{fresh, live, nothing};
 use crate::gateway::requests_table;
 use crate::live::Snapshot;
 use crate::queue::{QueueData, queues_table};
-use crate::serve::json;
 use crate::service::services_table;
 use crate::sources::{RequestView, ServiceView};
 use crate::topic::{TopicData, topics_table};
+use crate::view::View;
 use crate::{Error, queue, topic};
 
 /// Requests shown.
 const REQUESTS_MAX: usize = 8;
 
+/// Everything.
 #[derive(Serialize)]
-struct Data {
+pub(crate) struct Overview {
     app: String,
     engine: &'static str,
     now: Timestamp,
@@ -68,42 +68,40 @@ fn sums<'a>(
     sums
 }
 
-async fn gather(console: &Console) -> Result<Data, Error> {
-    let queues = queue::gather_all(console).await?;
-    let topics = topic::gather_all(console).await?;
-    let services = (console.sources.services)();
-    let statuses = queues.iter().filter_map(|queue| queue.status.as_ref());
-    let statuses =
-        statuses.chain(topics.iter().flat_map(|topic| topic.readers.iter().map(|reader| &reader.status)));
-    let totals = sums(&services, statuses.map(|status| (&*status.stream, status.lag(), status.parked)));
-    Ok(Data {
-        app: console.sources.app.clone(),
-        engine: console.sources.store.capabilities().engine,
-        now: console.now(),
-        totals,
-        services,
-        queues,
-        topics,
-        routes: (console.sources.routes)().len(),
-        requests: (console.sources.recent_requests)(REQUESTS_MAX),
-    })
+impl View for Overview {
+    const PATH: &'static str = "/";
+
+    async fn gather(console: &Console, _: &str) -> Result<Self, Error> {
+        let queues = queue::gather_all(console).await?;
+        let topics = topic::gather_all(console).await?;
+        let services = (console.sources.services)();
+        let of_queues = queues.iter().map(|queue| ("queue/", queue.lag, queue.overview.dead));
+        let readers = topics.iter().flat_map(|topic| &topic.readers).map(|reader| &reader.status);
+        let of_topics = readers.map(|status| (&*status.stream, status.lag(), status.parked));
+        let totals = sums(&services, of_queues.chain(of_topics));
+        Ok(Self {
+            app: console.sources.app.clone(),
+            engine: console.sources.store.capabilities().engine,
+            now: console.now(),
+            totals,
+            services,
+            queues,
+            topics,
+            routes: (console.sources.routes)().len(),
+            requests: (console.sources.recent_requests)(REQUESTS_MAX),
+        })
+    }
+
+    fn title(&self) -> String {
+        "Overview".into()
+    }
+
+    fn body(&self, _: &Console, _: &Done) -> Markup {
+        render(self)
+    }
 }
 
-pub(crate) async fn page(State(console): Shared) -> Response {
-    let page = gather(&console).await.map(|data| Page {
-        title: "Overview".into(),
-        path: "/",
-        follows: Some(String::new()),
-        body: render(&data),
-    });
-    frame::answer(&console, page)
-}
-
-pub(crate) async fn twin(State(console): Shared) -> Response {
-    json(gather(&console).await).into_response()
-}
-
-fn render(data: &Data) -> Markup {
+fn render(data: &Overview) -> Markup {
     let total = |name: &str| live(name, data.totals.get(name).copied().unwrap_or(0));
     html! {
         h1 { (data.app) }

@@ -1,152 +1,269 @@
 //! `/queue` and `/queue/{name}`: what waits, what is worked on, what was given up.
 
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
+use std::collections::{BTreeMap, BTreeSet};
+
 use dozen_core::Timestamp;
+use dozen_queue::{Overview, name_of};
 use dozen_store::ReaderStatus;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use crate::console::{Console, Shared};
-use crate::dead_letters::{self, Done, Letter};
-use crate::frame::{self, Page, ago, fresh, live, nothing};
+use crate::console::Console;
+use crate::dead_letters::{self, Letter};
+use crate::done::Done;
+use crate::frame::{ago, fresh, live, nothing};
 use crate::live::key;
-use crate::serve::json;
-use crate::topic::{Shown, messages_table, shown};
-use crate::{Error, format};
+use crate::messages::{Shown, messages_table, shown};
+use crate::view::View;
+use crate::{Error, format, rest};
 
 /// The one reader of a queue's stream.
-pub(crate) const WORKERS: &str = "workers";
-/// What names a queue's stream.
+pub(crate) const WORKERS: &str = dozen_queue::READER;
+/// What names a queue's streams.
 pub(crate) const PREFIX: &str = "queue/";
+/// After "there is no queue".
+pub(crate) const HINT: &str = "; a queue is known once it stands in the file or something was sent to it";
 /// Messages shown.
 const MESSAGES_MAX: usize = 25;
 
+/// One queue, its priorities together.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct QueueData {
-    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) overview: Overview,
     /// What was ever sent.
     pub(crate) sent: u64,
-    /// `None` while no worker has ever asked for a message.
-    pub(crate) status: Option<ReaderStatus>,
-    pub(crate) settings: Vec<(String, String)>,
+    /// Messages that are neither finished nor dead letters.
+    pub(crate) lag: u64,
+    /// How old the oldest of them is.
+    lag_seconds: f64,
+    /// Where there are several, the highest first.
+    priorities: Vec<Priority>,
+    settings: Vec<(String, String)>,
+}
+
+/// What is in one priority.
+#[derive(Clone, Debug, Serialize)]
+struct Priority {
+    priority: u8,
+    status: ReaderStatus,
 }
 
 impl QueueData {
-    fn count(&self, of: fn(&ReaderStatus) -> u64, without: u64) -> u64 {
-        self.status.as_ref().map_or(without, of)
+    fn named(name: &str) -> Self {
+        Self {
+            overview: Overview { name: name.to_owned(), ..Overview::default() },
+            sent: 0,
+            lag: 0,
+            lag_seconds: 0.0,
+            priorities: Vec::new(),
+            settings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.overview.name
+    }
+
+    fn path(&self) -> String {
+        format!("/queue/{}", format::encode(self.name()))
     }
 
     fn key(&self, counter: &str) -> String {
-        key(&format!("{PREFIX}{}", self.name), WORKERS, counter)
+        key(&format!("{PREFIX}{}", self.name()), WORKERS, counter)
     }
 
-    /// The five counters: name, what it means, value.
-    fn counters(&self) -> [(&'static str, &'static str, u64); 5] {
+    /// The five counters: the name that the events know, what it is called, what it means, value.
+    fn counters(&self) -> [(&'static str, &'static str, &'static str, u64); 5] {
+        let of = &self.overview;
         [
-            ("fresh", "not handed out yet", self.count(|status| status.fresh, self.sent)),
-            ("leased", "in a worker's hands", self.count(|status| status.leased, 0)),
-            ("waiting", "to be retried, or delayed", self.count(|status| status.waiting, 0)),
-            ("held", "behind an earlier message of their key", self.count(|status| status.held, 0)),
-            ("parked", "dead letters", self.count(|status| status.parked, 0)),
+            ("fresh", "fresh", "not handed out yet", of.fresh),
+            ("leased", "working", "in a worker's hands", of.working),
+            ("waiting", "waiting", "to be retried, or delayed", of.waiting),
+            ("held", "held", "behind an earlier message of their key", of.held),
+            ("parked", "dead letters", "given up; a person must look", of.dead),
         ]
     }
 }
 
+/// The queues of the file and of the store, by name.
+pub(crate) async fn gather_all(console: &Console) -> Result<Vec<QueueData>, Error> {
+    let mut queues: BTreeMap<String, QueueData> = BTreeMap::new();
+    for declared in (console.sources.queues)() {
+        let data = QueueData { settings: declared.settings, ..QueueData::named(&declared.name) };
+        queues.insert(declared.name, data);
+    }
+    for stream in console.journal.streams(PREFIX).await? {
+        if let Some(name) = name_of(&stream.stream) {
+            queues.entry(name.to_owned()).or_insert_with(|| QueueData::named(name)).sent += stream.appended;
+        }
+    }
+    let overviews = Overview::of(&console.sources.store).await?;
+    let read: BTreeSet<String> = overviews.iter().map(|overview| overview.name.clone()).collect();
+    for overview in overviews {
+        let queue = queues.entry(overview.name.clone()).or_insert_with(|| QueueData::named(&overview.name));
+        queue.overview = overview;
+    }
+    let now = console.now();
+    for queue in queues.values_mut() {
+        if !read.contains(queue.name()) {
+            queue.overview.fresh = queue.sent; // nobody has ever asked for one
+        }
+        queue.lag = queue.overview.lag();
+        queue.lag_seconds = queue.overview.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+    }
+    Ok(queues.into_values().collect())
+}
+
+/// All queues.
 #[derive(Serialize)]
-struct One {
+#[serde(transparent)]
+pub(crate) struct Queues {
+    queues: Vec<QueueData>,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+impl View for Queues {
+    const PATH: &'static str = "/queue";
+
+    async fn gather(console: &Console, _: &str) -> Result<Self, Error> {
+        Ok(Self { queues: gather_all(console).await?, now: console.now() })
+    }
+
+    fn title(&self) -> String {
+        "Queues".into()
+    }
+
+    fn follows(&self) -> String {
+        PREFIX.to_owned()
+    }
+
+    fn body(&self, _: &Console, _: &Done) -> Markup {
+        html! {
+            h1 { "Queues" }
+            (fresh("queues", html! {
+                @if self.queues.is_empty() {
+                    (nothing("No queue yet. One is made by the first message that is sent to it."))
+                } @else {
+                    (queues_table(&self.queues, self.now, true))
+                }
+            }))
+        }
+    }
+}
+
+/// One queue.
+#[derive(Serialize)]
+pub(crate) struct One {
     now: Timestamp,
     queue: QueueData,
     dead_letters: Vec<Letter>,
     messages: Vec<Shown>,
 }
 
-/// The queues of the file and of the store, by name.
-pub(crate) async fn gather_all(console: &Console) -> Result<Vec<QueueData>, Error> {
-    let mut queues: std::collections::BTreeMap<String, QueueData> = (console.sources.queues)()
-        .into_iter()
-        .map(|queue| {
-            let data =
-                QueueData { name: queue.name.clone(), sent: 0, status: None, settings: queue.settings };
-            (queue.name, data)
-        })
-        .collect();
-    let mut entry = |stream: &str, change: &dyn Fn(&mut QueueData)| {
-        if let Some(name) = stream.strip_prefix(PREFIX) {
-            change(queues.entry(name.to_owned()).or_insert_with(|| QueueData {
-                name: name.to_owned(),
-                sent: 0,
-                status: None,
-                settings: Vec::new(),
-            }));
-        }
-    };
-    for stream in console.journal.streams(PREFIX).await? {
-        entry(&stream.stream, &|queue| queue.sent = stream.appended);
-    }
-    for reader in console.journal.readers(PREFIX).await? {
-        if reader.reader == WORKERS {
-            entry(&reader.stream, &|queue| queue.status = Some(reader.clone()));
-        }
-    }
-    Ok(queues.into_values().collect())
-}
+impl View for One {
+    const PATH: &'static str = "/queue";
 
-async fn gather(console: &Console, name: &str) -> Result<One, Error> {
-    let queues = gather_all(console).await?;
-    let queue = queues.into_iter().find(|queue| queue.name == name).ok_or_else(|| Error::Unknown {
-        kind: "queue",
-        name: name.to_owned(),
-        hint: "; a queue is known once it stands in the file or something was sent to it",
-    })?;
-    let stream = format!("{PREFIX}{name}").into();
-    let dead_letters = match &queue.status {
-        Some(status) if status.parked > 0 => dead_letters::of(console, &stream, WORKERS).await?,
-        _ => Vec::new(),
-    };
-    let messages = shown(console.journal.tail(&stream, MESSAGES_MAX).await?);
-    Ok(One { now: console.now(), queue, dead_letters, messages })
-}
+    async fn gather(console: &Console, name: &str) -> Result<Self, Error> {
+        let queues = gather_all(console).await?;
+        let queue = queues.into_iter().find(|queue| queue.name() == name);
+        let mut queue =
+            queue.ok_or_else(|| Error::Unknown { kind: "queue", name: name.to_owned(), hint: HINT })?;
+        let mut readers = console.journal.readers(&format!("{PREFIX}{name}")).await?;
+        readers.retain(|status| status.reader == WORKERS && name_of(&status.stream) == Some(name));
+        let dead_letters = match queue.overview.dead {
+            0 => Vec::new(),
+            _ => dead_letters::of(&console.letters_of_queue(name).await?, None).await?,
+        };
+        let mut entries = Vec::new();
+        for stream in readers
+            .iter()
+            .map(|status| status.stream.as_str())
+            .chain(readers.is_empty().then_some(&*dozen_queue::Queue::stream(name)))
+        {
+            entries.extend(console.journal.tail(&stream.into(), MESSAGES_MAX).await?);
+        }
+        entries.sort_by_key(|entry| entry.position);
+        entries.drain(..entries.len().saturating_sub(MESSAGES_MAX));
+        let priority = |status: ReaderStatus| {
+            let priority = status.stream.rsplit_once('/').and_then(|(_, text)| text.parse().ok());
+            Priority {
+                priority: priority.filter(|_| status.stream.matches('/').count() > 1).unwrap_or(0),
+                status,
+            }
+        };
+        if readers.len() > 1 {
+            queue.priorities = readers.into_iter().map(priority).collect();
+            queue.priorities.sort_by_key(|priority| std::cmp::Reverse(priority.priority));
+        }
+        Ok(Self { now: console.now(), queue, dead_letters, messages: shown(entries) })
+    }
 
-pub(crate) async fn list_page(State(console): Shared) -> Response {
-    let page = gather_all(&console).await.map(|queues| Page {
-        title: "Queues".into(),
-        path: "/queue",
-        follows: Some(PREFIX.to_owned()),
-        body: html! {
-            h1 { "Queues" }
-            (fresh("queues", html! {
-                @if queues.is_empty() {
-                    (nothing("No queue yet. One is made by the first message that is sent to it."))
-                } @else {
-                    (queues_table(&queues, console.now(), true))
+    fn title(&self) -> String {
+        format!("Queue {}", self.queue.name())
+    }
+
+    fn follows(&self) -> String {
+        format!("{PREFIX}{}", self.queue.name())
+    }
+
+    fn body(&self, console: &Console, done: &Done) -> Markup {
+        let (queue, path) = (&self.queue, self.queue.path());
+        html! {
+            p.crumb { a href="/queue" { "Queues" } }
+            div.head { h1 { (queue.name()) } (rest::button(console, &path, queue.overview.paused)) }
+            (done.notice())
+            @if queue.overview.paused { p.notice.still { "Its workers rest. What is sent waits." } }
+            div.cards {
+                @for (name, called, means, value) in queue.counters() {
+                    div.card.bad[name == "parked" && value > 0] title=(means) { b { (live(&queue.key(name), value)) } span { (called) } }
+                }
+            }
+            (fresh("queue", html! {
+                p.muted {
+                    @match queue.overview.oldest {
+                        Some(oldest) => { "The oldest message that is not finished was stored " (ago(oldest, self.now)) ". " }
+                        None => "Nothing is waiting. ",
+                    }
+                    (format::count(queue.sent, "message was", "messages were")) " ever sent. "
+                    @if queue.overview.parked_keys > 0 {
+                        (format::count(queue.overview.parked_keys, "key is", "keys are")) " held up by a dead letter."
+                    }
+                }
+                (settings(&queue.settings))
+                (priorities(&queue.priorities))
+                (dead_letters::section(console, &path, &self.dead_letters, queue.overview.dead, self.now))
+                section {
+                    h2 { "Last messages" }
+                    @if self.messages.is_empty() { (nothing("No message is kept.")) } @else { (messages_table(&self.messages, self.now)) }
                 }
             }))
-        },
-    });
-    frame::answer(&console, page)
+        }
+    }
 }
 
-pub(crate) async fn list_twin(State(console): Shared) -> Response {
-    json(gather_all(&console).await).into_response()
-}
-
-pub(crate) async fn one_page(
-    State(console): Shared,
-    Path(name): Path<String>,
-    Query(done): Query<Done>,
-) -> Response {
-    let page = gather(&console, &name).await.map(|data| Page {
-        title: format!("Queue {name}"),
-        path: "/queue",
-        follows: Some(format!("{PREFIX}{name}")),
-        body: render(&console, &data, &done),
-    });
-    frame::answer(&console, page)
-}
-
-pub(crate) async fn one_twin(State(console): Shared, Path(name): Path<String>) -> Response {
-    json(gather(&console, &name).await).into_response()
+fn priorities(priorities: &[Priority]) -> Markup {
+    html! {
+        @if !priorities.is_empty() {
+            section {
+                h2 { "Priorities" }
+                div.scroll { table {
+                    thead { tr { th { "Priority" } th.n { "Fresh" } th.n { "Working" } th.n { "Waiting" } th.n { "Held" } th.n { "Dead" } } }
+                    tbody {
+                        @for Priority { priority, status } in priorities {
+                            tr {
+                                td { (priority) }
+                                @for value in [status.fresh, status.leased, status.waiting, status.held, status.parked] {
+                                    td.n { (format::number(value)) }
+                                }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
 }
 
 /// One line for each queue.
@@ -154,61 +271,32 @@ pub(crate) fn queues_table(queues: &[QueueData], now: Timestamp, in_full: bool) 
     html! {
         div.scroll { table {
             thead { tr {
-                th { "Queue" } th.n { "Fresh" } th.n { "Leased" } th.n { "Waiting" }
+                th { "Queue" } th.n { "Fresh" } th.n { "Working" } th.n { "Waiting" }
                 @if in_full { th.n { "Held" } }
                 th.n { "Dead" } th.n { "Oldest" }
-                @if in_full { th.n { "Ever sent" } }
+                @if in_full { th.n { "Keys held up" } th.n { "Ever sent" } }
             } }
             tbody {
                 @for queue in queues {
                     tr {
-                        td { a href={ "/queue/" (format::encode(&queue.name)) } { strong { (queue.name) } } }
-                        @for (name, _, value) in queue.counters() {
+                        td {
+                            a href=(queue.path()) { strong { (queue.name()) } }
+                            @if queue.overview.paused { " " span.tag.warn { "paused" } }
+                        }
+                        @for (name, _, _, value) in queue.counters() {
                             @if in_full || name != "held" {
                                 td.n.bad[name == "parked" && value > 0] { (live(&queue.key(name), value)) }
                             }
                         }
-                        td.n { @if let Some(oldest) = oldest(queue) { (ago(oldest, now)) } }
-                        @if in_full { td.n { (live(&format!("{PREFIX}{}:appended", queue.name), queue.sent)) } }
+                        td.n { @if let Some(oldest) = queue.overview.oldest { (ago(oldest, now)) } }
+                        @if in_full {
+                            td.n { (format::number(queue.overview.parked_keys)) }
+                            td.n { (live(&format!("{PREFIX}{}:appended", queue.name()), queue.sent)) }
+                        }
                     }
                 }
             }
         } }
-    }
-}
-
-fn oldest(queue: &QueueData) -> Option<Timestamp> {
-    queue.status.as_ref().and_then(|status| status.oldest)
-}
-
-fn render(console: &Console, data: &One, done: &Done) -> Markup {
-    let queue = &data.queue;
-    let action = format!("/queue/{}/dead-letters", format::encode(&queue.name));
-    html! {
-        p.crumb { a href="/queue" { "Queues" } }
-        h1 { (queue.name) }
-        (done.notice())
-        div.cards {
-            @for (name, means, value) in queue.counters() {
-                div.card.bad[name == "parked" && value > 0] title=(means) { b { (live(&queue.key(name), value)) } span { @if name == "parked" { "dead letters" } @else { (name) } } }
-            }
-        }
-        (fresh("queue", html! {
-            p.muted {
-                @if queue.status.is_none() { "No worker has asked for a message yet. " }
-                @match oldest(queue) {
-                    Some(oldest) => { "The oldest message that is not finished was stored " (ago(oldest, data.now)) ". " }
-                    None => "Nothing is waiting. ",
-                }
-                (format::count(queue.sent, "message was", "messages were")) " ever sent."
-            }
-            (settings(&queue.settings))
-            (dead_letters::section(console, &action, &data.dead_letters, queue.count(|status| status.parked, 0), data.now))
-            section {
-                h2 { "Last messages" }
-                @if data.messages.is_empty() { (nothing("No message is kept.")) } @else { (messages_table(&data.messages, data.now)) }
-            }
-        }))
     }
 }
 

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::{
-    Error, Sources, dead_letters, gateway, guard, live, message, overview, queue, service, topic, trace,
+    Error, Sources, dead_letters, edit, gateway, guard, live, message, outbox, overview, queue, rest,
+    service, topic, trace, view,
 };
 
 /// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.
@@ -21,30 +22,41 @@ use crate::{
 pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
     let console = Arc::new(Console::new(sources, stop)?);
     let router = Router::new()
-        .route("/", get(overview::page))
-        .route("/service", get(service::page))
-        .route("/gateway", get(gateway::page))
-        .route("/queue", get(queue::list_page))
-        .route("/queue/{name}", get(queue::one_page))
+        .route("/", get(view::page::<overview::Overview>))
+        .route("/service", get(view::page::<service::Services>))
+        .route("/gateway", get(view::page::<gateway::Gateway>))
+        .route("/queue", get(view::page::<queue::Queues>))
+        .route("/queue/{name}", get(view::page_of::<queue::One>))
+        .route("/queue/{name}/rest", post(rest::queue))
         .route("/queue/{name}/dead-letters", post(dead_letters::of_queue))
-        .route("/topic", get(topic::list_page))
-        .route("/topic/{name}", get(topic::one_page))
+        .route("/queue/{name}/dead-letters/{position}", get(edit::queue_page).post(edit::queue_save))
+        .route("/topic", get(view::page::<topic::Topics>))
+        .route("/topic/{name}", get(view::page_of::<topic::One>))
+        .route("/topic/{name}/{subscription}/rest", post(rest::subscription))
+        .route("/topic/{name}/{subscription}/move", post(rest::seek))
         .route("/topic/{name}/{subscription}/dead-letters", post(dead_letters::of_subscription))
+        .route(
+            "/topic/{name}/{subscription}/dead-letters/{position}",
+            get(edit::subscription_page).post(edit::subscription_save),
+        )
+        .route("/outbox", get(view::page::<outbox::Page>))
+        .route("/outbox/replay", post(outbox::replay))
         .route("/message", get(message::search))
         .route("/message/{id}", get(message::page))
-        .route("/trace/{id}", get(trace::page))
+        .route("/trace/{id}", get(view::page_of::<trace::Trace>))
         .route("/events", get(live::events))
         .route("/metrics", get(metrics))
-        .route("/api", get(overview::twin))
-        .route("/api/", get(overview::twin))
-        .route("/api/service", get(service::twin))
-        .route("/api/gateway", get(gateway::twin))
-        .route("/api/queue", get(queue::list_twin))
-        .route("/api/queue/{name}", get(queue::one_twin))
-        .route("/api/topic", get(topic::list_twin))
-        .route("/api/topic/{name}", get(topic::one_twin))
+        .route("/api", get(view::twin::<overview::Overview>))
+        .route("/api/", get(view::twin::<overview::Overview>))
+        .route("/api/service", get(view::twin::<service::Services>))
+        .route("/api/gateway", get(view::twin::<gateway::Gateway>))
+        .route("/api/queue", get(view::twin::<queue::Queues>))
+        .route("/api/queue/{name}", get(view::twin_of::<queue::One>))
+        .route("/api/topic", get(view::twin::<topic::Topics>))
+        .route("/api/topic/{name}", get(view::twin_of::<topic::One>))
+        .route("/api/outbox", get(view::twin::<outbox::Page>))
         .route("/api/message/{id}", get(message::twin))
-        .route("/api/trace/{id}", get(trace::twin))
+        .route("/api/trace/{id}", get(view::twin_of::<trace::Trace>))
         .fallback(nothing_here)
         .layer(from_fn_with_state(console.clone(), guard::guard))
         .with_state(console);

@@ -1,46 +1,47 @@
 //! `/service`: what runs, and where it can be reached.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use dozen_core::Timestamp;
 use maud::{Markup, html};
 use serde::Serialize;
 
 use crate::Error;
-use crate::console::{Console, Shared};
-use crate::frame::{self, Page, ago, fresh, nothing};
-use crate::serve::json;
+use crate::console::Console;
+use crate::done::Done;
+use crate::frame::{ago, fresh, nothing};
 use crate::sources::ServiceView;
+use crate::view::View;
 
+/// All services.
 #[derive(Serialize)]
-struct Data {
+pub(crate) struct Services {
     now: Timestamp,
     services: Vec<ServiceView>,
 }
 
-fn gather(console: &Console) -> Data {
-    Data { now: console.now(), services: (console.sources.services)() }
-}
+impl View for Services {
+    const PATH: &'static str = "/service";
 
-pub(crate) async fn page(State(console): Shared) -> Response {
-    let data = gather(&console);
-    let body = html! {
-        h1 { "Services" }
-        (fresh("services", html! {
-            @if data.services.is_empty() {
-                (nothing("No service is known. Name one under `services` in the file, or let it register itself."))
-            } @else {
-                (services_table(&data.services, data.now))
-            }
-            @for service in &data.services { (instances(service)) }
-        }))
-    };
-    let page = Page { title: "Services".into(), path: "/service", follows: Some(String::new()), body };
-    frame::framed(&console, page)
-}
+    async fn gather(console: &Console, _: &str) -> Result<Self, Error> {
+        Ok(Self { now: console.now(), services: (console.sources.services)() })
+    }
 
-pub(crate) async fn twin(State(console): Shared) -> Response {
-    json(Ok::<_, Error>(gather(&console))).into_response()
+    fn title(&self) -> String {
+        "Services".into()
+    }
+
+    fn body(&self, _: &Console, _: &Done) -> Markup {
+        html! {
+            h1 { "Services" }
+            (fresh("services", html! {
+                @if self.services.is_empty() {
+                    (nothing("No service is known. Name one under `services` in the file, or let it register itself."))
+                } @else {
+                    (services_table(&self.services, self.now))
+                }
+                @for service in &self.services { (instances(service)) }
+            }))
+        }
+    }
 }
 
 /// One line for each service.

@@ -1,4 +1,4 @@
-//! What the console shows and does not find in the store: handed in as closures, so that it depends on no pattern.
+//! What the console shows: the store with its queues and topics, and what is not in it, handed in as closures.
 //!
 //! Each closure is asked once for each page and should answer from memory. One that nobody sets answers "nothing",
 //! and its page says so.
@@ -6,7 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dozen_core::{EndpointSet, Timestamp};
+use dozen_core::{EndpointSet, Ids, SystemClock, Timestamp};
+use dozen_messaging::Keyring;
+use dozen_outbox::Relay;
+use dozen_pubsub::Topics;
 use dozen_store::Store;
 use serde::Serialize;
 
@@ -24,6 +27,14 @@ pub struct Sources {
     pub app: String,
     /// Queues, topics and messages.
     pub store: Store,
+    /// The topics of the store, with the keys that open sealed payloads.
+    pub broker: Topics,
+    /// Keys that open and seal payloads of queues.
+    pub keys: Option<Keyring>,
+    /// Names what is published again from here.
+    pub ids: Ids,
+    /// The relays of this process, by name.
+    pub relays: Vec<(String, Arc<Relay>)>,
     /// Names by which the console may be asked for, beside those of the loopback interface. Without a port.
     pub hosts: Vec<String>,
     /// What `/metrics` answers; without it there is no such path.
@@ -49,6 +60,10 @@ impl Sources {
     pub fn new(app: impl Into<String>, store: Store) -> Self {
         Self {
             app: app.into(),
+            broker: Topics::open(&store),
+            keys: None,
+            ids: Ids::new(Arc::new(SystemClock), seed()),
+            relays: Vec::new(),
             store,
             hosts: Vec::new(),
             metrics: None,
@@ -146,6 +161,12 @@ pub struct SubscriptionView {
     pub to: Option<String>,
     /// Its filter, if it has one.
     pub filter: Option<String>,
+}
+
+/// Differs between processes and between starts of one.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 fn micros<S: serde::Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {

@@ -3,17 +3,16 @@
 //! The journal has no index of traces, and a console must not ask for one: messages of a trace are looked for among
 //! the latest of each stream, which is where somebody who follows a trace is looking.
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use dozen_core::{Timestamp, TraceContext};
 use maud::{Markup, html};
 use serde::Serialize;
 
-use crate::console::{Console, Shared};
-use crate::frame::{self, Page, fresh, message_link, moment, nothing};
+use crate::console::Console;
+use crate::done::Done;
+use crate::frame::{fresh, message_link, moment, nothing};
 use crate::gateway::requests_table;
-use crate::serve::json;
 use crate::sources::RequestView;
+use crate::view::View;
 use crate::{Error, journey};
 
 /// Streams that are searched.
@@ -29,11 +28,13 @@ pub(crate) struct Related {
     pub(crate) id: String,
     kind: String,
     stream: String,
+    pub(crate) position: u64,
     stored: Timestamp,
 }
 
+/// Everything of one trace.
 #[derive(Serialize)]
-struct Data {
+pub(crate) struct Trace {
     trace_id: String,
     now: Timestamp,
     requests: Vec<RequestView>,
@@ -62,51 +63,50 @@ pub(crate) async fn messages(console: &Console, trace_id: &str) -> Result<Vec<Re
             }
             let message = journey::message(&entry);
             if message.trace().is_some_and(|trace| trace.trace_id_text() == trace_id) {
-                let (stream, stored) = (status.stream.clone(), entry.at);
-                found.push((entry.position, Related { id: message.id, kind: message.kind, stream, stored }));
+                let (stream, position, stored) = (status.stream.clone(), entry.position, entry.at);
+                found.push(Related { id: message.id, kind: message.kind, stream, position, stored });
             }
         }
     }
-    found.sort_by_key(|(position, _)| *position);
-    Ok(found.into_iter().map(|(_, related)| related).take(RELATED_MAX).collect())
+    found.sort_by_key(|related| related.position);
+    found.truncate(RELATED_MAX);
+    Ok(found)
 }
 
-async fn gather(console: &Console, text: &str) -> Result<Data, Error> {
-    let trace_id = id_of(text).ok_or_else(|| {
-        Error::Invalid("a trace id is 32 hexadecimal digits, as in a `traceparent` header".to_owned())
-    })?;
-    let messages = messages(console, &trace_id).await?;
-    let requests = (console.sources.requests)(&trace_id);
-    Ok(Data { now: console.now(), requests, messages, trace_id })
-}
+impl View for Trace {
+    const PATH: &'static str = "";
 
-pub(crate) async fn page(State(console): Shared, Path(id): Path<String>) -> Response {
-    let page = gather(&console, &id).await.map(|data| Page {
-        title: format!("Trace {}", data.trace_id),
-        path: "",
-        follows: Some(String::new()),
-        body: html! {
+    async fn gather(console: &Console, text: &str) -> Result<Self, Error> {
+        let trace_id = id_of(text).ok_or_else(|| {
+            Error::Invalid("a trace id is 32 hexadecimal digits, as in a `traceparent` header".to_owned())
+        })?;
+        let messages = messages(console, &trace_id).await?;
+        let requests = (console.sources.requests)(&trace_id);
+        Ok(Self { now: console.now(), requests, messages, trace_id })
+    }
+
+    fn title(&self) -> String {
+        format!("Trace {}", self.trace_id)
+    }
+
+    fn body(&self, _: &Console, _: &Done) -> Markup {
+        html! {
             p.crumb { "Trace" }
-            h1.id { (data.trace_id) }
+            h1.id { (self.trace_id) }
             (fresh("trace", html! {
                 section {
                     h2 { "Requests" }
-                    @if data.requests.is_empty() { (nothing("No request of it is remembered.")) }
-                    @else { (requests_table(&data.requests, data.now)) }
+                    @if self.requests.is_empty() { (nothing("No request of it is remembered.")) }
+                    @else { (requests_table(&self.requests, self.now)) }
                 }
                 section {
                     h2 { "Messages" }
-                    @if data.messages.is_empty() { (nothing("None of the latest messages belongs to it.")) }
-                    @else { (related_table(&data.messages)) }
+                    @if self.messages.is_empty() { (nothing("None of the latest messages belongs to it.")) }
+                    @else { (related_table(&self.messages)) }
                 }
             }))
-        },
-    });
-    frame::answer(&console, page)
-}
-
-pub(crate) async fn twin(State(console): Shared, Path(id): Path<String>) -> Response {
-    json(gather(&console, &id).await).into_response()
+        }
+    }
 }
 
 /// One line for each message of a trace.

@@ -2,10 +2,9 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use dozen_console::{Act, Letters};
 use dozen_core::Timestamp;
-use dozen_messaging::{DeadLetter, Error as MessagingError, Redriven, Selection};
-use dozen_pubsub::Topics;
-use dozen_queue::Queue;
+use dozen_messaging::{DeadLetter, Selection};
 
 use super::args::{Chosen, Payload};
 use super::look::{ago, excerpt};
@@ -14,64 +13,20 @@ use crate::Error;
 /// Dead letters that are acted on between two words of progress.
 const STEP: usize = 500;
 
-/// Whose dead letters.
-pub(crate) enum Letters {
-    Queue(Queue),
-    /// The topics, the topic or pattern, and the subscription's name.
-    Subscription(Topics, String, String),
-}
+/// The verbs on them.
+pub(crate) struct Minding<'a>(pub(crate) &'a Letters);
 
-/// What to do with them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
-    Redrive,
-    Discard,
-}
-
-impl Letters {
-    /// As it is called in sentences.
-    fn whose(&self) -> String {
-        match self {
-            Self::Queue(queue) => format!("queue `{}`", queue.name()),
-            Self::Subscription(_, pattern, name) => format!("subscription `{name}` of `{pattern}`"),
-        }
-    }
-
-    async fn list(&self, selection: &Selection) -> Result<Vec<DeadLetter>, MessagingError> {
-        match self {
-            Self::Queue(queue) => queue.dead_letters_where(selection).await,
-            Self::Subscription(topics, pattern, name) => topics.dead_letters(pattern, name, selection).await,
-        }
-    }
-
-    async fn act(
-        &self,
-        act: Act,
-        selection: &Selection,
-        rate: Option<f64>,
-    ) -> Result<Redriven, MessagingError> {
-        match (self, act) {
-            (Self::Queue(queue), Act::Redrive) => queue.redrive(selection, rate).await,
-            (Self::Queue(queue), Act::Discard) => queue.discard(selection).await,
-            (Self::Subscription(topics, pattern, name), Act::Redrive) => {
-                topics.redrive(pattern, name, selection, rate).await
-            }
-            (Self::Subscription(topics, pattern, name), Act::Discard) => {
-                topics.discard(pattern, name, selection).await
-            }
-        }
-    }
-
+impl Minding<'_> {
     /// Those that are chosen, each once, the oldest first.
     async fn chosen(&self, chosen: &Chosen, now: Timestamp) -> Result<Vec<DeadLetter>, Error> {
-        let failed = || Error::pattern(format!("look at the dead letters of {}", self.whose()));
+        let failed = || Error::pattern(format!("look at the dead letters of {}", self.0.whose()));
         let mut letters: Vec<DeadLetter> = Vec::new();
         for selection in chosen.selections(now) {
-            let found = self.list(&selection).await.map_err(failed())?;
+            let found = self.0.list(&selection).await.map_err(failed())?;
             if let (Some(id), []) = (&selection.id, found.as_slice()) {
                 return Err(Error::Usage(format!(
                     "{} has no message `{id}` among its dead letters",
-                    self.whose()
+                    self.0.whose()
                 )));
             }
             letters.extend(found);
@@ -86,7 +41,7 @@ impl Letters {
     pub(crate) async fn show(&self, chosen: &Chosen, now: Timestamp) -> Result<String, Error> {
         let letters = self.chosen(chosen, now).await?;
         if letters.is_empty() {
-            return Ok(format!("{} has no dead letters\n", self.whose()));
+            return Ok(format!("{} has no dead letters\n", self.0.whose()));
         }
         Ok(letters.iter().map(|letter| shown(letter, now)).collect())
     }
@@ -118,9 +73,9 @@ impl Letters {
         let progress = Progress::new(letters.len());
         for some in letters.chunks(step) {
             let positions: Vec<u64> = some.iter().map(|letter| letter.position).collect();
-            let revised = self.act(act, &Selection::positions(positions), rate).await;
+            let revised = self.0.act(act, &Selection::positions(positions), rate).await;
             count +=
-                revised.map_err(Error::pattern(format!("{doing} dead letters of {}", self.whose())))?.done;
+                revised.map_err(Error::pattern(format!("{doing} dead letters of {}", self.0.whose())))?.done;
             progress.say(count);
         }
         progress.end();
@@ -130,23 +85,19 @@ impl Letters {
     /// Gives the one that is chosen another content.
     pub(crate) async fn edit(&self, id: &str, payload: &Payload) -> Result<String, Error> {
         let chosen = Selection { id: Some(id.to_owned()), ..Selection::default() };
-        let failed = || Error::pattern(format!("edit a dead letter of {}", self.whose()));
-        let found = self.list(&chosen).await.map_err(failed())?;
+        let failed = || Error::pattern(format!("edit a dead letter of {}", self.0.whose()));
+        let found = self.0.list(&chosen).await.map_err(failed())?;
         let Some((position, message)) =
             found.into_iter().find_map(|letter| Some((letter.position, letter.message?)))
         else {
             return Err(Error::Usage(format!(
                 "{} has no message `{id}` among its dead letters",
-                self.whose()
+                self.0.whose()
             )));
         };
         let message = payload.edited(message)?;
-        let edited = match self {
-            Self::Queue(queue) => queue.edit(position, message).await,
-            Self::Subscription(topics, pattern, name) => topics.edit(pattern, name, position, message).await,
-        };
-        if !edited.map_err(failed())? {
-            return Err(Error::Usage(format!("`{id}` is no dead letter of {} any more", self.whose())));
+        if !self.0.edit(position, message).await.map_err(failed())? {
+            return Err(Error::Usage(format!("`{id}` is no dead letter of {} any more", self.0.whose())));
         }
         Ok(format!("{id} is corrected; it stays a dead letter until it is redriven\n"))
     }

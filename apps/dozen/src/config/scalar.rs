@@ -60,7 +60,7 @@ pub(crate) fn rate(text: &str) -> Option<f64> {
     let shaped =
         text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.starts_with(|c: char| c != '.');
     let rate: f64 = shaped.then(|| text.parse().ok()).flatten()?;
-    (rate >= 1e-6 && rate <= 1e9).then_some(rate)
+    (1e-6..=1e9).contains(&rate).then_some(rate)
 }
 
 /// Where a reader begins.

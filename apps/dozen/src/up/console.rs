@@ -4,34 +4,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dozen_console::{Declared, ProcessView, RequestView, RouteView, ServiceView, Sources, SubscriptionView};
+use dozen_core::Ids;
 use dozen_dataplane::{Limits, Server};
 use dozen_discovery::Registry;
 use dozen_gateway::{Request, RequestLog};
 use dozen_lifecycle::Service;
+use dozen_pubsub::Topics;
 use dozen_store::Store;
 use tokio::sync::watch;
 
+use super::relays::Carrying;
 use super::{Child, State, plans, table};
 use crate::Error;
 use crate::config::App;
 
+/// What the console looks at.
+pub(super) struct Views<'a> {
+    pub(super) store: &'a Store,
+    pub(super) topics: &'a Topics,
+    pub(super) relays: &'a [Carrying],
+    pub(super) registry: &'a Arc<Registry>,
+    pub(super) children: watch::Receiver<Vec<Child>>,
+    pub(super) log: &'a Arc<RequestLog>,
+    pub(super) metrics: Arc<dozen_metrics::Registry>,
+    pub(super) ids: &'a Ids,
+}
+
 /// Binds the console of the file, unless it is off.
-pub(super) fn bind(
-    app: &Arc<App>,
-    store: &Store,
-    registry: &Arc<Registry>,
-    children: watch::Receiver<Vec<Child>>,
-    log: &Arc<RequestLog>,
-    metrics: Arc<dozen_metrics::Registry>,
-) -> Result<Option<Arc<dyn Service>>, Error> {
+pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Service>>, Error> {
     let Some(address) = app.console else { return Ok(None) };
+    let Views { registry, children, log, .. } = views;
     let limits = Limits { setting: "console.listen".into(), ..Limits::default() };
     let server = Server::bind(address, limits).map_err(Error::pattern("serve the console"))?;
-    let mut sources = Sources::new(&app.name, store.clone());
+    let mut sources = Sources::new(&app.name, views.store.clone());
     sources.hosts = vec![address.ip().to_string()];
+    sources.broker = views.topics.clone();
+    sources.keys = app.keys.clone();
+    sources.ids = views.ids.clone();
+    sources.relays =
+        views.relays.iter().map(|carrying| (carrying.name.clone(), carrying.relay.clone())).collect();
+    sources.metrics = Some(views.metrics);
     let (known, file) = (registry.clone(), app.clone());
     sources.services = Arc::new(move || services(&file, &known, &children.borrow()));
-    sources.metrics = Some(metrics);
     let shown = routes(app);
     sources.routes = Arc::new(move || shown.clone());
     let recent = log.clone();

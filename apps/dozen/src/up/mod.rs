@@ -129,7 +129,17 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         tallies: &tallies,
     };
     let mut before: Parts = pushes.workers(app).await?;
-    if let Some(console) = console::bind(app, &store, &registry, children.states(), &log, measured.all())? {
+    let views = console::Views {
+        store: &store,
+        topics: &messages.topics,
+        relays: &relays,
+        registry: &registry,
+        children: children.states(),
+        log: &log,
+        metrics: measured.all(),
+        ids,
+    };
+    if let Some(console) = console::bind(app, views)? {
         before.push(("console".into(), console));
     }
     if let Some(api) = api.bind()? {

@@ -6,9 +6,10 @@ mod show;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use dozen_console::{Act, Letters};
 
 use super::args::{Chosen, Payload, rate};
-use super::letters::{Act, Letters};
+use super::letters::Minding;
 use super::look::{Look, Where};
 use crate::Error;
 
@@ -124,16 +125,18 @@ impl Verb {
             Self::Status(status) => return status.run(look).await,
             Self::List => show::list(look).await?,
             Self::Peek { name, dead: true, number, chosen } => {
-                letters(&name).await?.show(&chosen.at_most(number.into()), now).await?
+                Minding(&letters(&name).await?).show(&chosen.at_most(number.into()), now).await?
             }
             Self::Peek { name, dead: false, number, .. } => show::peek(look, &name, number.into()).await?,
             Self::Redrive { name, chosen, rate, dry_run } => {
-                letters(&name).await?.revise(Act::Redrive, &chosen, rate, dry_run, now).await?
+                Minding(&letters(&name).await?).revise(Act::Redrive, &chosen, rate, dry_run, now).await?
             }
             Self::Purge { name, chosen, dry_run, .. } => {
-                letters(&name).await?.revise(Act::Discard, &chosen, None, dry_run, now).await?
+                Minding(&letters(&name).await?).revise(Act::Discard, &chosen, None, dry_run, now).await?
             }
-            Self::Edit { name, message, payload } => letters(&name).await?.edit(&message, &payload).await?,
+            Self::Edit { name, message, payload } => {
+                Minding(&letters(&name).await?).edit(&message, &payload).await?
+            }
             Self::Pause { name } => pause(look, &name, true).await?,
             Self::Resume { name } => pause(look, &name, false).await?,
         };

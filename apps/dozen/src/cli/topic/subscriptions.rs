@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
+use dozen_console::{Act, Letters};
 use dozen_messaging::{Broker as _, SubscriptionOptions};
 
 use super::super::args::{Chosen, From, Payload, rate, span};
-use super::super::letters::{Act, Letters};
+use super::super::letters::Minding;
 use super::super::look::Look;
 use crate::Error;
 
@@ -105,7 +106,11 @@ pub(super) enum Verb {
 impl Verb {
     pub(super) async fn run(self, look: &Look) -> Result<ExitCode, Error> {
         let (topics, now) = (look.topics(), look.now());
-        let letters = |Which { topic, name }: Which| Letters::Subscription(look.topics(), topic, name);
+        let letters = |Which { topic: pattern, name }: Which| Letters::Subscription {
+            topics: look.topics(),
+            pattern,
+            name,
+        };
         let failed = |doing: &str, name: &str| Error::pattern(format!("{doing} subscription `{name}`"));
         let text = match self {
             Self::Subscribe { which: Which { topic, name }, start, filter, lease, per_key } => {
@@ -134,15 +139,17 @@ impl Verb {
                 format!("the receivers of {name} go on\n")
             }
             Self::Dead { which, number, chosen } => {
-                letters(which).show(&chosen.at_most(number.into()), now).await?
+                Minding(&letters(which)).show(&chosen.at_most(number.into()), now).await?
             }
             Self::Redrive { which, chosen, rate, dry_run } => {
-                letters(which).revise(Act::Redrive, &chosen, rate, dry_run, now).await?
+                Minding(&letters(which)).revise(Act::Redrive, &chosen, rate, dry_run, now).await?
             }
             Self::Purge { which, chosen, dry_run, .. } => {
-                letters(which).revise(Act::Discard, &chosen, None, dry_run, now).await?
+                Minding(&letters(which)).revise(Act::Discard, &chosen, None, dry_run, now).await?
             }
-            Self::Edit { which, message, payload } => letters(which).edit(&message, &payload).await?,
+            Self::Edit { which, message, payload } => {
+                Minding(&letters(which)).edit(&message, &payload).await?
+            }
         };
         super::super::print(&text)
     }
