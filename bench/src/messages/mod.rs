@@ -28,6 +28,7 @@ mod server;
 
 use std::path::Path;
 
+use dozen_core::chain;
 use load::{Load, Sample};
 use peer::{Peer, Start, Started, Work};
 
@@ -128,7 +129,8 @@ async fn round_of(
     for entry in PEERS.iter().filter(|entry| context.is_peer_wanted(entry.name)) {
         let own = folder.join(entry.name);
         std::fs::create_dir_all(&own)?;
-        let started = (entry.start)(&own).await.map_err(|error| format!("{}: {error}", entry.name))?;
+        let started =
+            (entry.start)(&own).await.map_err(|error| format!("{}: {}", entry.name, chain(&*error)))?;
         let what = match started {
             Started::Runs(peer) => {
                 let promise = peer.promise();
@@ -158,7 +160,7 @@ async fn round_of(
             tokio::task::spawn_blocking(rustix::fs::sync).await?;
             let sample = load::run(&**peer, load, context.length)
                 .await
-                .map_err(|error| format!("{} with {}: {error}", entry.name, load.name()))?;
+                .map_err(|error| format!("{} with {}: {}", entry.name, load.name(), chain(&*error)))?;
             line += &format!("  {} {:.0}/s", entry.name, sample.rate);
             others = others.max(sample.others);
             results.add(load, entry.name, sample);

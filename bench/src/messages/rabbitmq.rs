@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -33,6 +32,8 @@ const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONNECTIONS: usize = 4;
 /// Deliveries that a consumer may have in hand.
 const PREFETCH: u16 = 2 * BATCH as u16;
+/// AMQP's word for an end without complaint.
+const REPLY_SUCCESS: u16 = 200;
 /// A message that is written to disk, whatever the queue would do by itself.
 const PERSISTENT: u8 = 2;
 
@@ -74,21 +75,14 @@ async fn begin(folder: &Path) -> Result<Started, Failure> {
     let version = hello.split("RabbitMQ ").nth(1).and_then(|rest| rest.split_whitespace().next());
     let version = version.ok_or_else(|| format!("RabbitMQ does not say its version: {hello}"))?.to_owned();
     server.wait_for_line("Server startup complete", START_MAX)?;
-    let mut connections = Vec::with_capacity(CONNECTIONS);
-    for _ in 0..CONNECTIONS {
-        let address = format!("amqp://127.0.0.1:{port}/%2f");
-        connections.push(Connection::connect(&address, ConnectionProperties::default()).await?);
-    }
-    let control = connections[0].create_channel().await?;
-    let connections = connections.into();
-    Ok(Started::Runs(Box::new(RabbitMq { server, _epmd: epmd, connections, control, version })))
+    let address = format!("amqp://127.0.0.1:{port}/%2f");
+    Ok(Started::Runs(Box::new(RabbitMq { server, _epmd: epmd, address, version })))
 }
 
 struct RabbitMq {
     server: Program,
     _epmd: Program,
-    connections: Arc<[Connection]>,
-    control: Channel,
+    address: String,
     version: String,
 }
 
@@ -106,8 +100,13 @@ impl Peer for RabbitMq {
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        self.control.queue_declare(QUEUE.into(), options, arguments).await?;
-        let (control, connections) = (self.control.clone(), self.connections.clone());
+        // Fresh ones: the server ends a connection that is not heard of while others are measured for minutes.
+        let mut connections = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            connections.push(Connection::connect(&self.address, ConnectionProperties::default()).await?);
+        }
+        let control = connections[0].create_channel().await?;
+        control.queue_declare(QUEUE.into(), options, arguments).await?;
         Ok(Box::new(Queue { control, connections, next: AtomicUsize::new(0) }))
     }
 
@@ -127,7 +126,7 @@ impl Drop for RabbitMq {
 
 struct Queue {
     control: Channel,
-    connections: Arc<[Connection]>,
+    connections: Vec<Connection>,
     next: AtomicUsize,
 }
 
@@ -158,6 +157,9 @@ impl Place for Queue {
 
     async fn close(self: Box<Self>) -> Result<(), Failure> {
         self.control.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await?;
+        for connection in self.connections {
+            connection.close(REPLY_SUCCESS, "measured".into()).await?;
+        }
         Ok(())
     }
 }
