@@ -35,7 +35,7 @@ declare
     v_reader  dozen.reader;
     v_batch   dozen.batch;
     v_old     dozen.batch;
-    v_number  bigint := nextval('dozen.fence');
+    v_number  bigint;
     v_fence   bigint;
     v_until   constant bigint := p_now + p_lease;
     v_after   bigint;
@@ -67,6 +67,8 @@ begin
         return next;
         return;
     end if;
+    -- Drawn under the lock, so that the newest batch has the highest number.
+    v_number := nextval('dozen.fence');
     -- A crash may take back the last numbers with the leases that they were given for. The rest of a fence is chance, so
     -- that none is given twice.
     v_fence := v_number * {spread} + floor(random() * {spread})::bigint;
