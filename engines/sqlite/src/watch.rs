@@ -74,8 +74,9 @@ impl Hints {
 pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
     // How many commits of others were seen, counted from an unknown beginning. What is read here is never more than the
     // truth: the head row is read first, and our own commits are counted before they show in it. So whenever somebody
-    // else has committed, a look at a quiet moment reads more than any look before. (Read the other way round, one of our
-    // own could stand in for one of theirs, and a hint be lost.)
+    // else has committed, a look at a quiet moment reads more than any look before; one that falls into a commit of ours
+    // reads less, and means nothing. (Read the other way round, one of our own could stand in for one of theirs, and a
+    // hint be lost.)
     let mut others = None;
     let mut bell = Bell::new(path);
     let mut quiet_from = Instant::now();
@@ -86,8 +87,9 @@ pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
         if let Ok(commits) = head {
             let now = commits - hints.own_commits.load(Ordering::SeqCst);
-            let theirs = others.replace(now) != Some(now);
+            let theirs = others.is_none_or(|before| now > before);
             if theirs {
+                others = Some(now);
                 hints.touch_all();
             }
             step = if theirs { STEP } else { (2 * step).min(STEP_MAX) };
