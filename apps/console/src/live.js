@@ -29,7 +29,7 @@
         const page = new DOMParser().parseFromString(main, "text/html");
         for (const part of document.querySelectorAll("[data-fresh]")) {
           const next = page.getElementById(part.id);
-          const inUse = part.contains(document.activeElement) || part.querySelector("details[open]");
+          const inUse = part.contains(document.activeElement) || part.querySelector("details[open], input:checked");
           if (next && !inUse && next.innerHTML !== part.innerHTML) part.replaceChildren(...next.childNodes);
         }
       }

@@ -11,6 +11,8 @@ use dozen_console::{RequestView, Sources};
 use dozen_core::{Clock, ManualClock, Message, Timestamp, TraceContext};
 use dozen_dataplane::{Limits, Server};
 use dozen_lifecycle::{Ready, Stop};
+use dozen_messaging::{Publisher as _, Settlement, Subscriber as _, SubscriptionOptions};
+use dozen_pubsub::{Subscription, TopicOptions, Topics};
 use dozen_sqlite::{Options, Sqlite};
 use dozen_store::{ClaimState, Claimed, Ended, Journal, Start, Store};
 use tokio::runtime::Runtime;
@@ -98,6 +100,54 @@ impl World {
         let settled =
             self.on(async |journal| journal.settle(&QUEUE.into(), &WORKERS.into(), ends).await.unwrap());
         assert_eq!(settled, [true]);
+    }
+
+    /// Makes a dead letter of each of these.
+    fn give_up(&self, ids: &[&str]) {
+        for id in ids {
+            // Without a key: a dead letter holds back what has the same.
+            let message = Message::new(*id, "/t", "order.placed").with_data(None, "{}");
+            self.on(async |journal| journal.append(&QUEUE.into(), vec![message]).await.unwrap());
+            let claimed = self.claim();
+            self.settle(&claimed, Ended::Parked(format!("{id} cannot be printed")));
+        }
+    }
+
+    /// The ids of the queue's dead letters.
+    fn dead(&self) -> Vec<String> {
+        self.on(async |journal| {
+            let claims =
+                journal.claims(&QUEUE.into(), &WORKERS.into(), ClaimState::Parked, 0, 10).await.unwrap();
+            claims.into_iter().filter_map(|(_, entry)| Some(entry?.record.id)).collect()
+        })
+    }
+
+    /// A topic `orders` with two events, and `mail`, which has handled the first.
+    fn topic(&self) -> Subscription {
+        let topics = Topics::open(&self.store);
+        self.runtime.block_on(async {
+            topics.declare_topic("orders", &TopicOptions::default()).await.unwrap();
+            let options = SubscriptionOptions {
+                start: dozen_messaging::Start::Earliest,
+                ..SubscriptionOptions::default()
+            };
+            let mail = topics.subscription("orders", "mail", options).await.unwrap();
+            let event = |id: &str| {
+                Message::new(id, "/orders", "order.placed").with_trace(TRACE).with_data(None, "{}")
+            };
+            topics.publish("orders", vec![event("e1"), event("e2")]).await.unwrap();
+            let taken = mail.receive(1, Duration::ZERO).await.unwrap();
+            mail.settle(vec![(taken[0].lease, Settlement::Done)]).await.unwrap();
+            mail
+        })
+    }
+
+    fn receive(&self, subscription: &Subscription) -> usize {
+        self.runtime.block_on(subscription.receive(10, Duration::ZERO)).unwrap().len()
+    }
+
+    fn waits_for(&self, notice: &str) {
+        self.browser.wait_for_texts(".notice", |texts| texts.iter().any(|text| text == notice)).unwrap();
     }
 
     fn no_complaints(&self) {
@@ -189,5 +239,100 @@ fn q_m7_a_dead_letter_is_looked_at_and_sent_round_again_by_a_button() {
     });
     assert_eq!(parked, 0);
     assert_eq!(world.claim().record.id, "m1");
+    world.no_complaints();
+}
+
+#[test]
+fn q_m7_dead_letters_are_chosen_and_redriven_together() {
+    let Some(world) = World::new() else { return };
+    world.give_up(&["m1", "m2", "m3"]);
+    world.browser.open(&format!("{}/queue/invoices", world.address)).unwrap();
+    world.browser.wait_for_texts("td.errors", |texts| texts.len() == 3).unwrap();
+    world.browser.click("tr:nth-child(1) input[name=position]").unwrap();
+    world.browser.click("tr:nth-child(3) input[name=position]").unwrap();
+    world.browser.click("button[value='redrive selected']").unwrap();
+    world.waits_for("2 dead letters were sent round again.");
+    assert_eq!(world.dead(), ["m2"]);
+    world.browser.click("section.dead summary").unwrap();
+    world.browser.click("button[value='discard all']").unwrap();
+    world.waits_for("1 dead letter was discarded.");
+    assert!(world.dead().is_empty());
+    world.no_complaints();
+}
+
+#[test]
+fn q_m7_a_dead_letter_is_corrected_and_sent_round_again() {
+    let Some(world) = World::new() else { return };
+    world.give_up(&["m1"]);
+    world.browser.open(&format!("{}/queue/invoices", world.address)).unwrap();
+    world.browser.click("td.actions a.button").unwrap();
+    world.browser.wait_for_texts("h1.id", |texts| texts == ["m1"]).unwrap();
+    world
+        .browser
+        .run("document.querySelector('textarea').value = arguments[0]", &["{\"total\": 7}"])
+        .unwrap();
+    world.browser.click("button[value=redrive]").unwrap();
+    world.waits_for("1 dead letter was sent round again.");
+    assert_eq!(&world.claim().record.data[..], br#"{"total": 7}"#);
+    world.no_complaints();
+}
+
+#[test]
+fn a_queue_rests_and_goes_on_by_a_button() {
+    let Some(world) = World::new() else { return };
+    world.send("m1");
+    world.browser.open(&format!("{}/queue/invoices", world.address)).unwrap();
+    world.browser.click("button[value=pause]").unwrap();
+    world.waits_for("Its workers rest. What is sent waits.");
+    let claimed =
+        world.on(async |journal| journal.claim(&QUEUE.into(), &WORKERS.into(), 1, LEASE).await.unwrap());
+    assert!(claimed.0.is_empty());
+    world.browser.click("button[value=resume]").unwrap();
+    world.waits_for("It goes on.");
+    assert_eq!(world.claim().record.id, "m1");
+    world.no_complaints();
+}
+
+#[test]
+fn ps_m5_a_subscription_hears_again_from_where_a_person_says() {
+    let Some(world) = World::new() else { return };
+    let mail = world.topic();
+    assert_eq!(world.receive(&mail), 1, "the second");
+    world.browser.open(&format!("{}/topic/orders", world.address)).unwrap();
+    world.browser.click("td.actions summary").unwrap();
+    world.browser.type_and_enter("input[name=place]", "earliest").unwrap();
+    world.waits_for("The subscription goes on from there.");
+    assert_eq!(world.receive(&mail), 2, "both, from the beginning");
+    world.browser.click("button[value=pause]").unwrap();
+    world.browser.wait_for_texts("td .tag.warn", |texts| texts == ["paused"]).unwrap();
+    world.no_complaints();
+}
+
+#[test]
+fn ob_b1_events_are_published_again_by_a_form_and_the_page_says_by_whom() {
+    let Some(world) = World::new() else { return };
+    let mail = world.topic();
+    assert_eq!(world.receive(&mail), 1);
+    world.browser.open(&format!("{}/outbox", world.address)).unwrap();
+    world.browser.wait_for_texts("#outbox td a.id", |ids| ids == ["e2", "e1"]).unwrap();
+    world.browser.run("document.querySelector('input[name=by]').value = 'ada'", &[]).unwrap();
+    world.browser.type_and_enter("input[name=reason]", "the stock was restored").unwrap();
+    world.waits_for("2 messages were published again.");
+    world.browser.wait_for_texts("#outbox td", |cells| cells.iter().any(|cell| cell == "ada")).unwrap();
+    assert_eq!(world.receive(&mail), 2, "under their old ids, for an inbox to drop");
+    world.no_complaints();
+}
+
+#[test]
+fn ps_d3_an_event_shows_its_fan_out_and_what_it_caused() {
+    let Some(world) = World::new() else { return };
+    world.topic();
+    world.later(3);
+    world.send("m1"); // of the same trace, in the queue
+    world.browser.open(&format!("{}/message/e1", world.address)).unwrap();
+    let leaves = world.browser.wait_for_texts(".tree .leaf", |leaves| leaves.len() >= 2).unwrap();
+    assert!(leaves.contains(&"mail done after 0 µs".to_owned()), "{leaves:?}");
+    assert!(leaves.contains(&"workers not looked at".to_owned()), "{leaves:?}");
+    assert!(world.browser.texts(".tree a.id").unwrap().contains(&"m1".to_owned()));
     world.no_complaints();
 }

@@ -29,7 +29,7 @@ fn shop() -> (Place, u16, u16) {
         yaml.insert_str(open, &format!("sidecar: {{ port: {sidecar} }}, "));
     }
     let registry = ports(1);
-    yaml.push_str(&format!("registry: {{ listen: \"127.0.0.1:{registry}\" }}\n"));
+    yaml.push_str(&format!("registry: {{ listen: \"127.0.0.1:{registry}\" }}\napi: false\n"));
     for name in ["shop-orders", "shop-stock", "shop-invoices"] {
         yaml = yaml.replace(&format!("[{name}]"), &format!("[\"{}\"]", program(name).display()));
     }
