@@ -25,6 +25,8 @@ const ONLY_BY: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["dozen-postgres", "dozen-transactions"]),
     ("sqlx", &["dozen-transactions"]),
     ("httparse", &["dozen-dataplane"]),
+    ("cel", &["dozen-expression"]),
+    ("jsonschema", &["dozen-schema"]),
     ("tracing-subscriber", &["dozen"]),
     ("clap", &["dozen", "dozen-bench"]),
 ];

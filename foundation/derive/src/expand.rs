@@ -65,11 +65,7 @@ pub(crate) fn message(input: &DeriveInput) -> Result<TokenStream> {
                         known: <Self as ::dozen_messaging::Typed>::VERSION,
                     });
                 }
-                ::serde_json::from_slice(data).map_err(|source| ::dozen_messaging::DecodeError::Payload {
-                    name: <Self as ::dozen_messaging::Typed>::NAME,
-                    version,
-                    source,
-                })
+                ::dozen_messaging::read(data)
             }
         }
         #chain

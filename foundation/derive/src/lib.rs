@@ -1,7 +1,7 @@
 //! `#[derive(Message)]`: a payload with a name and a version, instead of a Rust path that a refactoring breaks.
 //!
 //! ```
-//! use dozen_derive::Message;
+//! use dozen_messaging::Message;
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Serialize, Deserialize, Message)]

@@ -30,6 +30,7 @@ pub use admission::Admission;
 pub use circuit::{Circuit, CircuitOptions, CircuitState, CircuitStatus, Permit};
 pub use dead::{DeadLetter, DeadLetters, Redriven, Selection};
 pub use declared::{Compatibility, TopicSettings, declare, declared, unknown};
+pub use dozen_derive::Message;
 pub use effect::{Class, Classify, Context, Each, Effect, EffectError, HandlerFn, Once};
 pub use error::Error;
 pub use journal::{Among, JournalSubscriber, Part};
@@ -40,5 +41,5 @@ pub use port::{
 };
 pub use rate::Rate;
 pub use seal::{Keyring, SealError};
-pub use typed::{DecodeError, Typed, decode, encode, version};
+pub use typed::{DecodeError, Typed, decode, encode, read, version};
 pub use worker::{Handler, Verdict, Worker, WorkerOptions};

@@ -39,9 +39,7 @@ pub enum DecodeError {
         found: String,
     },
     /// Nobody here reads this version.
-    #[error(
-        "it is version {found} of `{name}`, and this program reads up to version {known}; deploy the newer one"
-    )]
+    #[error("it is version {found} of `{name}`, and this program reads {}", known_versions(*found, *known))]
     Version {
         /// Its name.
         name: &'static str,
@@ -75,6 +73,20 @@ impl Diagnose for DecodeError {
     fn page(&self) -> &'static str {
         "invalid-message"
     }
+}
+
+fn known_versions(found: u32, known: u32) -> String {
+    if found > known {
+        format!("up to version {known}; deploy the newer program")
+    } else {
+        format!("version {known} only; let its type name the older one with `from`")
+    }
+}
+
+/// Reads a payload of `T`'s own version: what a derived [`Typed::decode_version`] does.
+pub fn read<T: Typed>(data: &[u8]) -> Result<T, DecodeError> {
+    let (name, version) = (T::NAME, T::VERSION);
+    serde_json::from_slice(data).map_err(|source| DecodeError::Payload { name, version, source })
 }
 
 /// A message that carries `value`, from `source`.
@@ -128,17 +140,13 @@ mod tests {
         order: String,
     }
 
-    fn read<T: DeserializeOwned>(name: &'static str, version: u32, data: &[u8]) -> Result<T, DecodeError> {
-        serde_json::from_slice(data).map_err(|source| DecodeError::Payload { name, version, source })
-    }
-
     impl Typed for Old {
         const NAME: &'static str = "order";
         const VERSION: u32 = 1;
 
         fn decode_version(version: u32, data: &[u8]) -> Result<Self, DecodeError> {
             match version {
-                1 => read(Self::NAME, version, data),
+                1 => read(data),
                 found => Err(DecodeError::Version { name: Self::NAME, found, known: Self::VERSION }),
             }
         }
@@ -150,7 +158,7 @@ mod tests {
 
         fn decode_version(version: u32, data: &[u8]) -> Result<Self, DecodeError> {
             match version {
-                2 => read(Self::NAME, version, data),
+                2 => read(data),
                 found if found > Self::VERSION => {
                     Err(DecodeError::Version { name: Self::NAME, found, known: Self::VERSION })
                 }

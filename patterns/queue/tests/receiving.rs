@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Bench, HOUR, texts};
 use dozen_lifecycle::{Ready, Service, Stop};
-use dozen_messaging::{Class, Classify, Context, DecodeError, Settlement, Typed, decode};
+use dozen_messaging::{Class, Classify, Context, Message, Settlement, decode};
 use dozen_queue::{Options, Selection, Sending, Step};
 use serde::{Deserialize, Serialize};
 
@@ -93,45 +93,23 @@ async fn a_paused_queue_rests_and_loses_nothing() {
     assert_eq!(texts(&bench.receive(10).await), ["1", "2"]);
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+#[message(name = "stock.reserve", version = 2, from = ReserveOne)]
 struct Reserve {
     sku: String,
     count: u32,
 }
 
 /// What version 1 looked like: always one piece.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Message)]
+#[message(name = "stock.reserve")]
 struct ReserveOne {
     sku: String,
 }
 
-impl Typed for ReserveOne {
-    const NAME: &'static str = "stock.reserve";
-    const VERSION: u32 = 1;
-
-    fn decode_version(version: u32, data: &[u8]) -> Result<Self, DecodeError> {
-        serde_json::from_slice(data).map_err(|source| DecodeError::Payload {
-            name: Self::NAME,
-            version,
-            source,
-        })
-    }
-}
-
-impl Typed for Reserve {
-    const NAME: &'static str = "stock.reserve";
-    const VERSION: u32 = 2;
-
-    fn decode_version(version: u32, data: &[u8]) -> Result<Self, DecodeError> {
-        match version {
-            1 => ReserveOne::decode_version(1, data).map(|one| Self { sku: one.sku, count: 1 }),
-            2 => serde_json::from_slice(data).map_err(|source| DecodeError::Payload {
-                name: Self::NAME,
-                version,
-                source,
-            }),
-            found => Err(DecodeError::Version { name: Self::NAME, found, known: Self::VERSION }),
-        }
+impl From<ReserveOne> for Reserve {
+    fn from(one: ReserveOne) -> Self {
+        Self { sku: one.sku, count: 1 }
     }
 }
 

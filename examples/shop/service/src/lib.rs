@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The work of writing an invoice, as it stands in the queue.
-#[derive(Debug, Serialize, Deserialize, dozen_derive::Message)]
+#[derive(Debug, Serialize, Deserialize, dozen_messaging::Message)]
 #[message(name = "invoice")]
 pub struct Invoice {
     /// The order that it is for.
