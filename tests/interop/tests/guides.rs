@@ -5,6 +5,8 @@
 //! lines below it as what it must print. `…` on the page stands for anything, a line of it for any lines. Ports are other
 //! ones than on the page, so that guides can be followed at the same time.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
