@@ -12,6 +12,8 @@ use dozen_core::{Clock, Endpoint, EndpointSet, Ids, Message, SystemClock, Timest
 use dozen_dataplane::{Limits, Server};
 use dozen_lifecycle::{BoxError, Supervisor};
 use dozen_memory::Memory;
+use dozen_messaging::SubscriptionOptions;
+use dozen_pubsub::{TopicOptions, Topics};
 use dozen_store::{Ended, Journal, Start, Store};
 
 #[tokio::main]
@@ -21,6 +23,7 @@ async fn main() -> Result<(), BoxError> {
     let store = Store::new(Memory::new(), clock.clone());
     let trace = TraceContext::start(&ids);
     let began = clock.now();
+    subscribe(&store).await?;
     fill(&store.journal(), &ids, trace).await?;
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0);
     let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], port)), Limits::default())?;
@@ -57,14 +60,24 @@ fn order(ids: &Ids, key: &str, trace: TraceContext) -> Message {
         .with_data(None, r#"{"id":17,"sku":"A-1","total":119.9,"lines":[{"sku":"A-1","count":2}]}"#)
 }
 
+async fn subscribe(store: &Store) -> Result<(), BoxError> {
+    let topics = Topics::open(store);
+    topics.declare_topic("orders", &TopicOptions::default()).await?;
+    let filter = Some("data.total > 100".to_owned());
+    topics
+        .subscription("orders", "mail", SubscriptionOptions { filter, ..SubscriptionOptions::default() })
+        .await?;
+    topics.subscription("orders", "stock", SubscriptionOptions::default()).await?;
+    topics.subscription(">", "audit", SubscriptionOptions::default()).await?;
+    topics.pause(">", "audit", true).await?;
+    Ok(())
+}
+
 async fn fill(journal: &Journal, ids: &Ids, trace: TraceContext) -> Result<(), BoxError> {
     let (invoices, workers) = ("queue/invoices".into(), "workers".into());
     let orders = "topic/orders".into();
     let lease = Duration::from_secs(30);
     journal.open(&invoices, &workers, Start::Earliest).await?;
-    for reader in ["mail", "stock", "open-orders"] {
-        journal.open(&orders, &reader.into(), Start::Earliest).await?;
-    }
     let first = order(ids, "order-17", trace);
     journal.append(&orders, vec![first.clone()]).await?;
     journal.append(&invoices, vec![first]).await?;

@@ -12,6 +12,9 @@ use crate::{format, journey};
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {
     id: String,
+    /// Where it was published, in a list of several topics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
     kind: String,
     source: String,
     key: Option<String>,
@@ -22,11 +25,17 @@ pub(crate) struct Shown {
 
 /// Entries for a list, latest first.
 pub(crate) fn shown(entries: Vec<Entry>) -> Vec<Shown> {
-    let show = |entry: Entry| {
+    shown_of(entries.into_iter().map(|entry| (None, entry)).collect())
+}
+
+/// The same for entries of several topics.
+pub(crate) fn shown_of(entries: Vec<(Option<String>, Entry)>) -> Vec<Shown> {
+    let show = |(topic, entry): (Option<String>, Entry)| {
         let message = journey::message(&entry);
         Shown {
             key: message.key().map(str::to_owned),
             id: message.id,
+            topic,
             kind: message.kind,
             source: message.source,
             position: entry.position,
@@ -39,13 +48,17 @@ pub(crate) fn shown(entries: Vec<Entry>) -> Vec<Shown> {
 
 /// One line for each message; its id leads to its journey.
 pub(crate) fn messages_table(messages: &[Shown], now: Timestamp) -> Markup {
+    let of_several = messages.iter().any(|message| message.topic.is_some());
     html! {
         div.scroll { table {
-            thead { tr { th { "Message" } th { "Type" } th { "Source" } th { "Key" } th.n { "Bytes" } th { "Stored" } } }
+            thead { tr { th { "Message" } @if of_several { th { "Topic" } } th { "Type" } th { "Source" } th { "Key" } th.n { "Bytes" } th { "Stored" } } }
             tbody {
                 @for message in messages {
                     tr {
                         td { (message_link(&message.id)) }
+                        @if let Some(topic) = &message.topic {
+                            td { a href={ "/topic/" (format::encode(topic)) } { (topic) } }
+                        }
                         td { (message.kind) }
                         td.mono { (message.source) }
                         td.mono { (message.key.as_deref().unwrap_or("")) }

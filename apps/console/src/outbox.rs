@@ -15,7 +15,7 @@ use crate::console::{Console, Shared};
 use crate::done::{Done, What};
 use crate::form::{Filled, past};
 use crate::frame::{self, ago, fresh, moment, nothing};
-use crate::messages::{Shown, messages_table, shown};
+use crate::messages::{Shown, messages_table, shown_of};
 use crate::topic::PREFIX;
 use crate::view::View;
 use crate::{Error, format};
@@ -57,14 +57,16 @@ fn outbox(console: &Console) -> Outbox {
     Outbox::new(&sources.store, "/console", sources.ids.clone()).with_keys(sources.keys.clone())
 }
 
-/// The latest events, and the topics that there are.
-async fn latest(console: &Console) -> Result<(Vec<Entry>, Vec<String>), Error> {
-    let (mut events, mut topics): (Vec<Entry>, Vec<String>) = Default::default();
+/// The latest events, each with its topic, and the topics that there are.
+async fn latest(console: &Console) -> Result<(Vec<(Option<String>, Entry)>, Vec<String>), Error> {
+    let (mut events, mut topics) = (Vec::new(), Vec::new());
     for status in console.journal.streams(PREFIX).await?.into_iter().take(TOPICS_MAX) {
-        events.extend(console.journal.tail(&status.stream.as_str().into(), EVENTS_MAX).await?);
-        topics.extend(status.stream.strip_prefix(PREFIX).map(str::to_owned));
+        let Some(topic) = status.stream.strip_prefix(PREFIX) else { continue };
+        let tail = console.journal.tail(&status.stream.as_str().into(), EVENTS_MAX).await?;
+        events.extend(tail.into_iter().map(|entry| (Some(topic.to_owned()), entry)));
+        topics.push(topic.to_owned());
     }
-    events.sort_by_key(|entry| entry.position);
+    events.sort_by_key(|(_, entry)| entry.position);
     events.drain(..events.len().saturating_sub(EVENTS_MAX));
     Ok((events, topics))
 }
@@ -87,7 +89,7 @@ impl View for Page {
         let mut audit = outbox(console).audit(AUDIT_MAX).await?;
         audit.reverse();
         let oldest = relays.iter().filter_map(|lane| lane.status.oldest).min();
-        Ok(Self { now, oldest, relays, events: shown(events), audit, topics })
+        Ok(Self { now, oldest, relays, events: shown_of(events), audit, topics })
     }
 
     fn title(&self) -> String {

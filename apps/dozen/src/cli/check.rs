@@ -52,6 +52,7 @@ impl Check {
             (app.queues.len(), "queue", "queues"),
             (app.topics.len(), "topic", "topics"),
             (app.subscriptions.len(), "subscription", "subscriptions"),
+            (app.relays.len(), "relay", "relays"),
         ];
         let some = counted.iter().filter(|(count, ..)| *count > 0);
         let parts: Vec<String> = some
