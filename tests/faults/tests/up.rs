@@ -126,21 +126,21 @@ fn a_store_of_a_newer_version_is_not_touched() {
     let first = ports(3);
     let place = application(first, first + 1, first + 2);
     fill(&place, 3);
-    let set = |schema: i64| {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let store = place.store("test.db").await;
-            let set = format!("update dozen_meta set value = {schema} where name = 'schema'");
-            store.transaction(async |tx| tx.execute(&set, []).await).await.unwrap();
-        });
-    };
-    set(99);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let known = runtime.block_on(async {
+        let store = place.store("test.db").await;
+        let rows = store.select("select value from dozen_meta where name = 'schema'", []).await.unwrap();
+        let newer = "update dozen_meta set value = 99 where name = 'schema'";
+        store.transaction(async |tx| tx.execute(newer, []).await).await.unwrap();
+        rows[0].integer(0).unwrap()
+    });
+    drop(runtime);
     let before = fs::read(place.file("test.db")).unwrap();
     check_refused(
         &place,
         &format!(
-            "error: cannot open the store: the store {} has schema 99, and this binary knows 1 at most; run the newer \
-             version of dozen that wrote it\nsee docs/errors/store-newer.md",
+            "error: cannot open the store: the store {} has schema 99, and this binary knows {known} at most; run the \
+             newer version of dozen that wrote it\nsee docs/errors/store-newer.md",
             place.file("test.db").display()
         ),
     );
