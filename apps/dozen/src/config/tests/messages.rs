@@ -233,7 +233,7 @@ fn no_report_shows_a_secret_that_stands_in_the_file() {
         "app: a\nkeys: { k: hunter2 }",
         "app: a\napi: { listen: '0.0.0.0:8500', token: hunter2 }",
         "app: a\nstore: postgres://shop:hunter2@db/shop\nqueues: { q: { leese: 1s } }",
-        "app: a\nstore: 'postgres://shop:hunter2@db/sh op'",
+        "app: a\nstore: 'postgres://shop:hunter2@db:port/shop'",
         "app: a\nstore: { x: 1 }\nkeys: { k: hunter2 }",
         "{ app: a, store: 'postgres://shop:hunter2@db/shop', topc: {} }",
     ] {
