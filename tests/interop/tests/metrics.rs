@@ -12,7 +12,7 @@ const READ: &str = "
 import json, sys
 from prometheus_client.parser import text_string_to_metric_families
 families = text_string_to_metric_families(sys.stdin.read())
-print(json.dumps([[f.name, f.type, f.documentation, [[s.labels, s.value] for s in f.samples]] for f in families]))
+print(json.dumps([[f.name, f.type, f.documentation, [[s.labels, float(s.value)] for s in f.samples]] for f in families]))
 ";
 
 #[test]
