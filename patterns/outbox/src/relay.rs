@@ -104,10 +104,11 @@ impl Relay {
 
     /// Each topic that it carries, by name: what is before it, and what it has met.
     pub async fn status(&self) -> Result<Vec<LaneStatus>, Error> {
+        // In this order: a lane has its reader before it is there.
+        let lanes = self.with_lanes(|lanes| lanes.clone());
         let readers = self.store.journal().readers("topic/").await;
         let readers = readers.map_err(|error| Error::engine("read the state of the relay", error))?;
         let reader = self.reader();
-        let lanes = self.with_lanes(|lanes| lanes.clone());
         let status = lanes.into_iter().map(|(topic, (destination, gauge))| {
             let stream = TopicSettings::stream(&topic);
             let before = readers.iter().find(|found| *found.stream == *stream && *found.reader == *reader);

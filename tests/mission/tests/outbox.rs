@@ -207,6 +207,6 @@ async fn ob_d1_from_commit_to_delivery_takes_milliseconds() {
     }
     waits.sort();
     println!("commit to delivery in another process: p50 {:?}, max {:?}", waits[25], waits[49]);
-    assert!(waits[25] < Duration::from_millis(5), "p50 {:?}", waits[25]);
+    assert!(waits[25] < Duration::from_millis(10), "p50 {:?}", waits[25]);
     assert!(waits[49] < Duration::from_secs(1), "a hint was lost: {:?}", waits[49]);
 }
