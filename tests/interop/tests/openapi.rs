@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -227,9 +228,10 @@ async fn every_example_of_the_document_is_answered_as_its_schema_says() {
     api.stop().await;
 }
 
-fn run(python: &std::path::Path, arguments: &[&str], patience: Duration) -> (bool, String) {
+/// Runs a tool in `folder`, where it may leave what it likes.
+fn run(python: &Path, folder: &Path, arguments: &[&str], patience: Duration) -> (bool, String) {
     let mut command = Command::new(python);
-    command.args(arguments);
+    command.args(arguments).current_dir(folder);
     let program = Program::start("python", command).unwrap();
     let status = program.wait_exit(patience).unwrap();
     (status.success(), program.output())
@@ -254,8 +256,12 @@ async fn a_validator_and_a_fuzzer_of_other_makers_find_nothing() {
             document["components"]["parameters"][parameter]["schema"] = json!({ "const": name });
         }
         std::fs::write(&narrow, document.to_string()).unwrap();
-        let (valid, says) =
-            run(&python, &["-m", "openapi_spec_validator", whole.to_str().unwrap()], Duration::from_secs(60));
+        let (valid, says) = run(
+            &python,
+            folder.path(),
+            &["-m", "openapi_spec_validator", whole.to_str().unwrap()],
+            Duration::from_secs(60),
+        );
         assert!(valid, "{says}");
         client.fresh("/dozen/v1/topics");
         let checks = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -265,7 +271,7 @@ async fn a_validator_and_a_fuzzer_of_other_makers_find_nothing() {
         fuzz.extend(["--exclude-path-regex", "/events$", "--exclude-operation-id", "unsubscribe"]);
         fuzz.extend(["--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "7"]);
         fuzz.extend(["--checks", checks, "--request-timeout", "20", "--no-color"]);
-        run(&python, &fuzz, Duration::from_secs(280))
+        run(&python, folder.path(), &fuzz, Duration::from_secs(280))
     });
     let (clean, says) = checked.await.unwrap();
     assert!(clean, "{says}");
