@@ -7,20 +7,22 @@
 //!
 //! Of one key, one message is out of the store at a time, so that the order of a key holds whatever runs beside what. A batch
 //! that the destination cannot take stays in hand, with its leases extended: no attempt is used up, and nothing is read anew.
+//! What becomes of what is in hand stands in `hand.rs`; here is what is waited for.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dozen_core::{Backoff, Ids, Message, Retry, Timestamp, Token, chain};
+use dozen_core::{Backoff, Ids, Message, Retry, Token, chain};
 use dozen_lifecycle::Stop;
 use dozen_messaging::{
-    CircuitState, CircuitStatus, Delivery, Error, JournalSubscriber, Lease, Publisher, Settlement, Subscriber,
+    CircuitState, CircuitStatus, Delivery, Error, JournalSubscriber, Lease, Publisher, Subscriber,
 };
 use tokio::time::Instant;
 
-use crate::circuit::{Blame, Circuit, blame};
+use crate::circuit::Circuit;
+use crate::hand::{Ends, Hand, Judged};
 use crate::relay::RelayOptions;
 use crate::status::Gauge;
 
@@ -28,21 +30,6 @@ use crate::status::Gauge;
 const SOURCE_BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) };
 /// How long one call waits for messages. Engines make up for lost wake-ups themselves.
 const WAIT: Duration = Duration::from_secs(600);
-/// Batches whose settlement may be outstanding before no more is sent: bounds what would be sent twice after a crash.
-const UNSETTLED_BATCHES_MAX: usize = 4;
-
-type Call<T> = Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>;
-type Ends = Vec<(Lease, Settlement)>;
-
-/// Completes with the call, or never where there is none.
-async fn finished<T>(call: &mut Call<T>) -> Result<T, Error> {
-    let result = match call {
-        Some(running) => running.await,
-        None => std::future::pending().await,
-    };
-    *call = None;
-    result
-}
 
 /// What a lane works with.
 pub(crate) struct Lane {
@@ -55,192 +42,208 @@ pub(crate) struct Lane {
     pub(crate) gauge: Arc<Gauge>,
 }
 
-/// What a lane has in hand.
-struct Hand {
-    waiting: VecDeque<Delivery>,
-    out: Vec<Delivery>,
-    ends: Ends,
-    /// So many at the head of `waiting` go one by one: one of them was refused.
-    single: usize,
-    circuit: Circuit,
+type Call<T> = Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>;
+
+/// Completes with the call, or never where there is none.
+async fn finished<T>(call: &mut Call<T>) -> Result<T, Error> {
+    let result = match call {
+        Some(running) => running.await,
+        None => std::future::pending().await,
+    };
+    *call = None;
+    result
 }
 
-impl Hand {
-    /// Takes the answer for what is out.
-    fn judge(&mut self, result: Result<Token, Error>, now: Instant, random: u64) -> Judged {
-        let count = self.out.len();
-        let Err(error) = result else {
-            self.single = self.single.saturating_sub(count);
-            self.ends.extend(self.out.drain(..).map(|delivery| (delivery.lease, Settlement::Done)));
-            self.circuit.answered();
-            return Judged::Carried(count);
+/// The calls that are running, and what they are about.
+#[derive(Default)]
+struct Calls {
+    receiving: Call<Vec<Delivery>>,
+    publishing: Call<Token>,
+    settling: Call<Vec<bool>>,
+    settled: Ends,
+    extending: Call<Vec<bool>>,
+    extended: Vec<Lease>,
+}
+
+/// What has happened.
+enum Event {
+    Received(Result<Vec<Delivery>, Error>),
+    Published(Result<Token, Error>),
+    Settled(Result<Vec<bool>, Error>),
+    Extended(Result<Vec<bool>, Error>),
+    /// No more is wanted.
+    Stopping,
+    /// Nothing is wanted any more.
+    Cut,
+    /// It is time to look.
+    Due,
+}
+
+impl Calls {
+    /// Waits for the next thing to happen, until `wake`.
+    async fn next(&mut self, stop: &Stop, wake: Option<Instant>) -> Event {
+        let wake = async {
+            match wake {
+                Some(wake) => tokio::time::sleep_until(wake).await,
+                None => std::future::pending().await,
+            }
         };
-        match blame(&error) {
-            Blame::Message if count == 1 => {
-                let error = chain(&error);
-                let park = |delivery: Delivery| (delivery.lease, Settlement::Park { error: error.clone() });
-                self.ends.extend(self.out.drain(..).map(park));
-                self.single = self.single.saturating_sub(1);
-                self.circuit.answered();
-                Judged::Refused(error)
-            }
-            Blame::Message => {
-                self.single = count;
-                self.put_back();
-                Judged::OneByOne
-            }
-            Blame::Destination(asks) => {
-                self.put_back();
-                self.circuit.failed(now, asks, random);
-                Judged::Away { failures: self.circuit.failures(), error: chain(&error) }
-            }
+        let stopping = stop.is_stopping() && self.receiving.is_none();
+        tokio::select! { biased;
+            () = stop.hard.cancelled() => Event::Cut,
+            () = stop.soft.cancelled(), if !stopping => Event::Stopping,
+            result = finished(&mut self.publishing) => Event::Published(result),
+            result = finished(&mut self.settling) => Event::Settled(result),
+            result = finished(&mut self.extending) => Event::Extended(result),
+            result = finished(&mut self.receiving) => Event::Received(result),
+            () = wake => Event::Due,
         }
-    }
-
-    fn put_back(&mut self) {
-        for delivery in self.out.drain(..).rev() {
-            self.waiting.push_front(delivery);
-        }
-    }
-
-    /// Gives back what has not been sent, for another relay to take at once.
-    fn give_back(&mut self, now: Timestamp) {
-        let error = "the relay was stopped while its destination was away".to_owned();
-        let retry =
-            |delivery: Delivery| (delivery.lease, Settlement::Retry { at: now, error: error.clone() });
-        self.ends.extend(self.waiting.drain(..).map(retry));
-    }
-
-    fn leases(&self) -> Vec<Lease> {
-        self.waiting.iter().chain(&self.out).map(|delivery| delivery.lease).collect()
     }
 }
 
-/// What became of what was out.
-enum Judged {
-    Carried(usize),
-    Refused(String),
-    OneByOne,
-    Away { failures: u32, error: String },
+/// A lane under way.
+struct Run<'a> {
+    lane: &'a Lane,
+    hand: Hand,
+    calls: Calls,
+    /// How often the store has failed in a row, and when to try again.
+    failures: u32,
+    source_from: Instant,
+    extend_from: Instant,
 }
 
 impl Lane {
     /// Runs until it is stopped, and has sent and settled what it had in hand.
     pub(crate) async fn run(self, stop: Stop) {
-        let mut hand = Hand {
-            waiting: VecDeque::new(),
-            out: Vec::new(),
-            ends: Vec::new(),
-            single: 0,
-            circuit: Circuit::new(self.options.backoff),
+        let now = Instant::now();
+        let mut run = Run {
+            hand: Hand::new(self.options.batch, Circuit::new(self.options.backoff)),
+            calls: Calls::default(),
+            failures: 0,
+            source_from: now,
+            extend_from: now,
+            lane: &self,
         };
-        let mut receiving: Call<Vec<Delivery>> = None;
-        let mut publishing: Call<Token> = None;
-        let mut settling: Call<Vec<bool>> = None;
-        let mut extending: Call<Vec<bool>> = None;
-        // What the calls that are running were about.
-        let (mut settled, mut extended): (Ends, Vec<Lease>) = (Vec::new(), Vec::new());
-        // After the store failed: how often, and when to try again.
-        let (mut source_failures, mut source_from) = (0u32, Instant::now());
-        let batch = self.options.batch.max(1);
-        let step = self.options.lease / 3;
-        let mut extend_from = Instant::now() + step;
         loop {
-            let now = Instant::now();
             let stopping = stop.is_stopping();
-            let source_rests = now < source_from;
-            // An idle lane has no lease to extend, and nothing to wake up for.
-            let holds = !hand.waiting.is_empty() || !hand.out.is_empty();
-            let mut wakes = vec![];
-            if holds && extending.is_none() {
-                wakes.push(extend_from);
+            if stopping && run.is_over() {
+                return;
             }
-            if stopping && publishing.is_none() {
-                if !hand.circuit.is_closed() {
-                    hand.give_back(self.ids.clock().now());
-                }
-                if hand.waiting.is_empty() && hand.ends.is_empty() && settling.is_none() {
-                    return;
-                }
-            }
-            if source_rests {
-                wakes.push(source_from);
-            }
-            let receives = !stopping && hand.circuit.is_closed() && hand.waiting.len() < batch;
-            if receiving.is_none() && receives && !source_rests {
-                let source = self.source.clone();
-                receiving = Some(Box::pin(async move { source.receive(batch, WAIT).await }));
-            }
-            let room = hand.ends.len() + settled.len() < UNSETTLED_BATCHES_MAX * batch;
-            if publishing.is_none() && room && !hand.waiting.is_empty() {
-                match hand.circuit.allows(now, if hand.single > 0 { 1 } else { batch }) {
-                    Ok(count) => publishing = self.publish(&mut hand, count),
-                    Err(until) => wakes.push(until),
-                }
-            }
-            if settling.is_none() && !hand.ends.is_empty() && !source_rests {
-                settled = std::mem::take(&mut hand.ends);
-                let (source, ends) = (self.source.clone(), settled.clone());
-                settling = Some(Box::pin(async move { source.settle(ends).await }));
-            }
-            if holds && extending.is_none() && now >= extend_from {
-                extend_from = now + step;
-                extended = hand.leases();
-                let (source, leases) = (self.source.clone(), extended.clone());
-                extending = Some(Box::pin(async move { source.extend(&leases).await }));
-                continue;
-            }
-            let wake = async {
-                match wakes.into_iter().min() {
-                    Some(wake) => tokio::time::sleep_until(wake).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! { biased;
-                () = stop.hard.cancelled() => return, // the leases end by themselves
+            let wake = run.begin(Instant::now(), stopping);
+            match run.calls.next(&stop, wake).await {
+                Event::Cut => return, // the leases end by themselves
                 // A call that is dropped gives its messages up when their leases end.
-                () = stop.soft.cancelled(), if !stopping => receiving = None,
-                result = finished(&mut publishing) => self.note(hand.judge(result, Instant::now(), self.ids.random())),
-                result = finished(&mut settling) => match result {
-                    Ok(good) => self.answered(&mut source_failures, &good, &settled),
-                    Err(error) => {
-                        hand.ends.append(&mut settled);
-                        source_from = self.away(&mut source_failures, "settle", &error);
-                    }
-                },
-                result = finished(&mut extending) => match result {
-                    Ok(kept) => {
-                        // What somebody else has by now is theirs to send.
-                        let lost = extended.iter().zip(kept).filter(|(_, kept)| !kept);
-                        let lost: HashSet<Lease> = lost.map(|(lease, _)| *lease).collect();
-                        hand.waiting.retain(|delivery| !lost.contains(&delivery.lease));
-                    }
-                    Err(error) => {
-                        source_from = self.away(&mut source_failures, "extend", &error);
-                    }
-                },
-                result = finished(&mut receiving) => match result {
-                    Ok(deliveries) => {
-                        self.answered(&mut source_failures, &[], &[]);
-                        if !holds {
-                            extend_from = Instant::now() + step;
-                        }
-                        hand.waiting.extend(deliveries);
-                    }
-                    Err(error) => source_from = self.away(&mut source_failures, "receive", &error),
-                },
-                () = wake => {}
-            }
-            if settling.is_none() {
-                settled.clear();
+                Event::Stopping => run.calls.receiving = None,
+                event => run.take(event),
             }
         }
     }
+}
 
-    /// Sends the first `count` that wait.
-    fn publish(&self, hand: &mut Hand, count: usize) -> Call<Token> {
-        let count = count.min(hand.waiting.len());
-        hand.out = hand.waiting.drain(..count).collect();
+impl Run<'_> {
+    /// Whether, now that it stops, there is nothing left to do.
+    fn is_over(&mut self) -> bool {
+        if self.calls.publishing.is_some() {
+            return false;
+        }
+        if !self.hand.circuit.is_closed() {
+            self.hand.give_back(self.lane.ids.clock().now());
+        }
+        !self.hand.holds() && self.hand.ends.is_empty() && self.calls.settling.is_none()
+    }
+
+    /// Begins what can begin; gives when to look again if nothing happens before. An idle lane has nothing to wake up for.
+    fn begin(&mut self, now: Instant, stopping: bool) -> Option<Instant> {
+        let lane = self.lane;
+        let rests = now < self.source_from;
+        let mut wakes = Vec::new();
+        if rests {
+            wakes.push(self.source_from);
+        }
+        if self.calls.receiving.is_none() && !stopping && !rests && self.hand.wants_more() {
+            let (source, batch) = (lane.source.clone(), lane.options.batch.max(1));
+            self.calls.receiving = Some(Box::pin(async move { source.receive(batch, WAIT).await }));
+        }
+        match self.hand.send(now, self.calls.settled.len()) {
+            Ok(()) => self.calls.publishing = lane.publish(&self.hand),
+            Err(again) => wakes.extend(again),
+        }
+        if self.calls.settling.is_none() && !rests && !self.hand.ends.is_empty() {
+            let ends = std::mem::take(&mut self.hand.ends);
+            self.calls.settled = ends.clone();
+            let source = lane.source.clone();
+            self.calls.settling = Some(Box::pin(async move { source.settle(ends).await }));
+        }
+        if self.calls.extending.is_none() && self.hand.holds() {
+            if now >= self.extend_from {
+                self.extend_from = now + lane.options.lease / 3;
+                let (source, leases) = (lane.source.clone(), self.hand.leases());
+                self.calls.extended = leases.clone();
+                self.calls.extending = Some(Box::pin(async move { source.extend(&leases).await }));
+            } else {
+                wakes.push(self.extend_from);
+            }
+        }
+        wakes.into_iter().min()
+    }
+
+    /// Takes what has happened.
+    fn take(&mut self, event: Event) {
+        let (doing, error) = match event {
+            Event::Published(result) => {
+                let judged = self.hand.judge(result.as_ref().err(), Instant::now(), self.lane.ids.random());
+                return self.lane.note(judged);
+            }
+            Event::Received(Ok(deliveries)) => {
+                if !self.hand.holds() {
+                    self.extend_from = Instant::now() + self.lane.options.lease / 3;
+                }
+                self.hand.waiting.extend(deliveries);
+                return self.answered();
+            }
+            Event::Settled(Ok(good)) => {
+                self.lane.count_overtaken(&good);
+                self.calls.settled.clear();
+                return self.answered();
+            }
+            Event::Extended(Ok(kept)) => {
+                let lost = self.calls.extended.drain(..).zip(kept).filter(|(_, kept)| !kept);
+                self.hand.forget(&lost.map(|(lease, _)| lease).collect::<HashSet<_>>());
+                return self.answered();
+            }
+            Event::Received(Err(error)) => ("receive", error),
+            Event::Settled(Err(error)) => {
+                self.hand.ends.append(&mut self.calls.settled);
+                ("settle", error)
+            }
+            Event::Extended(Err(error)) => ("extend", error),
+            Event::Stopping | Event::Cut | Event::Due => return,
+        };
+        self.away(doing, &error);
+    }
+
+    fn answered(&mut self) {
+        if std::mem::take(&mut self.failures) > 0 {
+            self.lane.gauge.update(|here| here.source_error = None);
+        }
+    }
+
+    /// The store that is read does not answer: it is left alone for a while.
+    fn away(&mut self, doing: &str, error: &Error) {
+        let error = chain(error);
+        if self.failures == 0 {
+            let topic = &self.lane.topic;
+            tracing::warn!(topic, doing, error, "the store that the relay reads does not answer");
+        }
+        self.failures += 1;
+        self.lane.gauge.update(|here| here.source_error = Some(error));
+        self.source_from = Instant::now() + SOURCE_BACKOFF.delay(self.failures, self.lane.ids.random());
+    }
+}
+
+impl Lane {
+    /// Sends what is out.
+    fn publish(&self, hand: &Hand) -> Call<Token> {
         if !hand.circuit.is_closed() {
             self.gauge.update(|here| here.circuit.state = CircuitState::Probing);
         }
@@ -297,34 +300,11 @@ impl Lane {
         }
     }
 
-    fn answered(&self, failures: &mut u32, good: &[bool], settled: &[(Lease, Settlement)]) {
-        let overtaken = good.iter().filter(|good| !**good).count();
+    fn count_overtaken(&self, good: &[bool]) {
+        let overtaken = good.iter().filter(|good| !**good).count() as u64;
         if overtaken > 0 {
-            let of = settled.len();
-            tracing::warn!(topic = self.topic, overtaken, of, "leases had passed on; sent twice, perhaps");
+            tracing::warn!(topic = self.topic, overtaken, "leases had passed on; sent twice, perhaps");
+            self.gauge.update(|here| here.overtaken_total += overtaken);
         }
-        if *failures > 0 || overtaken > 0 {
-            *failures = 0;
-            self.gauge.update(|here| {
-                here.source_error = None;
-                here.overtaken_total += overtaken as u64;
-            });
-        }
-    }
-
-    /// The store that is read does not answer: when to try again.
-    fn away(&self, failures: &mut u32, doing: &str, error: &Error) -> Instant {
-        let error = chain(error);
-        if *failures == 0 {
-            tracing::warn!(
-                topic = self.topic,
-                doing,
-                error,
-                "the store that the relay reads does not answer"
-            );
-        }
-        *failures += 1;
-        self.gauge.update(|here| here.source_error = Some(error));
-        Instant::now() + SOURCE_BACKOFF.delay(*failures, self.ids.random())
     }
 }

@@ -22,6 +22,7 @@
 mod audit;
 mod circuit;
 mod doors;
+mod hand;
 mod inbox;
 mod lane;
 mod outbox;
