@@ -62,6 +62,7 @@ const FOUNDATION: &[Measurement] = &[
 /// Those of the suite `messages`.
 const MESSAGES: &[Measurement] = &[
     ("messages.fan-out", messages::measure_fanout),
+    ("messages.catch-up", messages::measure_catch_up),
     ("messages.on-postgres", messages::measure_on_postgres),
     ("messages", messages::measure),
 ];

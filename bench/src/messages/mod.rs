@@ -15,6 +15,7 @@
 //! A new peer is a file with a [`Peer`] and a line in [`PEERS`]; a new engine of ours is an address in [`ours`].
 
 mod bars;
+mod catch_up;
 mod fanout;
 mod load;
 mod nats;
@@ -35,6 +36,7 @@ use peer::{Peer, Start, Started, Work};
 use crate::bar::Measured;
 use crate::{Context, Failure};
 
+pub(crate) use catch_up::measure as measure_catch_up;
 pub(crate) use fanout::{measure as measure_fanout, under_test as fanout_under_test};
 pub(crate) use on_postgres::measure as measure_on_postgres;
 

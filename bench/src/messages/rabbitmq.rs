@@ -100,13 +100,14 @@ impl Peer for RabbitMq {
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        // Fresh ones: the server ends a connection that is not heard of while others are measured for minutes.
+        // Fresh ones for each load: an idle connection is ended by the server while others are measured for minutes.
+        let control = Connection::connect(&self.address, ConnectionProperties::default()).await?;
+        let channel = control.create_channel().await?;
+        channel.queue_declare(QUEUE.into(), options, arguments).await?;
         let mut connections = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             connections.push(Connection::connect(&self.address, ConnectionProperties::default()).await?);
         }
-        let control = connections[0].create_channel().await?;
-        control.queue_declare(QUEUE.into(), options, arguments).await?;
         Ok(Box::new(Queue { control, connections, next: AtomicUsize::new(0) }))
     }
 
@@ -125,7 +126,8 @@ impl Drop for RabbitMq {
 }
 
 struct Queue {
-    control: Channel,
+    /// Makes and deletes the queue; nobody sends on it.
+    control: Connection,
     connections: Vec<Connection>,
     next: AtomicUsize,
 }
@@ -156,10 +158,13 @@ impl Place for Queue {
     }
 
     async fn close(self: Box<Self>) -> Result<(), Failure> {
-        self.control.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await?;
         for connection in self.connections {
-            connection.close(REPLY_SUCCESS, "measured".into()).await?;
+            // The client fails a connection now and then when a consumer of it was dropped amid deliveries. It is done with.
+            let _ = connection.close(REPLY_SUCCESS, "measured".into()).await;
         }
+        let channel = self.control.create_channel().await?;
+        channel.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await?;
+        self.control.close(REPLY_SUCCESS, "measured".into()).await?;
         Ok(())
     }
 }
