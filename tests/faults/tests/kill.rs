@@ -26,8 +26,10 @@ use dozen_harness::{Postgres, post};
 use dozen_store::{ClaimState, Store};
 use serde_json::{Value, json};
 
-/// Kills in one run on each kind of store, unless `DOZEN_KILLS` says otherwise.
+/// Kills in one run, unless `DOZEN_KILLS` says otherwise: of an application on a file, and of one on a server, which takes
+/// longer to come back.
 const KILLS: u32 = 150;
+const KILLS_OF_SERVERS: u32 = 40;
 /// Clients that order at the same time, and the articles that they choose from.
 const CLIENTS: u64 = 4;
 const ARTICLES: u64 = 12;
@@ -260,7 +262,8 @@ fn assert_same(what: &str, is: &BTreeMap<String, i64>, should: &BTreeMap<String,
 }
 
 fn killed_again_and_again(address: &str, server: Option<&Postgres>) {
-    let kills = std::env::var("DOZEN_KILLS").ok().map_or(KILLS, |kills| kills.parse().unwrap());
+    let usual = if server.is_some() { KILLS_OF_SERVERS } else { KILLS };
+    let kills = std::env::var("DOZEN_KILLS").ok().map_or(usual, |kills| kills.parse().unwrap());
     let (ids, answered) = (seeded(), Answered::default());
     let (place, gateway) = shop(address);
     let begun = Instant::now();
