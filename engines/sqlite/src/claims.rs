@@ -1,13 +1,14 @@
 //! Handing messages out. The model stands at [`dozen_store::Claim`], what is taken together at `leases`.
 
 use dozen_core::Timestamp;
-use dozen_store::{Claim, Claimed, Entry, Error, Outcome, Place, Sifted, hint_of};
+use dozen_store::{Claim, Claimed, Entry, Error, Outcome, Place, hint_of};
 use rusqlite::{OptionalExtension, params};
 
 use crate::ops::{Scribe, sql};
 use crate::readers::Reader;
 use crate::rows::{self, EDIT, ENTRY, unsigned};
 use crate::schema::{POSITION_MAX, place, position_of};
+use crate::sieve::Sieve;
 
 pub(crate) const LEASED: i64 = 0;
 pub(crate) const WAITING: i64 = 1;
@@ -273,32 +274,6 @@ impl Scribe<'_> {
     }
 }
 
-/// What the caller wants of the entries that come, which both are in order.
-struct Sieve<'a>(Option<&'a [(u64, bool)]>);
-
-impl<'a> Sieve<'a> {
-    fn new(sifted: Option<&'a Sifted>, mark: u64) -> Self {
-        Self(sifted.map(|sifted| {
-            let passed = sifted.entries.partition_point(|(position, _)| *position <= mark);
-            &sifted.entries[passed..]
-        }))
-    }
-
-    /// Whether this entry is wanted; `None` when the caller has not looked at it.
-    fn wants(&mut self, position: u64) -> Option<bool> {
-        let Some(sifted) = &mut self.0 else { return Some(true) };
-        while let [(seen, wanted), rest @ ..] = sifted
-            && *seen <= position
-        {
-            *sifted = rest;
-            if *seen == position {
-                return Some(*wanted);
-            }
-        }
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use dozen_store::ClaimState;
@@ -317,16 +292,5 @@ mod tests {
         ] {
             assert_eq!(state.code(), code);
         }
-    }
-
-    #[test]
-    fn a_sieve_wants_what_was_looked_at_and_nothing_else() {
-        let sifted = Sifted { after: 1, entries: vec![(2, true), (3, false), (5, true), (7, true)] };
-        let mut sieve = Sieve::new(Some(&sifted), 2);
-        assert_eq!(
-            [3, 4, 5, 6, 7, 8].map(|position| sieve.wants(position)),
-            [Some(false), None, Some(true), None, Some(true), None]
-        );
-        assert_eq!(Sieve::new(None, 0).wants(9), Some(true));
     }
 }

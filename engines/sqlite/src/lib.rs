@@ -36,6 +36,7 @@ mod readers;
 mod rows;
 mod schema;
 mod settle;
+mod sieve;
 mod sqlite;
 mod standing;
 mod upkeep;

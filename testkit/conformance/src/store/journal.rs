@@ -154,7 +154,10 @@ pub async fn rows_and_entries_commit_together(harness: &dyn Harness) {
     assert_eq!(run(1, false).await.expect("commit"), 1);
     assert!(run(2, true).await.is_err());
     let twice = run(1, false).await.expect_err("the key is taken");
-    assert!(matches!(&twice, Error::Statement { problem, .. } if problem.to_uppercase().contains("UNIQUE")), "{twice}");
+    assert!(
+        matches!(&twice, Error::Statement { problem, .. } if problem.to_uppercase().contains("UNIQUE")),
+        "{twice}"
+    );
     let orders = bench.store.select("select id from orders", []).await.expect("select");
     assert_eq!(orders.len(), 1);
     assert_eq!(bench.ids().await, ["1"]);
