@@ -6,9 +6,9 @@ use std::time::Duration;
 use dozen_core::{Clock, Message, Timestamp, Token};
 
 use crate::{
-    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, CloseReader, Compact, Ended, Engine, Entry, Error,
-    Extend, Op, OpenReader, Outcome, Pause, Place, Query, ReaderStatus, Record, Revise, Revision, Seek, Settle,
-    Sighting, Start, StreamStatus, Trim, end_of, hint_of,
+    Append, Changes, Claim, ClaimState, ClaimStatus, Claimed, CloseReader, Compact, Ended, Engine, Entry,
+    Error, Extend, Op, OpenReader, Outcome, Pause, Place, Query, ReaderStatus, Record, Revise, Revision,
+    Seek, Settle, Sighting, Start, StreamStatus, Trim, end_of, hint_of,
 };
 
 /// The journal of a store, each call a transaction of its own. What must happen together with other things goes

@@ -48,8 +48,8 @@ pub use journal::Journal;
 pub use lease::{Held, Lease};
 pub use observe::Observed;
 pub use op::{
-    Append, Claim, Claimed, CloseReader, Compact, Ended, Expect, Extend, Mark, Op, OpenReader, Outcome, Pause, Place,
-    Put, Remove, Revise, Revision, Seek, Settle, Sifted, Start, Trim,
+    Append, Claim, Claimed, CloseReader, Compact, Ended, Expect, Extend, Mark, Op, OpenReader, Outcome,
+    Pause, Place, Put, Remove, Revise, Revision, Seek, Settle, Sifted, Start, Trim,
 };
 pub use own::{OutboxRow, OwnTransaction};
 pub use query::{
