@@ -22,7 +22,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 /// Crates that only these may name: a driver belongs to its engine, a parser to the data plane.
 const ONLY_BY: &[(&str, &[&str])] = &[
     ("rusqlite", &["dozen-sqlite", "dozen-transactions"]),
-    ("tokio-postgres", &["dozen-postgres", "dozen-transactions"]),
+    ("tokio-postgres", &["dozen-postgres", "dozen-transactions", "dozen-bench"]),
     ("sqlx", &["dozen-transactions"]),
     ("httparse", &["dozen-dataplane"]),
     ("cel", &["dozen-expression"]),
