@@ -113,11 +113,29 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     for number in 0..context.rounds {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let round = folder.path().join(number.to_string());
-        runtime.block_on(round_of(context, &round, number, &mut results))?;
+        runtime.block_on(async {
+            // Servers are in groups of their own, which no signal to us reaches: they are stopped by being dropped.
+            tokio::select! {
+                outcome = round_of(context, &round, number, &mut results) => outcome,
+                () = interrupted() => Err("interrupted".into()),
+            }
+        })?;
         drop(runtime);
         std::fs::remove_dir_all(&round)?;
     }
     Ok(bars::compare(&results))
+}
+
+/// Returns when somebody wants us to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut end) => tokio::select! {
+            _ = end.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
 }
 
 /// Starts everybody, runs each load against each, and stops them.

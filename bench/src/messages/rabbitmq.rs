@@ -20,6 +20,8 @@ use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer as Deliveries,
 };
 
+use tokio::time::timeout;
+
 use super::peer::{BATCH, Peer, Place, Sender, Started, Taker, WAIT, Work};
 use super::server::{START_MAX, install, whatever_is_there};
 use crate::{Failure, process};
@@ -32,6 +34,8 @@ const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONNECTIONS: usize = 4;
 /// Deliveries that a consumer may have in hand.
 const PREFETCH: u16 = 2 * BATCH as u16;
+/// How long a connection may take to end in order.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// AMQP's word for an end without complaint.
 const REPLY_SUCCESS: u16 = 200;
 /// A message that is written to disk, whatever the queue would do by itself.
@@ -159,8 +163,9 @@ impl Place for Queue {
 
     async fn close(self: Box<Self>) -> Result<(), Failure> {
         for connection in self.connections {
-            // The client fails a connection now and then when a consumer of it was dropped amid deliveries. It is done with.
-            let _ = connection.close(REPLY_SUCCESS, "measured".into()).await;
+            // The client fails a connection now and then when a consumer of it was dropped amid deliveries, and its end may
+            // then never be heard of. It is done with.
+            let _ = timeout(CLOSE_MAX, connection.close(REPLY_SUCCESS, "measured".into())).await;
         }
         let channel = self.control.create_channel().await?;
         channel.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await?;
