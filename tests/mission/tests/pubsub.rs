@@ -365,7 +365,7 @@ async fn ps_d4_order_by_key_is_kept_and_a_duplicate_has_no_second_effect() {
     }
     let of_a: Vec<_> = handled.iter().filter(|id| id.starts_with('a')).collect();
     assert_eq!(of_a, ["a1", "a2", "a1"]);
-    let effects = store.select("select id from effects where id like 'a%' order by rowid", []).await.unwrap();
+    let effects = store.select("select id from effects where id like 'a%' order by id", []).await.unwrap();
     let effects: Vec<_> = effects.iter().map(|row| row.text(0).unwrap()).collect();
     assert_eq!(effects, ["a1", "a2"]);
 }

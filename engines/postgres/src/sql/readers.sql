@@ -27,6 +27,8 @@ begin
             where e.stream = p_stream and e.position > v_stream.floor and e.position <= o_position
             order by e.position desc limit 1), v_stream.floor_ordinal);
     end if;
+    -- What is forgotten may still lie in its segment.
+    o_position := greatest(o_position, v_stream.floor);
 end $$;
 
 create or replace function dozen.open_reader(p_stream bigint, p_name text, p_start integer, p_value bigint) returns boolean

@@ -190,7 +190,7 @@ begin
         where e.stream = v_stream.stream and e.position = v_first;
         if v_first is null and fresh > 0 then
             select e.at into oldest from dozen.entry e
-            where e.stream = v_stream.stream and e.position > greatest("position", v_stream.floor)
+            where e.stream = v_stream.stream and e.position > greatest(v_stand.position, v_stream.floor)
             order by e.position limit 1;
         end if;
         return next;
