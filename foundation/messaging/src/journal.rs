@@ -121,7 +121,7 @@ impl JournalSubscriber {
         for at in (first..parts.len()).chain(0..first) {
             let due = self.take_of(at, &parts[at], max - deliveries.len(), &mut deliveries).await;
             match due {
-                Ok(due) => next_due = earlier(next_due, due),
+                Ok(due) => next_due = [next_due, due].into_iter().flatten().min(),
                 // What is in hand already must reach its handler; the error will come again.
                 Err(error) if deliveries.is_empty() => return Err(error),
                 Err(_) => break,
@@ -262,13 +262,6 @@ fn by_part(leases: &[Lease]) -> BTreeMap<usize, Vec<usize>> {
 
 fn failed(doing: &str, part: &Part, error: dozen_store::Error) -> Error {
     Error::engine(format!("{doing} `{}`", part.stream), error)
-}
-
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }
 
 fn place(lease: Lease) -> Place {

@@ -57,19 +57,36 @@ pub struct SubscriptionStatus {
 }
 
 impl SubscriptionStatus {
-    fn add(&mut self, reader: &ReaderStatus, now: Timestamp) {
-        self.lag += reader.lag();
-        self.leased += reader.leased;
-        self.waiting += reader.waiting;
-        self.held += reader.held;
-        self.dead += reader.parked;
-        self.parked_keys += reader.parked_keys;
-        self.paused |= reader.paused;
-        self.oldest = match (self.oldest, reader.oldest) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        self.behind = self.oldest.map(|oldest| now.since(oldest));
+    /// Counts `other` in. Topic, name and filter stay.
+    pub fn add(&mut self, other: &Self) {
+        self.lag += other.lag;
+        self.leased += other.leased;
+        self.waiting += other.waiting;
+        self.held += other.held;
+        self.dead += other.dead;
+        self.parked_keys += other.parked_keys;
+        self.paused |= other.paused;
+        self.oldest = [self.oldest, other.oldest].into_iter().flatten().min();
+        self.behind = self.behind.max(other.behind);
+        if self.circuit.is_none() {
+            self.circuit.clone_from(&other.circuit);
+        }
+    }
+
+    /// One topic of a subscription, without its names.
+    fn of_one(reader: &ReaderStatus, now: Timestamp) -> Self {
+        Self {
+            lag: reader.lag(),
+            behind: reader.oldest.map(|oldest| now.since(oldest)),
+            oldest: reader.oldest,
+            leased: reader.leased,
+            waiting: reader.waiting,
+            held: reader.held,
+            dead: reader.parked,
+            parked_keys: reader.parked_keys,
+            paused: reader.paused,
+            ..Self::default()
+        }
     }
 }
 
@@ -113,7 +130,8 @@ impl Topics {
             });
             let owner = owner.map_or(topic, |key| key.pattern.text());
             let status = statuses.entry((owner.to_owned(), reader.reader.clone()));
-            status.or_insert_with(|| fresh(owner, &reader.reader)).add(reader, now);
+            let one = SubscriptionStatus::of_one(reader, now);
+            status.or_insert_with(|| fresh(owner, &reader.reader)).add(&one);
         }
         Ok(statuses.into_values().collect())
     }

@@ -48,24 +48,40 @@ impl Overview {
         self.fresh + self.working + self.waiting + self.held
     }
 
+    /// Counts `other` in. The name stays.
+    pub fn add(&mut self, other: &Self) {
+        self.fresh += other.fresh;
+        self.working += other.working;
+        self.waiting += other.waiting;
+        self.held += other.held;
+        self.dead += other.dead;
+        self.parked_keys += other.parked_keys;
+        self.paused |= other.paused;
+        self.oldest = [self.oldest, other.oldest].into_iter().flatten().min();
+    }
+
     fn gather(readers: &[ReaderStatus]) -> Vec<Self> {
         let mut queues: BTreeMap<&str, Self> = BTreeMap::new();
         for reader in readers.iter().filter(|reader| reader.reader == READER) {
             let Some(name) = name_of(&reader.stream) else { continue };
-            let queue = queues.entry(name).or_default();
-            name.clone_into(&mut queue.name);
-            queue.fresh += reader.fresh;
-            queue.working += reader.leased;
-            queue.waiting += reader.waiting;
-            queue.held += reader.held;
-            queue.dead += reader.parked;
-            queue.parked_keys += reader.parked_keys;
-            queue.paused |= reader.paused;
-            queue.oldest = match (queue.oldest, reader.oldest) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            };
+            let empty = || Self { name: name.to_owned(), ..Self::default() };
+            queues.entry(name).or_insert_with(empty).add(&Self::of_one(reader));
         }
         queues.into_values().collect()
+    }
+
+    /// One priority of a queue, without its name.
+    fn of_one(reader: &ReaderStatus) -> Self {
+        Self {
+            name: String::new(),
+            fresh: reader.fresh,
+            working: reader.leased,
+            waiting: reader.waiting,
+            held: reader.held,
+            dead: reader.parked,
+            parked_keys: reader.parked_keys,
+            oldest: reader.oldest,
+            paused: reader.paused,
+        }
     }
 }

@@ -19,7 +19,7 @@ impl Collector for Queues {
         let now = self.0.clock().now();
         let other = Overview { name: OTHER.into(), ..Overview::default() };
         let queues = Overview::of(&self.0).await?;
-        for queue in top(queues, |queue| (queue.dead, queue.lag()), other, merge) {
+        for queue in top(queues, |queue| (queue.dead, queue.lag()), other, |sum, queue| sum.add(&queue)) {
             let name = ("queue", queue.name.as_str());
             let mut messages =
                 page.gauge("dozen_queue_messages", "Messages of a queue that are not finished, by state.");
@@ -47,15 +47,4 @@ impl Collector for Queues {
         }
         Ok(())
     }
-}
-
-fn merge(sum: &mut Overview, queue: Overview) {
-    sum.fresh += queue.fresh;
-    sum.working += queue.working;
-    sum.waiting += queue.waiting;
-    sum.held += queue.held;
-    sum.dead += queue.dead;
-    sum.parked_keys += queue.parked_keys;
-    sum.paused |= queue.paused;
-    sum.oldest = [sum.oldest, queue.oldest].into_iter().flatten().min();
 }

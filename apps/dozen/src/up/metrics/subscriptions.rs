@@ -37,7 +37,8 @@ impl Collector for Subscriptions {
         });
         let other =
             SubscriptionStatus { topic: OTHER.into(), name: OTHER.into(), ..SubscriptionStatus::default() };
-        for status in top(statuses, |status| (status.dead, status.lag), other, merge) {
+        for status in top(statuses, |status| (status.dead, status.lag), other, |sum, status| sum.add(&status))
+        {
             write(&status, page);
         }
         Ok(())
@@ -98,18 +99,6 @@ fn write(status: &SubscriptionStatus, page: &mut Page) {
         "Whether the receiver of a subscription is away and left alone.",
     )
     .sample(&name, is(open));
-}
-
-fn merge(sum: &mut SubscriptionStatus, status: SubscriptionStatus) {
-    sum.lag += status.lag;
-    sum.leased += status.leased;
-    sum.waiting += status.waiting;
-    sum.held += status.held;
-    sum.dead += status.dead;
-    sum.parked_keys += status.parked_keys;
-    sum.paused |= status.paused;
-    sum.behind = sum.behind.max(status.behind);
-    sum.circuit = sum.circuit.take().or(status.circuit);
 }
 
 /// What became of the deliveries of this process.
