@@ -40,6 +40,7 @@ pub struct Committed {
 /// * `a_parked_key_holds_what_follows` – and only that: other keys flow.
 /// * `a_claim_is_fenced` – after a lease has passed on, its old holder settles nothing.
 /// * `a_lease_that_ends_is_handed_out_again` – with one attempt more.
+/// * `a_reader_with_nothing_in_hand_has_no_moment_to_wait_for` – so that an idle one asks nothing.
 /// * `a_wake_up_is_a_hint` – a reader that misses all of them still sees every entry by asking.
 /// * `a_lost_wake_up_is_made_up_for` – whatever happens to the way that wake-ups take, the hint comes within [`LOOK_MAX`] of
 ///   the commit. So nobody else needs to look in vain: an idle process costs one look of its engine.

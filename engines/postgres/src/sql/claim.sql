@@ -2,7 +2,7 @@
 -- which is not synced. Settlements do not take it; what they share with a claim is stated at each place.
 
 -- When something of a reader that has got nothing becomes due.
-create or replace function dozen.next_due(p_stream bigint, p_reader bigint, p_now bigint) returns bigint
+create or replace function dozen.next_due(p_stream bigint, p_reader bigint, p_now bigint, p_left boolean) returns bigint
 language plpgsql stable as $$
 declare
     v_due   bigint := least(
@@ -18,6 +18,9 @@ begin
             return least(v_due, v_batch.until);
         end if;
     end loop;
+    if v_due is null and not p_left then
+        return null;
+    end if;
     -- What is due and was not given is in the hands of a settlement that has yet to commit.
     return greatest(v_due, p_now + 20000);
 end $$;
@@ -42,6 +45,7 @@ declare
     v_watched bigint;
     v_seen    integer := 0;
     v_odd     boolean;
+    v_left    boolean;
     v_due     bigint[];
     v_tries   integer[];
     v_room    integer := p_limit;
@@ -110,6 +114,7 @@ begin
     if v_last is not null then
         v_watched := least(v_watched, v_last - 1);
     end if;
+    v_left := v_last is not null or v_seen >= 256;
 
     v_odd := v_odd or v_seen > 0;
 
@@ -230,7 +235,7 @@ begin
     "position" := null;
     if v_room = p_limit and v_keyed = 0 and cardinality(v_plain) = 0 and v_special is distinct from false then
         -- Nothing of this stretch could be handed out, and there may be more: come again at once.
-        due := case when v_scanned = {scan_max} then p_now else dozen.next_due(p_stream, v_reader.reader, p_now) end;
+        due := case when v_scanned = {scan_max} then p_now else dozen.next_due(p_stream, v_reader.reader, p_now, v_left) end;
     end if;
     return next;
 end $$;

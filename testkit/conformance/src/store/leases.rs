@@ -24,6 +24,27 @@ pub async fn a_claim_is_fenced(harness: &dyn Harness) {
     assert_eq!((claim.state, claim.attempts), (ClaimState::Done, 2));
 }
 
+/// A reader that holds nothing names no moment: it waits for hints alone, and an idle one asks nothing.
+pub async fn a_reader_with_nothing_in_hand_has_no_moment_to_wait_for(harness: &dyn Harness) {
+    let bench = Bench::on(harness.open().await);
+    bench.open_reader().await;
+    let journal = bench.journal();
+    let next_due = async || {
+        let claimed = journal.claim(&bench.stream, &bench.reader, 1, LEASE).await.expect("claim");
+        assert!(claimed.0.is_empty());
+        claimed.1
+    };
+    assert_eq!(next_due().await, None, "before the first message");
+    for key in [None, Some("k")] {
+        bench.append(key, "1").await;
+        let claimed = bench.claim(1).await.remove(0);
+        assert!(bench.end(&claimed, Ended::Done).await);
+        assert_eq!(next_due().await, None, "after it is done");
+        bench.clock.advance(LEASE * 2);
+        assert_eq!(next_due().await, None, "after its lease would have ended");
+    }
+}
+
 /// A lease that ends is handed out again, with one attempt more; one that is extended is not.
 pub async fn a_lease_that_ends_is_handed_out_again(harness: &dyn Harness) {
     let bench = Bench::on(harness.open().await);

@@ -41,7 +41,8 @@ macro_rules! store_suite {
             per_key_order_is_strict a_key_has_as_many_out_as_it_may a_dead_letter_stops_a_key_with_several_out
             a_long_run_of_held_messages_is_passed
             // leases
-            a_claim_is_fenced a_lease_that_ends_is_handed_out_again what_is_taken_together_ends_one_by_one
+            a_claim_is_fenced a_lease_that_ends_is_handed_out_again
+            a_reader_with_nothing_in_hand_has_no_moment_to_wait_for what_is_taken_together_ends_one_by_one
             a_batch_whose_lease_ends_is_handed_out_again a_reader_that_is_moved_forgets_what_it_leased
             // dead letters
             a_parked_key_holds_what_follows an_edit_is_the_readers_own
