@@ -46,7 +46,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
         target: Target::AtMost(target),
         note: how.into(),
     };
-    let cpu = figure("cpu", median(cpu), "%(one core)", 1.0);
+    let cpu = figure("cpu", median(cpu), "%(one core)", 0.5);
     Ok(Measured::of(vec![cpu, figure("memory", median(memory), "MB", 40.0)]))
 }
 

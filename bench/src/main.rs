@@ -64,6 +64,7 @@ const MESSAGES: &[Measurement] = &[
     ("messages.fan-out", messages::measure_fanout),
     ("messages.catch-up", messages::measure_catch_up),
     ("messages.on-postgres", messages::measure_on_postgres),
+    ("messages.outbox", messages::measure_outbox),
     ("messages", messages::measure),
 ];
 

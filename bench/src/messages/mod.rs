@@ -21,6 +21,7 @@ mod load;
 mod nats;
 mod on_postgres;
 mod ours;
+mod outbox;
 mod peer;
 mod postgres;
 mod rabbitmq;
@@ -39,6 +40,7 @@ use crate::{Context, Failure};
 pub(crate) use catch_up::measure as measure_catch_up;
 pub(crate) use fanout::{measure as measure_fanout, under_test as fanout_under_test};
 pub(crate) use on_postgres::measure as measure_on_postgres;
+pub(crate) use outbox::measure as measure_outbox;
 
 /// One that takes part.
 struct Entry {

@@ -170,8 +170,8 @@ async fn idle(folder: &Path) -> Result<f64, Failure> {
     consumer.spawn(async move {
         let mut ready = Some(ready);
         loop {
-            // As a worker waits: long, as wake-ups come by themselves.
-            let deliveries = subscriber.receive(BATCH, Duration::from_secs(30)).await?;
+            // As long as a worker waits: wake-ups come by themselves.
+            let deliveries = subscriber.receive(BATCH, Duration::from_secs(600)).await?;
             let ends = deliveries.iter().map(|delivery| (delivery.lease, Settlement::Done)).collect();
             subscriber.settle(ends).await?;
             if let Some(ready) = ready.take() {

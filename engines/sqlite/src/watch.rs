@@ -3,7 +3,9 @@
 //! In this process the writer says which streams it touched. Another process's commits show in the write-ahead log,
 //! which Linux can watch without cost while nothing happens: the watcher sleeps until the file changes, then looks at
 //! the head row every few milliseconds until it is quiet again (a commit becomes visible a little after its bytes are
-//! written). Once a second it looks anyway. Where the kernel offers no such watch it looks each 4 ms.
+//! written). Once a second it looks anyway. Where the kernel offers no such watch it looks each 4 ms. When others have
+//! committed, streams that somebody waits on are compared one by one, so that a stranger's order wakes nobody who waits
+//! for invoices.
 //!
 //! Hints only: whoever misses one still finds everything by asking.
 
@@ -14,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dozen_store::LOOK_MAX;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
 
 /// How long the watcher goes on looking after the last change of the log.
@@ -27,17 +29,33 @@ const NET: Duration = Duration::from_secs(1);
 const _: () =
     assert!(NET.as_millis() < LOOK_MAX.as_millis(), "a hint may be missing for so long and no longer");
 
+/// Streams that are compared one by one; beyond, all are hinted at, which costs less.
+const COMPARED_MAX: usize = 64;
+
+/// What somebody waits on: a stream, or what [`dozen_store::hint_of`] and [`dozen_store::end_of`] name.
+struct Counter {
+    sender: watch::Sender<u64>,
+    /// Where the stream ended when the watcher looked last.
+    position: Option<i64>,
+}
+
+impl Counter {
+    fn touch(&self) {
+        self.sender.send_modify(|count| *count += 1);
+    }
+}
+
 /// The counters that readers wait on.
 #[derive(Default)]
 pub(crate) struct Hints {
-    streams: Mutex<HashMap<Arc<str>, watch::Sender<u64>>>,
+    streams: Mutex<HashMap<Arc<str>, Counter>>,
     /// Groups that this process has committed.
     pub(crate) own_commits: AtomicI64,
     pub(crate) closed: AtomicBool,
 }
 
 impl Hints {
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Arc<str>, watch::Sender<u64>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Arc<str>, Counter>) -> T) -> T {
         // A panic while it is held can only come from an allocation; the map is whole nevertheless.
         work(&mut self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
@@ -47,9 +65,10 @@ impl Hints {
         self.with(|streams| {
             // Those that nobody waits on any more go, so that the map is bounded by who is waiting.
             if streams.len() >= 64 && streams.len().is_power_of_two() {
-                streams.retain(|_, sender| sender.receiver_count() > 0);
+                streams.retain(|_, counter| counter.sender.receiver_count() > 0);
             }
-            streams.entry(stream.into()).or_insert_with(|| watch::channel(0).0).subscribe()
+            let new = || Counter { sender: watch::channel(0).0, position: None };
+            streams.entry(stream.into()).or_insert_with(new).sender.subscribe()
         })
     }
 
@@ -57,16 +76,41 @@ impl Hints {
     pub(crate) fn touch<'a>(&self, touched: impl Iterator<Item = &'a Arc<str>>) {
         self.with(|streams| {
             for stream in touched {
-                if let Some(sender) = streams.get(stream) {
-                    sender.send_modify(|count| *count += 1);
+                if let Some(counter) = streams.get(stream) {
+                    counter.touch();
                 }
             }
         });
     }
 
-    /// Any stream may have something new.
-    fn touch_all(&self) {
-        self.with(|streams| streams.values().for_each(|sender| sender.send_modify(|count| *count += 1)));
+    /// Others have committed: whatever moved has something new, and so may whatever is no stream.
+    fn touch_moved(&self, connection: &Connection) {
+        let mut compared: Vec<(Arc<str>, Option<i64>)> = Vec::new();
+        self.with(|streams| {
+            let names = streams.keys().filter(|name| !name.contains('\n'));
+            compared.extend(names.take(COMPARED_MAX + 1).map(|name| (name.clone(), None)));
+        });
+        if compared.len() > COMPARED_MAX {
+            return self.with(|streams| streams.values().for_each(Counter::touch));
+        }
+        // Without the lock: the writer must not wait for a reader.
+        for (name, position) in &mut compared {
+            let read = connection
+                .prepare_cached("select position from dozen_stream where name = ?1")
+                .and_then(|mut statement| statement.query_row([&**name], |row| row.get(0)).optional());
+            // Nowhere is a place, too; and one that cannot be read may have moved.
+            *position = read.map(|position| position.unwrap_or(0)).ok();
+        }
+        self.with(|streams| {
+            for (name, position) in compared {
+                let Some(counter) = streams.get_mut(&name) else { continue };
+                if position.is_none() || position != counter.position {
+                    counter.touch();
+                }
+                counter.position = position;
+            }
+            streams.iter().filter(|(name, _)| name.contains('\n')).for_each(|(_, counter)| counter.touch());
+        });
     }
 }
 
@@ -90,7 +134,7 @@ pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
             let theirs = others.is_none_or(|before| now > before);
             if theirs {
                 others = Some(now);
-                hints.touch_all();
+                hints.touch_moved(connection);
             }
             step = if theirs { STEP } else { (2 * step).min(STEP_MAX) };
         }

@@ -400,26 +400,3 @@ async fn ob_d2_a_relay_shows_its_backlog_age_and_failures() {
     assert_eq!((readers[0].parked, readers[0].lag()), (0, 5), "a missing topic blames no message");
     assert_eq!(readers[0].leased, 0, "given back when it stopped, for another relay to take at once");
 }
-
-/// Run with `cargo test --release -p dozen-mission --test relay -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn how_fast_a_relay_is_from_sqlite_to_sqlite() {
-    const COUNT: usize = 100_000;
-    let bench = Bench::new().await;
-    let stream = TopicOptions::stream("orders");
-    for _ in 0..COUNT / 1_000 {
-        let payload = "x".repeat(90);
-        let events = (0..1_000).map(|_| bench.outbox.event("order.placed", payload.clone())).collect();
-        bench.source.journal().append(&stream, events).await.unwrap();
-    }
-    let relay = bench.relay(&bench.source, &bench.target);
-    let begun = Instant::now();
-    let running = start(&relay);
-    status(&relay, |lane| lane.here.carried_total == COUNT as u64 && lane.backlog == 0).await;
-    let took = begun.elapsed();
-    running.stop().await;
-    let rate = COUNT as f64 / took.as_secs_f64();
-    println!("{COUNT} messages in {took:?}: {rate:.0} a second");
-    assert!(rate > 20_000.0);
-}
