@@ -5,13 +5,12 @@
 //! inside a loop is charged each time it is entered. `@weigh(value, …)` stands, inside loops, around what an operation
 //! looks through or copies whole. So the sum is what is really done, however loops nest.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cel::ExecutionError;
 use cel::common::types::{CelBytes, CelInt, CelList, CelMap, CelString, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::value::{CowVal, Val};
 
 use crate::{DATA_MAX, STEPS_MAX};
 
@@ -23,7 +22,6 @@ const VALUE_BYTES: u64 = 256;
 
 /// The type that an overload takes it by.
 pub(crate) const TYPE: Type = Type::new_unspecified_type("fuel");
-static OWN_TYPE: Type = TYPE;
 
 /// How often copying a value counts as looking through it: each part of it is allocated anew.
 pub(crate) const COPY_RATE: u64 = 4;
@@ -66,28 +64,7 @@ impl Fuel {
     }
 }
 
-impl Val for Fuel {
-    fn get_type(&self) -> &Type {
-        &OWN_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &OWN_TYPE
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Fuel {}
+crate::opaque::opaque!(Fuel, TYPE);
 
 /// `@walk(range, @fuel, cost)`: the range itself, once it is paid for. `cost` is that of one element, in steps.
 pub(crate) fn walk<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

@@ -44,6 +44,7 @@ mod growth;
 mod json;
 mod mistake;
 mod moment;
+mod opaque;
 mod pattern;
 mod prepare;
 mod scope;

@@ -1,11 +1,10 @@
 //! A compiled pattern as a value, so that `matches` compiles nothing while it evaluates.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelString, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::value::CowVal;
 use regex::{Regex, RegexBuilder};
 
 /// The largest compiled program, in bytes. A counted repetition in a short text can ask for megabytes.
@@ -13,7 +12,6 @@ const PROGRAM_MAX: usize = 256 * 1024;
 
 /// The type that an overload takes it by.
 pub(crate) const TYPE: Type = Type::new_unspecified_type("pattern");
-static OWN_TYPE: Type = TYPE;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Arc<Regex>);
@@ -37,28 +35,7 @@ impl Pattern {
     }
 }
 
-impl Val for Pattern {
-    fn get_type(&self) -> &Type {
-        &OWN_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &OWN_TYPE
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Pattern {}
+crate::opaque::opaque!(Pattern, TYPE);
 
 /// `text.matches(pattern)`: whether the pattern is found anywhere in the text.
 pub(crate) fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

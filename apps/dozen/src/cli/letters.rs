@@ -2,16 +2,53 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use clap::Args;
 use dozen_console::{Act, Letters};
 use dozen_core::Timestamp;
 use dozen_messaging::{DeadLetter, Selection};
 
-use super::args::{Chosen, Payload};
+use super::args::{Chosen, Payload, rate};
 use super::look::{ago, excerpt};
 use crate::Error;
 
 /// Dead letters that are acted on between two words of progress.
 const STEP: usize = 500;
+
+/// Which are handed out again, and how fast.
+#[derive(Debug, Args)]
+pub(crate) struct Redrive {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// How many a second, at most
+    #[arg(long, value_parser = rate)]
+    rate: Option<f64>,
+    /// Only say how many are meant
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which is corrected, and what it becomes.
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// The message's id
+    #[arg(value_name = "ID")]
+    message: String,
+    #[command(flatten)]
+    payload: Payload,
+}
+
+/// Which are forgotten.
+#[derive(Debug, Args)]
+pub(crate) struct Purge {
+    /// The dead letters; nothing else can be purged
+    #[arg(long, required = true)]
+    dead: bool,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Only say how many are meant
+    #[arg(long)]
+    dry_run: bool,
+}
 
 /// The verbs on them.
 pub(crate) struct Minding<'a>(pub(crate) &'a Letters);
@@ -46,8 +83,24 @@ impl Minding<'_> {
         Ok(letters.iter().map(|letter| shown(letter, now)).collect())
     }
 
+    pub(crate) async fn redrive(
+        &self,
+        Redrive { chosen, rate, dry_run }: Redrive,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        self.revise(Act::Redrive, &chosen, rate, dry_run, now).await
+    }
+
+    pub(crate) async fn purge(
+        &self,
+        Purge { chosen, dry_run, .. }: Purge,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        self.revise(Act::Discard, &chosen, None, dry_run, now).await
+    }
+
     /// Acts on those that are chosen, in steps; says on stderr how far it is when there are many.
-    pub(crate) async fn revise(
+    async fn revise(
         &self,
         act: Act,
         chosen: &Chosen,
@@ -83,8 +136,8 @@ impl Minding<'_> {
     }
 
     /// Gives the one that is chosen another content.
-    pub(crate) async fn edit(&self, id: &str, payload: &Payload) -> Result<String, Error> {
-        let chosen = Selection { id: Some(id.to_owned()), ..Selection::default() };
+    pub(crate) async fn edit(&self, Edit { message: id, payload }: Edit) -> Result<String, Error> {
+        let chosen = Selection { id: Some(id.clone()), ..Selection::default() };
         let failed = || Error::pattern(format!("edit a dead letter of {}", self.0.whose()));
         let found = self.0.list(&chosen).await.map_err(failed())?;
         let Some((position, message)) =

@@ -6,10 +6,10 @@ mod show;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dozen_console::{Act, Letters};
+use dozen_console::Letters;
 
-use super::args::{Chosen, Payload, rate};
-use super::letters::Minding;
+use super::args::Chosen;
+use super::letters::{Edit, Minding, Purge, Redrive};
 use super::look::{Look, Where};
 use crate::Error;
 
@@ -66,36 +66,21 @@ enum Verb {
         /// The queue
         name: String,
         #[command(flatten)]
-        chosen: Chosen,
-        /// How many a second, at most
-        #[arg(long, value_parser = rate)]
-        rate: Option<f64>,
-        /// Only say how many are meant
-        #[arg(long)]
-        dry_run: bool,
+        redrive: Redrive,
     },
     /// Correct a dead letter; it stays one until it is redriven
     Edit {
         /// The queue
         name: String,
-        /// The message's id
-        #[arg(value_name = "ID")]
-        message: String,
         #[command(flatten)]
-        payload: Payload,
+        edit: Edit,
     },
     /// Forget dead letters for good
     Purge {
         /// The queue
         name: String,
-        /// The dead letters; nothing else can be purged
-        #[arg(long, required = true)]
-        dead: bool,
         #[command(flatten)]
-        chosen: Chosen,
-        /// Only say how many are meant
-        #[arg(long)]
-        dry_run: bool,
+        purge: Purge,
     },
     /// Let its workers rest, all of them, wherever they run
     Pause {
@@ -128,15 +113,9 @@ impl Verb {
                 Minding(&letters(&name).await?).show(&chosen.at_most(number.into()), now).await?
             }
             Self::Peek { name, dead: false, number, .. } => show::peek(look, &name, number.into()).await?,
-            Self::Redrive { name, chosen, rate, dry_run } => {
-                Minding(&letters(&name).await?).revise(Act::Redrive, &chosen, rate, dry_run, now).await?
-            }
-            Self::Purge { name, chosen, dry_run, .. } => {
-                Minding(&letters(&name).await?).revise(Act::Discard, &chosen, None, dry_run, now).await?
-            }
-            Self::Edit { name, message, payload } => {
-                Minding(&letters(&name).await?).edit(&message, &payload).await?
-            }
+            Self::Redrive { name, redrive } => Minding(&letters(&name).await?).redrive(redrive, now).await?,
+            Self::Edit { name, edit } => Minding(&letters(&name).await?).edit(edit).await?,
+            Self::Purge { name, purge } => Minding(&letters(&name).await?).purge(purge, now).await?,
             Self::Pause { name } => pause(look, &name, true).await?,
             Self::Resume { name } => pause(look, &name, false).await?,
         };

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use dozen_console::{Act, Letters};
+use dozen_console::Letters;
 use dozen_messaging::{Broker as _, SubscriptionOptions};
 
-use super::super::args::{Chosen, From, Payload, rate, span};
-use super::super::letters::Minding;
+use super::super::args::{Chosen, From, span};
+use super::super::letters::{Edit, Minding, Purge, Redrive};
 use super::super::look::Look;
 use crate::Error;
 
@@ -70,36 +70,21 @@ pub(super) enum Verb {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        chosen: Chosen,
-        /// How many a second, at most
-        #[arg(long, value_parser = rate)]
-        rate: Option<f64>,
-        /// Only say how many are meant
-        #[arg(long)]
-        dry_run: bool,
+        redrive: Redrive,
     },
     /// Correct a dead letter for this subscription alone; it stays one until it is redriven
     Edit {
         #[command(flatten)]
         which: Which,
-        /// The message's id
-        #[arg(value_name = "ID")]
-        message: String,
         #[command(flatten)]
-        payload: Payload,
+        edit: Edit,
     },
     /// Forget dead letters of a subscription for good
     Purge {
         #[command(flatten)]
         which: Which,
-        /// The dead letters; nothing else can be purged
-        #[arg(long, required = true)]
-        dead: bool,
         #[command(flatten)]
-        chosen: Chosen,
-        /// Only say how many are meant
-        #[arg(long)]
-        dry_run: bool,
+        purge: Purge,
     },
 }
 
@@ -141,15 +126,9 @@ impl Verb {
             Self::Dead { which, number, chosen } => {
                 Minding(&letters(which)).show(&chosen.at_most(number.into()), now).await?
             }
-            Self::Redrive { which, chosen, rate, dry_run } => {
-                Minding(&letters(which)).revise(Act::Redrive, &chosen, rate, dry_run, now).await?
-            }
-            Self::Purge { which, chosen, dry_run, .. } => {
-                Minding(&letters(which)).revise(Act::Discard, &chosen, None, dry_run, now).await?
-            }
-            Self::Edit { which, message, payload } => {
-                Minding(&letters(which)).edit(&message, &payload).await?
-            }
+            Self::Redrive { which, redrive } => Minding(&letters(which)).redrive(redrive, now).await?,
+            Self::Edit { which, edit } => Minding(&letters(which)).edit(edit).await?,
+            Self::Purge { which, purge } => Minding(&letters(which)).purge(purge, now).await?,
         };
         super::super::print(&text)
     }
