@@ -5,7 +5,7 @@
 //! something where an absolute does not. `docs/benchmarks.md` is written when every measurement of a suite ran.
 
 mod bar;
-mod gateway;
+mod edge;
 mod idle;
 mod journal;
 mod messages;
@@ -53,11 +53,8 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Measurement = (&'static str, fn(&Context) -> Result<Measured, Failure>);
 
 /// The measurements of the suite `foundation`, each under the beginning of its figures' names.
-const FOUNDATION: &[Measurement] = &[
-    ("foundation.journal", journal::measure),
-    ("foundation.gateway", gateway::measure),
-    ("foundation.idle", idle::measure),
-];
+const FOUNDATION: &[Measurement] =
+    &[("foundation.journal", journal::measure), ("foundation.idle", idle::measure)];
 
 /// Those of the suite `messages`.
 const MESSAGES: &[Measurement] = &[
@@ -67,6 +64,9 @@ const MESSAGES: &[Measurement] = &[
     ("messages.outbox", messages::measure_outbox),
     ("messages", messages::measure),
 ];
+
+/// Those of the suite `edge`.
+const EDGE: &[Measurement] = &[("edge.plain", edge::measure_plain), ("edge.latency", edge::measure_latency)];
 
 #[derive(Parser)]
 #[command(about = "Measures dozen against real peers")]
@@ -95,7 +95,7 @@ impl Scope {
 
 #[derive(Subcommand)]
 enum What {
-    /// Journal, queue and gateway against SQLite's ceiling, Redis and nginx.
+    /// Journal and queue against SQLite's ceiling and Redis, and what an idle application costs.
     Foundation {
         #[command(flatten)]
         scope: Scope,
@@ -108,6 +108,14 @@ enum What {
         #[arg(long, default_value_t = 0.8)]
         seconds: f64,
         /// Only this peer; may be given several times.
+        #[arg(long)]
+        peer: Vec<String>,
+    },
+    /// The gateway against nginx, HAProxy and Envoy.
+    Edge {
+        #[command(flatten)]
+        scope: Scope,
+        /// Only this peer beside ours; may be given several times.
         #[arg(long)]
         peer: Vec<String>,
     },
@@ -134,7 +142,8 @@ fn main() -> ExitCode {
             let length = Duration::from_secs_f64(seconds.clamp(0.1, 60.0));
             run("messages", MESSAGES, &Context { length, peers: peer, ..scope.context(5) })
         }
-        What::GatewayUnderTest { listen, upstream } => gateway::under_test(listen, upstream),
+        What::Edge { scope, peer } => run("edge", EDGE, &Context { peers: peer, ..scope.context(5) }),
+        What::GatewayUnderTest { listen, upstream } => edge::under_test(listen, upstream),
         What::FanOutUnderTest { address } => messages::fanout_under_test(&address),
     };
     match outcome {

@@ -28,7 +28,12 @@ pub(crate) fn for_benches(suite: &str) -> Step {
             let (rabbitmq, nats) = (("rabbitmq-server", "rabbitmq-server"), ("nats-server", "nats-server"));
             packages(&[redis, rabbitmq, nats, ("pg_ctlcluster", "postgresql")])
         }
-        _ => packages(&[redis, ("nginx", "nginx-light"), ("wrk", "wrk"), ("python3", "python3")]),
+        "edge" => {
+            let proxies = [("nginx", "nginx-light"), ("haproxy", "haproxy"), ("python3", "python3-venv")];
+            packages(&proxies)?;
+            packages(&[("wrk", "wrk"), ("h2load", "nghttp2-client")])
+        }
+        _ => packages(&[redis, ("python3", "python3")]),
     }
 }
 

@@ -24,7 +24,7 @@ usage: cargo xtask VERB
   test [ARGS]   install what the tests need and is missing, then run all tests; ARGS go to `cargo test`
   ci            read only: format, lints, arrows, licences and bans, all tests
   fix           rewrite: format, and what the lints can mend by themselves
-  bench SUITE   measure side by side with real peers: `foundation` or `messages`, with `--only NAME --rounds N`
+  bench SUITE   measure side by side with real peers: `foundation`, `messages` or `edge`, with `--only NAME --rounds N`
 ";
 
 fn main() -> ExitCode {
@@ -119,7 +119,7 @@ fn fix() -> Step {
 
 fn bench(rest: &[String]) -> Step {
     let Some(suite) = rest.first() else {
-        return Err("name a suite: `cargo xtask bench foundation` or `cargo xtask bench messages`".into());
+        return Err("name a suite: `cargo xtask bench foundation`, `messages` or `edge`".into());
     };
     install::for_benches(suite)?;
     build(&["--release", "-p", "dozen-bench"])?;

@@ -1,7 +1,7 @@
 //! Starts real servers and programs for tests, and leaves nothing of them behind.
 //!
 //! ```text
-//! ensure_debian(["redis-server"])      a package, installed once however many tests ask for it
+//! ensure_debian(["redis-server"])      a package, installed once however many tests ask for it; python_packages, node_packages
 //!        │
 //! Program::start("redis", command)     its own process group; output kept in a bounded ring
 //!        │  wait_for_line · wait_until_listening · signal · kill9 · wait_exit
@@ -19,6 +19,7 @@ mod output;
 mod pgbouncer;
 mod postgres;
 mod program;
+mod registries;
 
 pub use debian::ensure_debian;
 pub use http::{Reply, get, post, request};
@@ -26,4 +27,5 @@ pub use net::{free_port, ports, wait_until_listening};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use program::Program;
+pub use registries::{node_packages, python_packages};
 pub use rustix::process::Signal;

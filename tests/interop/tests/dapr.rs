@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_javascript_sdk_publishes_subscribes_invokes_and_reads_metadata() {
-    let modules = match dozen_interop::node_packages(&["@dapr/dapr@3.18.0"]) {
+    let modules = match dozen_harness::node_packages(&["@dapr/dapr@3.18.0"]) {
         Ok(modules) => modules,
         Err(why) => return eprintln!("not run: {why}"),
     };

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use dozen_interop::python_packages;
+use dozen_harness::python_packages;
 use dozen_metrics::Page;
 use serde_json::{Value, json};
 

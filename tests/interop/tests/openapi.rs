@@ -240,7 +240,7 @@ fn run(python: &Path, folder: &Path, arguments: &[&str], patience: Duration) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_validator_and_a_fuzzer_of_other_makers_find_nothing() {
     let tools = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
-    let python = match dozen_interop::python_packages(&tools) {
+    let python = match dozen_harness::python_packages(&tools) {
         Ok(python) => python,
         Err(why) => return eprintln!("not run: {why}"),
     };

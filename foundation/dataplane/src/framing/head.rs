@@ -143,6 +143,10 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
     let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Refusal::Malformed);
     };
+    // Methods are told apart by case, and some servers do not: `delete` would pass a rule about `DELETE` and be one there.
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Refusal::Method);
+    }
     let fields: &'h [Field<'b>] = parsed.headers;
     let is_v11 = version == 1;
     let known = Known::read(fields, true)?;
