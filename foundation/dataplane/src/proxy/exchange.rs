@@ -11,7 +11,7 @@ use super::plan::{self, Answer, Asked, Plan};
 use super::relay::{Side, Upload, beside, write_both};
 use super::worker::{Scratch, Worker};
 use super::{Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
-use crate::Lease;
+use crate::{Lease, Want};
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
 use crate::problem::problem;
@@ -96,7 +96,8 @@ pub(super) async fn run<H: Handler>(
     let mut is_blamed = false;
     let mut replaced = false;
     let (ended, lease) = loop {
-        let Some(lease) = upstream.pick(random, &avoid[..connects]) else {
+        let want = Want { avoid: &avoid[..connects], attempt: 1 + connects as u32, ..Want::new(random) };
+        let Ok(lease) = upstream.pick(&want) else {
             break (Ended::Unanswered { failure: Failure::NoEndpoint, untouched: true }, None);
         };
         let link = match worker.pool.take(lease.id()) {

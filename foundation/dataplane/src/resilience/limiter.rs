@@ -1,0 +1,243 @@
+//! As many requests at a time as a service works on well, found by watching how long they take.
+//!
+//! ```text
+//!   latency ▲            ╱ beyond its capacity requests only wait
+//!           │ __________╱
+//!           └───────────┴──────► in flight        the limit follows the knee, from both sides
+//! ```
+//!
+//! Once in each window the limit is multiplied with the ratio of what an answer takes when nothing waits (times a
+//! tolerance) and what it took now, never less than a half and never more than one, plus a little headroom to find out
+//! whether there is more: the gradient of Netflix' *concurrency-limits* (2018), with the lowest latency seen as the
+//! measure. That measure drifts upwards slowly, so a service that has become slower for good gets its share back. The
+//! limit does not grow while it is not used.
+//!
+//! Not all requests are alike. Each [`Priority`] may use a part of the limit only, so under pressure the unimportant
+//! ones are refused first, and the last part is kept for the critical ones ("criticality" in *Site Reliability
+//! Engineering*, O'Reilly 2016, chapter 21).
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::moment::{Moment, micros};
+
+/// Within which bounds the limit of requests in flight is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitPolicy {
+    /// The limit at the start.
+    pub first: u32,
+    /// Never less.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// By how many percent an answer may take longer than the fastest before the limit shrinks.
+    pub tolerance_percent: u32,
+    /// How long latencies are gathered for each step.
+    #[serde(with = "dozen_core::duration")]
+    pub window: Duration,
+}
+
+impl Default for LimitPolicy {
+    fn default() -> Self {
+        Self { first: 50, min: 5, max: 1000, tolerance_percent: 50, window: Duration::from_secs(1) }
+    }
+}
+
+/// How much a request matters when not all can be served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// Can wait: gets half of the limit.
+    Background,
+    /// Can be done without: seven tenths.
+    Low,
+    /// The usual: nine tenths.
+    #[default]
+    Normal,
+    /// What the rest is there for: all of it.
+    Critical,
+}
+
+impl Priority {
+    fn tenths(self) -> u32 {
+        match self {
+            Self::Background => 5,
+            Self::Low => 7,
+            Self::Normal => 9,
+            Self::Critical => 10,
+        }
+    }
+}
+
+/// Answers that are needed for a step; until there are so many, the window goes on.
+const ANSWERS_MIN: u64 = 10;
+/// How far the measure drifts in a window.
+const DRIFT: f64 = 1.01;
+/// How much of a step is taken.
+const SMOOTHING: f64 = 0.3;
+
+/// What was seen in one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Seen {
+    /// What an answer took on average.
+    micros: f64,
+    /// Whether the limit was nearly used, or stood in the way.
+    is_used: bool,
+}
+
+/// Where the limit stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Gradient {
+    limit: f64,
+    /// What an answer takes when nothing waits.
+    least_micros: f64,
+}
+
+impl Gradient {
+    fn next(self, seen: Seen, policy: &LimitPolicy) -> Self {
+        let least_micros = (self.least_micros * DRIFT).min(seen.micros).max(1.0);
+        let tolerated = least_micros * f64::from(100 + policy.tolerance_percent) / 100.0;
+        let gradient = (tolerated / seen.micros.max(1.0)).clamp(0.5, 1.0);
+        let target = self.limit * gradient + self.limit.sqrt();
+        let target = if seen.is_used { target } else { target.min(self.limit) };
+        let limit = self.limit + (target - self.limit) * SMOOTHING;
+        let (min, max) = (f64::from(policy.min.max(1)), f64::from(policy.max.max(policy.min).max(1)));
+        Self { limit: limit.clamp(min, max), least_micros }
+    }
+}
+
+/// The limit of one service.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    /// The limit, as `f64`; zero while it is the first.
+    limit: AtomicU64,
+    least_micros: AtomicU64,
+    sum_micros: AtomicU64,
+    answers: AtomicU64,
+    peak: AtomicU32,
+    has_refused: AtomicBool,
+    window_ends: AtomicU64,
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self {
+            limit: AtomicU64::new(0),
+            least_micros: AtomicU64::new(f64::INFINITY.to_bits()),
+            sum_micros: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            peak: AtomicU32::new(0),
+            has_refused: AtomicBool::new(false),
+            window_ends: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Limiter {
+    /// The requests that may be in flight.
+    pub(crate) fn limit(&self, policy: &LimitPolicy) -> u32 {
+        match self.limit.load(Ordering::Relaxed) {
+            0 => policy.first.clamp(policy.min.max(1), policy.max.max(policy.min).max(1)),
+            bits => f64::from_bits(bits) as u32,
+        }
+    }
+
+    /// Whether one more of this priority is let through while `in_flight` are.
+    pub(crate) fn admits(&self, in_flight: u32, priority: Priority, policy: &LimitPolicy) -> bool {
+        let share = self.limit(policy).saturating_mul(priority.tenths()).div_ceil(10).max(1);
+        let admits = in_flight < share;
+        if !admits && !self.has_refused.load(Ordering::Relaxed) {
+            self.has_refused.store(true, Ordering::Relaxed);
+        }
+        admits
+    }
+
+    /// A request ended after `latency`; `in_flight` were under way with it.
+    pub(crate) fn ended(&self, now: Moment, latency: Duration, in_flight: u32, policy: &LimitPolicy) {
+        self.sum_micros.fetch_add(micros(latency), Ordering::Relaxed);
+        let answers = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.peak.load(Ordering::Relaxed) < in_flight {
+            self.peak.fetch_max(in_flight, Ordering::Relaxed);
+        }
+        let ends = self.window_ends.load(Ordering::Relaxed);
+        if now.0 < ends || answers < ANSWERS_MIN {
+            return;
+        }
+        let next = now.after(policy.window).0;
+        if self.window_ends.compare_exchange(ends, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.step(policy);
+        }
+    }
+
+    /// Called by one thread in a window.
+    fn step(&self, policy: &LimitPolicy) {
+        let sum = self.sum_micros.swap(0, Ordering::Relaxed);
+        let answers = self.answers.swap(0, Ordering::Relaxed).max(1);
+        let peak = self.peak.swap(0, Ordering::Relaxed);
+        let has_refused = self.has_refused.swap(false, Ordering::Relaxed);
+        let limit = match self.limit.load(Ordering::Relaxed) {
+            0 => f64::from(self.limit(policy)),
+            bits => f64::from_bits(bits),
+        };
+        let least_micros = f64::from_bits(self.least_micros.load(Ordering::Relaxed));
+        let is_used = has_refused || f64::from(peak) * 2.0 >= limit;
+        let seen = Seen { micros: sum as f64 / answers as f64, is_used };
+        let next = Gradient { limit, least_micros }.next(seen, policy);
+        self.limit.store(next.limit.to_bits(), Ordering::Relaxed);
+        self.least_micros.store(next.least_micros.to_bits(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn under_pressure_the_unimportant_is_refused_first() {
+        let (limiter, policy) = (Limiter::default(), LimitPolicy { first: 20, ..LimitPolicy::default() });
+        let order = [Priority::Background, Priority::Low, Priority::Normal, Priority::Critical];
+        let up_to = order.map(|priority| (0..100).find(|busy| !limiter.admits(*busy, priority, &policy)));
+        assert_eq!(up_to, [Some(10), Some(14), Some(18), Some(20)]);
+    }
+
+    #[test]
+    fn a_limit_that_is_not_used_does_not_grow() {
+        let policy = LimitPolicy::default();
+        let start = Gradient { limit: 50.0, least_micros: 1000.0 };
+        let idle = start.next(Seen { micros: 1000.0, is_used: false }, &policy);
+        assert_eq!(idle.limit, 50.0);
+        let busy = start.next(Seen { micros: 1000.0, is_used: true }, &policy);
+        assert!(busy.limit > 51.0);
+    }
+
+    #[test]
+    fn a_service_that_became_slower_for_good_gets_its_share_back() {
+        let policy = LimitPolicy::default();
+        let mut at = Gradient { limit: 50.0, least_micros: 1000.0 };
+        let slower = Seen { micros: 4000.0, is_used: true };
+        for _ in 0..30 {
+            at = at.next(slower, &policy);
+        }
+        assert!(at.limit < 20.0, "{at:?}");
+        for _ in 0..300 {
+            at = at.next(slower, &policy);
+        }
+        assert!(at.limit > 50.0, "{at:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_limit_stays_within_its_bounds(steps in prop::collection::vec((0.0f64..1e8, any::<bool>()), 1..200)) {
+            let policy = LimitPolicy { min: 3, max: 40, ..LimitPolicy::default() };
+            let mut at = Gradient { limit: 20.0, least_micros: f64::INFINITY };
+            for (micros, is_used) in steps {
+                at = at.next(Seen { micros, is_used }, &policy);
+                prop_assert!(at.limit >= 3.0 && at.limit <= 40.0 && at.least_micros.is_finite());
+            }
+        }
+    }
+}
