@@ -33,6 +33,3 @@ pub(crate) use limiter::Limiter;
 pub use limiter::{LimitPolicy, Priority};
 pub use retry::{ATTEMPT_HEADER, Attempt, Cause, Decision, GiveUp, RetryPolicy, is_retried_elsewhere};
 pub(crate) use window::Window;
-
-#[cfg(test)]
-mod simulation;

@@ -25,7 +25,7 @@ pub struct RetryPolicy {
     /// Attempts in all, the first included; 1 retries nothing.
     pub attempts_max: u32,
     /// How long one attempt may take to the head of its answer; without it, as long as the request may.
-    #[serde(with = "dozen_core::duration::optional")]
+    #[serde(with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub per_try_timeout: Option<Duration>,
     /// The failures that are retried.
     pub on: Vec<Cause>,

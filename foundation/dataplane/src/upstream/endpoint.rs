@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::ejection::Record;
@@ -26,6 +26,7 @@ pub(crate) struct EndpointState {
     pub(super) record: Record,
     pub(super) latency: Ewma,
     in_flight: AtomicU32,
+    is_in_use: AtomicBool,
     /// What the probes say: the opinion above, the streak below. Written by one prober.
     standing: AtomicU64,
     /// When its share began to grow; 0 if it began with all of it.
@@ -43,6 +44,7 @@ impl EndpointState {
             record: Record::default(),
             latency,
             in_flight: AtomicU32::new(0),
+            is_in_use: AtomicBool::new(true),
             standing: AtomicU64::new(0),
             warm_from: AtomicU64::new(0),
         }
@@ -58,6 +60,15 @@ impl EndpointState {
 
     pub(super) fn leave(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether it stands in the set.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is_in_use.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_in_use(&self, is_in_use: bool) {
+        self.is_in_use.store(is_in_use, Ordering::Relaxed);
     }
 
     pub(super) fn standing(&self) -> Standing {

@@ -41,7 +41,7 @@ pub struct ServicePolicy {
     pub ejection: Ejection,
     /// For how long the share of an endpoint that is new, or has recovered, grows to its full size. Without it, it is
     /// full at once.
-    #[serde(with = "dozen_core::duration::optional")]
+    #[serde(with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub slow_start: Option<Duration>,
     /// How endpoints are asked whether they are well. Without it, only discovery and their answers tell.
     pub health: Option<HealthPolicy>,

@@ -92,6 +92,11 @@ impl Probes {
         loop {
             sleep(wait).await;
             let Ok(turn) = self.turns.acquire().await else { return };
+            // The newest set may be without it.
+            drop(upstream.roster());
+            if !state.is_in_use() {
+                return;
+            }
             let is_good = timeout(policy.timeout, self.ask(&state, &policy)).await.unwrap_or(false);
             drop(turn);
             upstream.probed(&state, is_good);

@@ -234,14 +234,15 @@ impl Choice<'_> {
         }
     }
 
-    /// How much one more request there would have to wait, relative to the others.
+    /// How long one more request there would have to wait, relative to the others. What is in flight counts more while an
+    /// endpoint warms up; one that is idle is as good as any, because its turns are rare enough.
     fn cost(&self, at: usize) -> f32 {
         let Member { state, weight, .. } = &self.roster.members[at];
         let latency = match self.roster.policy.strategy {
             Strategy::PeakEwma => state.latency.micros(self.now),
             _ => 1.0,
         };
-        (state.in_flight() as f32 + 1.0) * latency / (*weight as f32 * self.share(state))
+        (state.in_flight() as f32 / self.share(state) + 1.0) * latency / *weight as f32
     }
 
     /// Whether one more request stays within the bound: so many percent of the fair share, rounded up.

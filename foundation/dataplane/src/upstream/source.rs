@@ -64,6 +64,7 @@ impl Source {
                 let known = gone.remove(&*endpoint.address);
                 let new = || EndpointState::new(&endpoint.address, service.clone(), Ewma::guess(now, guess));
                 let state = known.unwrap_or_else(|| Arc::new(new()));
+                state.set_in_use(true);
                 // Those of the very first set are not new, only this process is.
                 if self.has_begun {
                     state.warm_from(now);
@@ -76,6 +77,7 @@ impl Source {
             members.push((state, endpoint.weight));
         }
         self.has_begun |= !members.is_empty();
+        in_use.values().for_each(|left| left.set_in_use(false));
         // An address that fails, leaves and comes back at once must not come back spotless.
         let left = in_use.into_values().chain(gone.into_values());
         let worth = |state: &Arc<EndpointState>| {
