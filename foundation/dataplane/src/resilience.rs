@@ -14,22 +14,26 @@
 
 mod breaker;
 mod budget;
+mod cause;
 pub mod deadline;
 mod ewma;
 mod hedge;
 mod latencies;
 mod limiter;
+mod priority;
 mod retry;
 mod window;
 
-pub use breaker::{BreakerPolicy, Circuit};
 pub(crate) use breaker::{Breaker, Trial};
+pub use breaker::{BreakerPolicy, Circuit};
 pub(crate) use budget::Budget;
 pub use budget::BudgetPolicy;
+pub use cause::Cause;
 pub(crate) use ewma::Ewma;
 pub use hedge::{HedgeAfter, HedgePolicy};
 pub(crate) use latencies::Latencies;
+pub use limiter::LimitPolicy;
 pub(crate) use limiter::Limiter;
-pub use limiter::{LimitPolicy, Priority};
-pub use retry::{ATTEMPT_HEADER, Attempt, Cause, Decision, GiveUp, RetryPolicy, is_retried_elsewhere};
+pub use priority::Priority;
+pub use retry::{ATTEMPT_HEADER, Attempt, Decision, GiveUp, RetryPolicy, is_retried_elsewhere};
 pub(crate) use window::Window;

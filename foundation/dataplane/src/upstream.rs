@@ -19,6 +19,7 @@
 //! elsewhere, and trying is better than refusing. A good answer to a request that was sent since, or a good probe, ends an
 //! ejection.
 
+mod choice;
 mod ejection;
 mod endpoint;
 mod health;
@@ -30,6 +31,7 @@ mod roster;
 mod service;
 mod shared;
 mod source;
+mod verdict;
 mod view;
 mod want;
 
@@ -45,7 +47,7 @@ pub use health::{Health, HealthPolicy};
 pub use lease::Lease;
 pub use policy::{PolicyError, ServicePolicy, Strategy};
 pub use probes::Probes;
-pub use ring::hash;
+pub use ring::hash_key;
 pub use service::Upstream;
 pub use shared::Totals;
 pub use view::{EndpointView, ServiceView};

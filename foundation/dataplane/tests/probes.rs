@@ -10,8 +10,8 @@ use axum::Router;
 use axum::routing::get;
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
 use dozen_dataplane::{
-    BoxError, EndpointView, Health, HealthPolicy, Limits, Probes, Resolve, Server, ServicePolicy, Unavailable,
-    Upstream, Upstreams, Want,
+    BoxError, EndpointView, Health, HealthPolicy, Limits, Probes, Resolve, Server, ServicePolicy,
+    Unavailable, Upstream, Upstreams, Want,
 };
 use dozen_lifecycle::{Ready, Service, Stop};
 use http::StatusCode;

@@ -11,11 +11,11 @@ use super::plan::{self, Answer, Asked, Plan};
 use super::relay::{Side, Upload, beside, write_both};
 use super::worker::{Scratch, Worker};
 use super::{Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
-use crate::{Lease, Want};
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
 use crate::problem::problem;
 use crate::ticker::Alarm;
+use crate::{Lease, Want};
 
 /// Endpoints that are tried while none accepts a connection.
 const CONNECTS_MAX: usize = 3;

@@ -77,9 +77,15 @@ const ROUND_MASK: u64 = (1 << 30) - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open { until: Moment },
+    Open {
+        until: Moment,
+    },
     /// `round` is the moment of its start in milliseconds, and so its name, too.
-    HalfOpen { round: u64, admitted: u64, succeeded: u64 },
+    HalfOpen {
+        round: u64,
+        admitted: u64,
+        succeeded: u64,
+    },
 }
 
 impl Phase {
@@ -99,7 +105,9 @@ impl Phase {
         match self {
             Self::Closed => 0,
             Self::Open { until } => until.0 << 2 | 1,
-            Self::HalfOpen { round, admitted, succeeded } => round << 34 | succeeded << 18 | admitted << 2 | 2,
+            Self::HalfOpen { round, admitted, succeeded } => {
+                round << 34 | succeeded << 18 | admitted << 2 | 2
+            }
         }
     }
 
@@ -109,7 +117,7 @@ impl Phase {
 
     /// Lets a request through, or says how long nothing will be.
     fn admit(self, now: Moment, policy: &BreakerPolicy) -> (Self, Result<Option<Trial>, Duration>) {
-        let millis = now.0 / 1000 & ROUND_MASK;
+        let millis = (now.0 / 1000) & ROUND_MASK;
         let first = Self::HalfOpen { round: millis, admitted: 1, succeeded: 0 };
         match self {
             Self::Closed => (self, Ok(None)),
@@ -131,12 +139,16 @@ impl Phase {
     /// A request ended. `Trial` says that it was one.
     fn ended(self, trial: Option<Trial>, verdict: Verdict, now: Moment, policy: &BreakerPolicy) -> Self {
         match (self, trial) {
-            (Self::HalfOpen { round, admitted, succeeded }, Some(Trial(of))) if of == round => match verdict {
-                Verdict::Failed => Self::open(now, policy),
-                Verdict::Succeeded if succeeded + 1 >= policy.trials() => Self::Closed,
-                Verdict::Succeeded => Self::HalfOpen { round, admitted, succeeded: succeeded + 1 },
-                Verdict::None => Self::HalfOpen { round, admitted: admitted.saturating_sub(1), succeeded },
-            },
+            (Self::HalfOpen { round, admitted, succeeded }, Some(Trial(of))) if of == round => {
+                match verdict {
+                    Verdict::Failed => Self::open(now, policy),
+                    Verdict::Succeeded if succeeded + 1 >= policy.trials() => Self::Closed,
+                    Verdict::Succeeded => Self::HalfOpen { round, admitted, succeeded: succeeded + 1 },
+                    Verdict::None => {
+                        Self::HalfOpen { round, admitted: admitted.saturating_sub(1), succeeded }
+                    }
+                }
+            }
             _ => self,
         }
     }

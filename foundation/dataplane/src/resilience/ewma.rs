@@ -97,7 +97,11 @@ mod tests {
             ewma.answered(now, Duration::from_millis(1));
         }
         close(&ewma, now, 1.0 + 99.0 / std::f32::consts::E);
-        close(&ewma, now.after(Duration::from_secs(10)), (1.0 + 99.0 / std::f32::consts::E) / std::f32::consts::E);
+        close(
+            &ewma,
+            now.after(Duration::from_secs(10)),
+            (1.0 + 99.0 / std::f32::consts::E) / std::f32::consts::E,
+        );
         close(&ewma, now.after(Duration::from_secs(3600)), 0.001);
     }
 

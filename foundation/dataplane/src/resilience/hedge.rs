@@ -79,9 +79,9 @@ impl<'de> Deserialize<'de> for HedgeAfter {
         let text = String::deserialize(deserializer)?;
         let percent = text.strip_prefix('p').and_then(|digits| digits.parse().ok());
         let percent = percent.filter(|percent| (1..100).contains(percent)).map(Self::Percent);
-        percent
-            .or_else(|| dozen_core::duration::parse(&text).map(Self::Time))
-            .ok_or_else(|| de::Error::custom(format!("`{text}` is neither a duration such as `50ms` nor `p1` to `p99`")))
+        percent.or_else(|| dozen_core::duration::parse(&text).map(Self::Time)).ok_or_else(|| {
+            de::Error::custom(format!("`{text}` is neither a duration such as `50ms` nor `p1` to `p99`"))
+        })
     }
 }
 

@@ -84,7 +84,8 @@ impl Latencies {
         let is_mine = before < turn
             && self.turn.compare_exchange(before, turn, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if is_mine {
-            let stale = if turn - before > 1 { &self.halves[..] } else { &self.halves[(turn % 2) as usize..][..1] };
+            let stale =
+                if turn - before > 1 { &self.halves[..] } else { &self.halves[(turn % 2) as usize..][..1] };
             for count in stale.iter().flatten() {
                 count.store(0, Ordering::Relaxed);
             }

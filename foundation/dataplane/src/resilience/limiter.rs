@@ -15,16 +15,14 @@
 //! for good: while the limit is in use, by letting only a quarter of it through for one window, as BBR's *ProbeRTT* does
 //! (Cardwell and others, 2016). Without that, a service that is always overloaded would pass for a slow one, and the limit
 //! creep away. The critical requests are spared it.
-//!
-//! Not all requests are alike. Each [`Priority`] may use a part of the limit only, so under pressure the unimportant
-//! ones are refused first, and the last part is kept for the critical ones ("criticality" in *Site Reliability
-//! Engineering*, O'Reilly 2016, chapter 21).
+//! Under pressure each [`Priority`] gets its part of the limit and no more.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Priority;
 use crate::moment::{Moment, micros};
 
 /// Within which bounds the limit of requests in flight is looked for.
@@ -47,32 +45,6 @@ pub struct LimitPolicy {
 impl Default for LimitPolicy {
     fn default() -> Self {
         Self { first: 50, min: 5, max: 1000, tolerance_percent: 50, window: Duration::from_secs(1) }
-    }
-}
-
-/// How much a request matters when not all can be served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Priority {
-    /// Can wait: gets half of the limit.
-    Background,
-    /// Can be done without: seven tenths.
-    Low,
-    /// The usual: nine tenths.
-    #[default]
-    Normal,
-    /// What the rest is there for: all of it.
-    Critical,
-}
-
-impl Priority {
-    fn tenths(self) -> u32 {
-        match self {
-            Self::Background => 5,
-            Self::Low => 7,
-            Self::Normal => 9,
-            Self::Critical => 10,
-        }
     }
 }
 

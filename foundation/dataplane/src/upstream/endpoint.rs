@@ -103,7 +103,8 @@ impl EndpointState {
     /// The part of its weight that it gets: less than all for `slow_start` after it came, or came back.
     pub(super) fn share(&self, now: Moment, slow_start: Option<Duration>) -> f32 {
         let Some(length) = slow_start.filter(|length| !length.is_zero()) else { return 1.0 };
-        let came = Moment(self.warm_from.load(Ordering::Relaxed)).max(self.record.last_end().unwrap_or_default());
+        let came =
+            Moment(self.warm_from.load(Ordering::Relaxed)).max(self.record.last_end().unwrap_or_default());
         if came.0 == 0 {
             return 1.0;
         }

@@ -94,7 +94,9 @@ impl Standing {
             // The first answer that it gives at all tells enough: nothing has spoken against it.
             (Health::Unknown, true) => Health::Healthy,
             (Health::Unhealthy, true) if reaches(policy.healthy_after) => Health::Healthy,
-            (Health::Unknown | Health::Healthy, false) if reaches(policy.unhealthy_after) => Health::Unhealthy,
+            (Health::Unknown | Health::Healthy, false) if reaches(policy.unhealthy_after) => {
+                Health::Unhealthy
+            }
             (health, _) => health,
         };
         Self { health, streak }

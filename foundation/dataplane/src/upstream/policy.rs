@@ -112,7 +112,8 @@ impl ServicePolicy {
         let longer = "must be at least 10ms";
         let percent = "must be from 1 to 100";
         let is_percent = |value: u32| (1..=100).contains(&value);
-        let rule = |holds: bool, setting, must| if holds { Ok(()) } else { Err(PolicyError { setting, must }) };
+        let rule =
+            |holds: bool, setting, must| if holds { Ok(()) } else { Err(PolicyError { setting, must }) };
         rule(self.hash_load_max_percent > 100, "hash-load-max-percent", "must be more than 100")?;
         rule(self.ejection.failures > 0, "ejection.failures", positive)?;
         rule(self.ejection.failure_percent <= 100, "ejection.failure-percent", "must be at most 100")?;

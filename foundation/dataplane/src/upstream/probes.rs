@@ -75,8 +75,8 @@ impl Probes {
                     is_same
                 });
                 let probe = || self.clone().probe(upstream.clone(), member.state.clone(), policy.clone());
-                let running = running
-                    .unwrap_or_else(|| Probing { task: tasks.spawn(probe()), policy: policy.clone() });
+                let running =
+                    running.unwrap_or_else(|| Probing { task: tasks.spawn(probe()), policy: policy.clone() });
                 kept.insert(id, running);
             }
         }
@@ -86,9 +86,15 @@ impl Probes {
     }
 
     /// Asks one endpoint again and again.
-    async fn probe(self: Arc<Self>, upstream: Arc<Upstream>, state: Arc<EndpointState>, policy: HealthPolicy) {
+    async fn probe(
+        self: Arc<Self>,
+        upstream: Arc<Upstream>,
+        state: Arc<EndpointState>,
+        policy: HealthPolicy,
+    ) {
         // The first question soon, but not all at once.
-        let mut wait = policy.wait(self.ids.random()).min(LOOK).mul_f32(self.ids.random() as f32 / u64::MAX as f32);
+        let mut wait =
+            policy.wait(self.ids.random()).min(LOOK).mul_f32(self.ids.random() as f32 / u64::MAX as f32);
         loop {
             sleep(wait).await;
             let Ok(turn) = self.turns.acquire().await else { return };
@@ -107,7 +113,9 @@ impl Probes {
     async fn ask(&self, state: &EndpointState, policy: &HealthPolicy) -> bool {
         let request = Request::get(&policy.path).header("user-agent", "dozen-probe").body(Body::empty());
         let Ok(request) = request else { return false };
-        let Ok(answer) = self.client.send(&state.address, request, policy.timeout).await else { return false };
+        let Ok(answer) = self.client.send(&state.address, request, policy.timeout).await else {
+            return false;
+        };
         let is_good = policy.expects(answer.status().as_u16());
         // Read to its end, so that the connection can be used again; a body that breaks off is no good answer.
         match answer.into_body().collect(ANSWER_MAX).await {

@@ -34,7 +34,7 @@ impl Ring {
         let mut points = Vec::with_capacity(most * owners.len());
         for (owner, (address, weight)) in owners.iter().enumerate() {
             let count = (most as u64 * u64::from(*weight) / u64::from(heaviest)).max(1);
-            let seed = hash(address.as_bytes());
+            let seed = hash_key(address.as_bytes());
             points.extend((0..count).map(|point| (mix(seed ^ mix(point)), owner as u32)));
         }
         points.sort_unstable();
@@ -59,7 +59,7 @@ impl Ring {
 ///
 /// FNV-1a (Fowler, Noll and Vo), finished with the mixer of SplitMix64. It withstands accident, not malice: who can choose
 /// keys can choose the endpoint.
-pub fn hash(bytes: &[u8]) -> u64 {
+pub fn hash_key(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
     }))
@@ -101,9 +101,9 @@ mod tests {
 
     #[test]
     fn a_key_is_hashed_alike_for_ever() {
-        assert_eq!(hash(b"customer-17"), hash("customer-17".as_bytes()));
+        assert_eq!(hash_key(b"customer-17"), hash_key("customer-17".as_bytes()));
         assert_eq!(mix(0), 0xE220_A839_7B1D_CDAF);
-        assert_ne!(hash(b""), hash(b"\0"));
+        assert_ne!(hash_key(b""), hash_key(b"\0"));
     }
 
     #[test]

@@ -80,9 +80,8 @@ impl Source {
         in_use.values().for_each(|left| left.set_in_use(false));
         // An address that fails, leaves and comes back at once must not come back spotless.
         let left = in_use.into_values().chain(gone.into_values());
-        let worth = |state: &Arc<EndpointState>| {
-            state.is_ill() || !state.record.is_spotless(now, &policy.ejection)
-        };
+        let worth =
+            |state: &Arc<EndpointState>| state.is_ill() || !state.record.is_spotless(now, &policy.ejection);
         self.gone = left.filter(worth).take(GONE_MAX).collect();
 
         let ring = (policy.strategy == Strategy::ConsistentHash).then(|| {
@@ -100,12 +99,7 @@ impl Source {
     }
 
     /// Uses the set that is offered, unless it is one to wait with; tells until when.
-    fn believe(
-        &mut self,
-        offered: Arc<EndpointSet>,
-        policy: &ServicePolicy,
-        now: Moment,
-    ) -> Option<Moment> {
+    fn believe(&mut self, offered: Arc<EndpointSet>, policy: &ServicePolicy, now: Moment) -> Option<Moment> {
         let is_short = |set: &EndpointSet| set.endpoints.len() < policy.endpoints_min as usize;
         if is_short(&offered) && !is_short(&self.used) {
             let until = self.short_since.get_or_insert(now).after(policy.keep_last);

@@ -11,7 +11,7 @@ pub struct Want<'w> {
     pub random: u64,
     /// Endpoints that it has tried ([`super::Lease::id`]); none of them where there is a choice.
     pub avoid: &'w [u64],
-    /// What has to go to the same endpoint has the same key; see [`super::hash`]. For `consistent-hash`.
+    /// What has to go to the same endpoint has the same key; see [`super::hash_key`]. For `consistent-hash`.
     pub key: Option<u64>,
     /// Who goes first when not all can.
     pub priority: Priority,
@@ -61,6 +61,7 @@ impl Unavailable {
 
     /// The value of `Retry-After`: whole seconds, rounded up, and never 0.
     pub fn retry_after_seconds(self) -> Option<u64> {
-        self.retry_after().map(|wait| u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1))
+        self.retry_after()
+            .map(|wait| u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1))
     }
 }

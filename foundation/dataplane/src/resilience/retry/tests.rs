@@ -34,7 +34,10 @@ fn each_reason_has_its_name() {
     check(Attempt { retry_after: Some(Duration::from_millis(900)), ..busy }, None);
     check(Attempt { retry_after: Some(Duration::from_secs(2)), ..busy }, Some(GiveUp::RetryAfter));
     // Nobody holds a request for minutes because a service asks for it.
-    check(Attempt { retry_after: Some(Duration::from_secs(60)), left: None, ..busy }, Some(GiveUp::RetryAfter));
+    check(
+        Attempt { retry_after: Some(Duration::from_secs(60)), left: None, ..busy },
+        Some(GiveUp::RetryAfter),
+    );
     check(Attempt { left: None, ..busy }, None);
 }
 

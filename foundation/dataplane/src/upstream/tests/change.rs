@@ -1,6 +1,7 @@
 //! What a change of the set or of the policy keeps.
 
 use super::*;
+use crate::resilience::{BreakerPolicy, Circuit, LimitPolicy};
 
 #[test]
 fn a_change_of_the_policy_loses_nothing_that_is_known() {
@@ -58,8 +59,7 @@ fn an_empty_set_is_believed_without_the_guard() {
 fn what_probes_say_is_believed_even_of_all_and_forgotten_with_them() {
     let health = Some(HealthPolicy { unhealthy_after: 2, healthy_after: 2, ..HealthPolicy::default() });
     let world = World::of(2, ServicePolicy { health, ..ServicePolicy::default() });
-    let states: Vec<_> =
-        world.upstream.roster().members.iter().map(|member| member.state.clone()).collect();
+    let states: Vec<_> = world.upstream.roster().members.iter().map(|member| member.state.clone()).collect();
     let probe = |at: usize, is_good: bool, times: u32| {
         (0..times).for_each(|_| world.upstream.probed(&states[at], is_good));
     };
@@ -93,4 +93,55 @@ fn good_probes_end_an_ejection_and_the_next_failure_begins_another() {
     world.upstream.failed(&lease.unwrap());
     assert_eq!(world.ejected(), 1);
     assert_eq!(world.upstream.endpoints()[0].ejections, 2);
+}
+
+#[test]
+fn requests_on_many_threads_while_everything_changes_leave_nothing_behind() {
+    let in_flight_max = std::num::NonZeroU32::new(6);
+    let policies = STRATEGIES.map(|strategy| ServicePolicy {
+        strategy,
+        in_flight_max,
+        breaker: Some(BreakerPolicy { open: SECOND / 100, ..BreakerPolicy::default() }),
+        limit: Some(LimitPolicy::default()),
+        slow_start: Some(SECOND),
+        ..ServicePolicy::default()
+    });
+    let world = World::of(5, policies[0].clone());
+    let (workers, rounds) = (4, 3000);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let mut held = Vec::new();
+                for at in 0..rounds {
+                    let random = world.ids.random();
+                    let want = Want { key: Some(random % 50), ..Want::new(random) };
+                    held.extend(world.upstream.pick(&want));
+                    match held.pop() {
+                        Some(lease) if at % 3 == 0 => world.upstream.failed(&lease),
+                        Some(lease) if at % 3 == 1 => world.upstream.succeeded(&lease),
+                        dropped => drop(dropped),
+                    }
+                    if at % 7 == 0 {
+                        held.extend(world.upstream.pick(&want));
+                    }
+                }
+            });
+        }
+        for at in 0..200usize {
+            world.clock.advance(SECOND / 50);
+            world.registry.send_replace(set(&names(at % 8)));
+            world.upstreams.configure("orders", policies[at % 4].clone());
+            let view = world.upstream.view();
+            // A pick that is refused is counted in for a moment.
+            assert!(view.in_flight <= 6 + workers, "{view:?}");
+        }
+    });
+    world.registry.send_replace(set(&names(5)));
+    world.clock.advance(SECOND * 600);
+    let view = world.upstream.view();
+    assert_eq!((view.in_flight, view.pending), (0, 0));
+    assert_eq!(view.endpoints.iter().map(|endpoint| endpoint.in_flight).sum::<u32>(), 0);
+    // Whatever round the circuit was in: a few that succeed close it.
+    (0..6).for_each(|_| world.upstream.succeeded(&world.pick()));
+    assert_eq!(world.upstream.view().circuit, Circuit::Closed);
 }

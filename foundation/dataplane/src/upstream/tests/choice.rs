@@ -112,7 +112,10 @@ fn an_endpoint_that_is_new_or_back_warms_up() {
                 let shown = view.iter().find(|endpoint| endpoint.address == address).unwrap();
                 assert_eq!(shown.share_percent, percent, "{strategy:?}");
                 let share = share_of(address);
-                assert!(share < fair * f64::from(percent) / 100.0 * 1.5 + 0.02, "{strategy:?} {percent} {share}");
+                assert!(
+                    share < fair * f64::from(percent) / 100.0 * 1.5 + 0.02,
+                    "{strategy:?} {percent} {share}"
+                );
                 assert!(share > last * 0.8, "{strategy:?} {percent}: {share} after {last}");
                 last = share;
             }

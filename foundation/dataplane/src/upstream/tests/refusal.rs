@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::resilience::{Attempt, BreakerPolicy, Cause, Circuit, Decision, GiveUp, HedgePolicy, LimitPolicy, Priority};
+use crate::resilience::{
+    Attempt, BreakerPolicy, Cause, Circuit, Decision, GiveUp, HedgePolicy, LimitPolicy, Priority,
+};
 
 #[test]
 fn every_refusal_says_why() {

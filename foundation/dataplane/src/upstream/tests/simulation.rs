@@ -96,9 +96,11 @@ fn storm(policy: ServicePolicy) -> f64 {
     let mut due: BinaryHeap<Reverse<(Moment, u32)>> = BinaryHeap::new();
     let start = world.clock.now();
     for client in 0..clients {
-        due.extend((0..seconds).map(|second| {
-            Reverse((start.after(SECOND * second).after(Duration::from_millis(client)), 1))
-        }));
+        due.extend(
+            (0..seconds).map(|second| {
+                Reverse((start.after(SECOND * second).after(Duration::from_millis(client)), 1))
+            }),
+        );
     }
     let mut attempts = 0u64;
     while let Some(Reverse((moment, number))) = due.pop() {
