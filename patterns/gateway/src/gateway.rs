@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::{
-    Ejection, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Resolve, Upstream,
-    Upstreams, Verdict,
+    Ejection, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Resolve,
+    ServicePolicy, Upstream, Upstreams, Verdict,
 };
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
@@ -37,9 +37,10 @@ impl Gateway {
         let table = RouteTable::compile(&options.routes)?;
         let ejection =
             Ejection { failures: options.eject_after.max(1), base: options.eject_for, ..Ejection::default() };
+        let usual = ServicePolicy { strategy: options.balance, ejection, ..ServicePolicy::default() };
         let door = Arc::new(Door {
             snapshot: ArcSwap::from_pointee(Snapshot::new(table)),
-            upstreams: Upstreams::new(resolve, options.balance, ejection),
+            upstreams: Upstreams::new(resolve, usual),
             ids,
             journal,
             trusted: options.trusted,

@@ -11,11 +11,11 @@ use super::plan::{self, Answer, Asked, Plan};
 use super::relay::{Side, Upload, beside, write_both};
 use super::worker::{Scratch, Worker};
 use super::{Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
-use crate::Lease;
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
 use crate::problem::problem;
 use crate::ticker::Alarm;
+use crate::{Lease, Want};
 
 /// Endpoints that are tried while none accepts a connection.
 const CONNECTS_MAX: usize = 3;
@@ -96,7 +96,8 @@ pub(super) async fn run<H: Handler>(
     let mut is_blamed = false;
     let mut replaced = false;
     let (ended, lease) = loop {
-        let Some(lease) = upstream.pick(random, &avoid[..connects]) else {
+        let want = Want { avoid: &avoid[..connects], attempt: 1 + connects as u32, ..Want::new(random) };
+        let Ok(lease) = upstream.pick(&want) else {
             break (Ended::Unanswered { failure: Failure::NoEndpoint, untouched: true }, None);
         };
         let link = match worker.pool.take(lease.id()) {

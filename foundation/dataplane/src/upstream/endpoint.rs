@@ -2,10 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use super::ejection::Record;
+use super::health::{Health, Standing};
+use super::shared::Shared;
+use crate::moment::Moment;
+use crate::resilience::Ewma;
+
+/// What an endpoint begins with that warms up: little enough to be harmless, and enough to be seen.
+const SHARE_MIN: f32 = 0.1;
 
 /// Shared by all workers; read and written with atomics only.
 #[derive(Debug)]
@@ -15,26 +22,31 @@ pub(crate) struct EndpointState {
     pub(crate) address: Arc<str>,
     /// The address as numbers, unless it is a name that has to be looked up.
     pub(crate) socket: Option<SocketAddr>,
+    pub(super) service: Arc<Shared>,
+    pub(super) record: Record,
+    pub(super) latency: Ewma,
     in_flight: AtomicU32,
-    /// In a row.
-    failures: AtomicU32,
-    /// Since it last worked.
-    ejections: AtomicU32,
-    /// In the milliseconds of the upstream's clock; 0 while it is not ejected.
-    ejected_until: AtomicU64,
+    is_in_use: AtomicBool,
+    /// What the probes say: the opinion above, the streak below. Written by one prober.
+    standing: AtomicU64,
+    /// When its share began to grow; 0 if it began with all of it.
+    warm_from: AtomicU64,
 }
 
 impl EndpointState {
-    pub(crate) fn new(address: &str) -> Self {
+    pub(super) fn new(address: &str, service: Arc<Shared>, latency: Ewma) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             address: address.into(),
             socket: address.parse().ok(),
+            service,
+            record: Record::default(),
+            latency,
             in_flight: AtomicU32::new(0),
-            failures: AtomicU32::new(0),
-            ejections: AtomicU32::new(0),
-            ejected_until: AtomicU64::new(0),
+            is_in_use: AtomicBool::new(true),
+            standing: AtomicU64::new(0),
+            warm_from: AtomicU64::new(0),
         }
     }
 
@@ -42,80 +54,60 @@ impl EndpointState {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Whether it was ejected and the time has not passed. `now` is asked for only if it ever was.
-    pub(crate) fn is_ejected(&self, now: impl FnOnce() -> u64) -> bool {
-        let until = self.ejected_until.load(Ordering::Relaxed);
-        until != 0 && now() < until
+    pub(super) fn enter(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether anything of it is worth remembering when it leaves the set.
-    pub(crate) fn is_spotless(&self) -> bool {
-        self.failures.load(Ordering::Relaxed) == 0 && self.ejections.load(Ordering::Relaxed) == 0
+    pub(super) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn succeeded(&self) {
-        // Reads are shared between cores and writes are not, so the usual case only reads.
-        if self.failures.load(Ordering::Relaxed) != 0 {
-            self.failures.store(0, Ordering::Relaxed);
+    /// Whether it stands in the set.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is_in_use.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_in_use(&self, is_in_use: bool) {
+        self.is_in_use.store(is_in_use, Ordering::Relaxed);
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        let word = self.standing.load(Ordering::Relaxed);
+        let health = match word >> 32 {
+            1 => Health::Healthy,
+            2 => Health::Unhealthy,
+            _ => Health::Unknown,
+        };
+        Standing { health, streak: word as u32 as i32 }
+    }
+
+    pub(super) fn set_standing(&self, standing: Standing) {
+        let health = match standing.health {
+            Health::Unknown => 0,
+            Health::Healthy => 1,
+            Health::Unhealthy => 2,
+        };
+        self.standing.store(health << 32 | u64::from(standing.streak as u32), Ordering::Relaxed);
+    }
+
+    /// Whether the probes say that it must not be used.
+    pub(super) fn is_ill(&self) -> bool {
+        self.standing().health == Health::Unhealthy
+    }
+
+    /// Its share begins to grow at `now`.
+    pub(super) fn warm_from(&self, now: Moment) {
+        self.warm_from.store(now.0, Ordering::Relaxed);
+    }
+
+    /// The part of its weight that it gets: less than all for `slow_start` after it came, or came back.
+    pub(super) fn share(&self, now: Moment, slow_start: Option<Duration>) -> f32 {
+        let Some(length) = slow_start.filter(|length| !length.is_zero()) else { return 1.0 };
+        let came =
+            Moment(self.warm_from.load(Ordering::Relaxed)).max(self.record.last_end().unwrap_or_default());
+        if came.0 == 0 {
+            return 1.0;
         }
-        if self.ejections.load(Ordering::Relaxed) != 0 {
-            self.ejections.store(0, Ordering::Relaxed);
-            self.ejected_until.store(0, Ordering::Relaxed);
-        }
+        (now.since(came).as_secs_f32() / length.as_secs_f32()).clamp(SHARE_MIN, 1.0)
     }
-
-    /// The failures in a row, this one included.
-    pub(crate) fn failed(&self) -> u32 {
-        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-
-    pub(crate) fn eject(&self, now: u64, base: Duration, cap: Duration) -> Duration {
-        let times = self.ejections.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let length = base.saturating_mul(times).min(cap);
-        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        self.ejected_until.store(now.saturating_add(millis), Ordering::Relaxed);
-        length
-    }
-}
-
-/// A request's claim on an endpoint: in flight until it is dropped.
-#[derive(Debug)]
-pub struct Lease {
-    pub(crate) state: Arc<EndpointState>,
-}
-
-impl Lease {
-    pub(super) fn take(state: &Arc<EndpointState>) -> Self {
-        state.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { state: state.clone() }
-    }
-
-    /// `host:port`.
-    pub fn address(&self) -> &Arc<str> {
-        &self.state.address
-    }
-
-    /// What to hand to `pick` to get another endpoint.
-    pub fn id(&self) -> u64 {
-        self.state.id
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An endpoint as it stands, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndpointView {
-    /// `host:port`.
-    pub address: String,
-    /// Whether discovery says that it may take traffic.
-    pub healthy: bool,
-    /// Whether it failed too often and is left alone for now.
-    pub ejected: bool,
-    /// Requests that it has not answered yet.
-    pub in_flight: u32,
 }

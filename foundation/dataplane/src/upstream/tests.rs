@@ -1,100 +1,128 @@
-use super::*;
-use dozen_core::Endpoint;
+//! A service by a clock that stands still, and endpoints that are only names.
+
+mod change;
+mod choice;
+mod cost;
+mod refusal;
+mod simulation;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-fn set(version: u64, addresses: &[&str]) -> Arc<EndpointSet> {
-    let endpoints = addresses.iter().map(|address| Endpoint::at(*address)).collect();
-    Arc::new(EndpointSet { service: "orders".into(), version, endpoints })
+use dozen_core::{Endpoint, Ids, SystemClock};
+
+use super::*;
+use crate::moment::ManualTime;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const STRATEGIES: [Strategy; 4] =
+    [Strategy::LeastRequest, Strategy::PeakEwma, Strategy::RoundRobin, Strategy::ConsistentHash];
+
+struct World {
+    clock: Arc<ManualTime>,
+    registry: watch::Sender<Arc<EndpointSet>>,
+    upstreams: Upstreams,
+    upstream: Arc<Upstream>,
+    ids: Ids,
 }
 
-fn upstreams(
-    addresses: &[&str],
-    strategy: Strategy,
-    ejection: Ejection,
-) -> (watch::Sender<Arc<EndpointSet>>, Arc<Upstream>) {
-    let (sender, receiver) = watch::channel(set(1, addresses));
-    let resolve: Resolve = Arc::new(move |name| (name == "orders").then(|| receiver.clone()));
-    let upstreams = Upstreams::new(resolve, strategy, ejection);
-    assert!(upstreams.get("stock").is_none());
-    (sender, upstreams.get("orders").unwrap())
+/// Addresses, the first of them always the same.
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("10.0.{}.{}:80", at / 250, at % 250)).collect()
 }
 
-fn shares(upstream: &Upstream, picks: u64) -> BTreeMap<String, u64> {
-    let mut shares = BTreeMap::new();
-    for at in 0..picks {
-        let random = at.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        *shares.entry(upstream.pick(random, &[]).unwrap().address().to_string()).or_default() += 1;
+fn set(addresses: &[impl AsRef<str>]) -> Arc<EndpointSet> {
+    let endpoints = addresses.iter().map(|address| Endpoint::at(address.as_ref())).collect();
+    Arc::new(EndpointSet { service: "orders".into(), version: 1, endpoints })
+}
+
+impl World {
+    fn new(addresses: &[impl AsRef<str>], policy: ServicePolicy) -> Self {
+        policy.check().unwrap();
+        let (registry, watching) = watch::channel(set(addresses));
+        let resolve: Resolve = Arc::new(move |name| (name == "orders").then(|| watching.clone()));
+        let clock = Arc::new(ManualTime::default());
+        let upstreams = Upstreams::with_clock(resolve, policy, clock.clone());
+        assert!(upstreams.get("stock").is_none());
+        let upstream = upstreams.get("orders").unwrap();
+        Self { clock, registry, upstreams, upstream, ids: Ids::new(Arc::new(SystemClock), 7) }
     }
-    shares
-}
 
-#[test]
-fn sd_m6_round_robin_takes_turns_by_weight() {
-    let (sender, upstream) = upstreams(&["a:1", "b:1"], Strategy::RoundRobin, Ejection::default());
-    assert_eq!(shares(&upstream, 100), BTreeMap::from([("a:1".into(), 50), ("b:1".into(), 50)]));
-    let mut heavier = (*set(2, &["a:1", "b:1"])).clone();
-    heavier.endpoints[0].weight = 3;
-    sender.send_replace(Arc::new(heavier));
-    assert_eq!(shares(&upstream, 100), BTreeMap::from([("a:1".into(), 75), ("b:1".into(), 25)]));
-}
+    fn of(count: usize, policy: ServicePolicy) -> Self {
+        Self::new(&names(count), policy)
+    }
 
-#[test]
-fn sd_m6_least_request_prefers_the_idle_one_in_small_and_large_sets() {
-    for count in [3, 40] {
-        let names: Vec<String> = (0..count).map(|at| format!("10.0.0.{at}:1")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (_sender, upstream) = upstreams(&names, Strategy::LeastRequest, Ejection::default());
-        let mut held = Vec::new();
-        for at in 0..count * 10 {
-            held.push(upstream.pick((at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15), &[]).unwrap());
+    fn want(&self) -> Want<'static> {
+        Want::new(self.ids.random())
+    }
+
+    fn pick(&self) -> Lease {
+        self.upstream.pick(&self.want()).unwrap()
+    }
+
+    fn keyed(&self, key: u64) -> Lease {
+        self.upstream.pick(&Want { key: Some(key), ..self.want() }).unwrap()
+    }
+
+    fn refusal(&self) -> Unavailable {
+        self.upstream.pick(&self.want()).unwrap_err()
+    }
+
+    /// How many of `picks` requests, one after the other, go where.
+    fn shares(&self, picks: u32) -> BTreeMap<String, u32> {
+        let mut shares = BTreeMap::new();
+        for _ in 0..picks {
+            *shares.entry(self.pick().address().to_string()).or_default() += 1;
         }
-        let loads: Vec<u32> = upstream.endpoints().iter().map(|endpoint| endpoint.in_flight).collect();
-        assert!(loads.iter().all(|load| (5..=15).contains(load)), "{loads:?}");
-        drop(held);
-        assert!(upstream.endpoints().iter().all(|endpoint| endpoint.in_flight == 0));
+        shares
+    }
+
+    fn ejected(&self) -> usize {
+        self.upstream.endpoints().iter().filter(|endpoint| endpoint.ejected).count()
+    }
+
+    /// As many requests to this endpoint fail as eject one.
+    fn break_down(&self, address: &str) {
+        let roster = self.upstream.roster();
+        let others = roster.members.iter().filter(|member| *member.state.address != *address);
+        let avoid: Vec<u64> = others.map(|member| member.state.id).collect();
+        for _ in 0..roster.policy.ejection.failures {
+            let lease = self.upstream.pick(&Want { avoid: &avoid, ..self.want() }).unwrap();
+            assert_eq!(&**lease.address(), address);
+            self.upstream.failed(&lease);
+        }
     }
 }
 
 #[test]
-fn a_failing_endpoint_is_ejected_but_never_more_than_half() {
-    let ejection = Ejection { failures: 3, ..Ejection::default() };
-    let (sender, upstream) = upstreams(&["a:1", "b:1", "c:1"], Strategy::LeastRequest, ejection);
-    let fail_all = || {
-        for at in 0..64u64 {
-            upstream.failed(&upstream.pick(at, &[]).unwrap());
-        }
+fn a_policy_of_nothing_is_the_default_and_every_key_is_read_back() {
+    let policy: ServicePolicy = serde_json::from_str("{}").unwrap();
+    assert_eq!(policy, ServicePolicy::default());
+    assert_eq!(policy.check(), Ok(()));
+    let full = r#"{"strategy":"peak-ewma","slow-start":"30s","health":{"path":"/up","expect":[200,204]},
+        "breaker":{"open":"2s"},"in-flight-max":100,"pending-max":10,"limit":{"max":200},"hedge":{"after":"p99"},
+        "retry":{"on":["connect"]},"budget":{"percent":10},"endpoints-min":1,"keep-last":"5m"}"#;
+    let policy: ServicePolicy = serde_json::from_str(full).unwrap();
+    assert_eq!(policy.check(), Ok(()));
+    assert_eq!(policy.slow_start, Some(SECOND * 30));
+    let again = serde_json::to_string(&policy).unwrap();
+    assert_eq!(serde_json::from_str::<ServicePolicy>(&again).unwrap(), policy);
+    assert!(serde_json::from_str::<ServicePolicy>(r#"{"slow_start":"30s"}"#).is_err());
+}
+
+#[test]
+fn a_setting_that_cannot_work_is_named() {
+    let check = |change: fn(&mut ServicePolicy), message: &str| {
+        let mut policy = ServicePolicy::default();
+        change(&mut policy);
+        assert_eq!(policy.check().unwrap_err().to_string(), message);
     };
-    fail_all();
-    let ejected = || upstream.endpoints().iter().filter(|endpoint| endpoint.ejected).count();
-    assert_eq!(ejected(), 1);
-    assert_eq!(shares(&upstream, 60).len(), 2);
-    // A change of the set, even away and back, clears nothing.
-    sender.send_replace(set(2, &["d:1"]));
-    assert_eq!(shares(&upstream, 10), BTreeMap::from([("d:1".into(), 10)]));
-    sender.send_replace(set(3, &["a:1", "b:1", "c:1"]));
-    assert_eq!(ejected(), 1);
-    // Alone, it is better than nothing.
-    drop(sender);
-    assert_eq!(shares(&upstream, 60).len(), 2);
-}
-
-#[test]
-fn an_ejection_ends_and_the_next_is_longer() {
-    let state = EndpointState::new("a:1");
-    let (base, cap) = (Duration::from_secs(10), Duration::from_secs(25));
-    assert_eq!(state.eject(1_000, base, cap), base);
-    assert!(state.is_ejected(|| 10_999) && !state.is_ejected(|| 11_000));
-    assert_eq!(state.eject(11_000, base, cap), base * 2);
-    assert_eq!(state.eject(31_000, base, cap), cap);
-    state.succeeded();
-    assert!(!state.is_ejected(|| 31_001) && state.is_spotless());
-}
-
-#[test]
-fn none_healthy_is_none() {
-    let (sender, upstream) = upstreams(&[], Strategy::LeastRequest, Ejection::default());
-    assert!(upstream.pick(0, &[]).is_none());
-    sender.send_replace(set(2, &["a:1"]));
-    let lease = upstream.pick(0, &[]).unwrap();
-    assert_eq!(&**upstream.pick(0, &[lease.id()]).unwrap().address(), "a:1");
+    check(|policy| policy.pending_max = 5, "`pending-max` needs `in-flight-max`: nothing waits otherwise");
+    check(|policy| policy.retry.attempts_max = 0, "`retry.attempts-max` must be at least 1");
+    check(
+        |policy| policy.health = Some(HealthPolicy { path: "up".into(), ..HealthPolicy::default() }),
+        "`health.path` must begin with `/`",
+    );
+    check(|policy| policy.hash_load_max_percent = 100, "`hash-load-max-percent` must be more than 100");
 }
