@@ -9,6 +9,7 @@ use cel::{Context as Frame, Value};
 use dozen_core::{Attribute, Message};
 
 use crate::DATA_MAX;
+use crate::STEPS_MAX;
 use crate::context::Context;
 use crate::expression::Compiled;
 use crate::fuel::Fuel;
@@ -16,7 +17,6 @@ use crate::functions::environment;
 use crate::json::{self, Boxed, Wanted};
 use crate::moment::Moment;
 use crate::prepare::FUEL;
-use crate::STEPS_MAX;
 use crate::verdict::{Problem, Verdict};
 
 /// Evaluates over a message.

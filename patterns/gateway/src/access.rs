@@ -95,7 +95,8 @@ impl Access {
             if made.is_early() { early.push(made) } else { late.push(made) }
         }
         let places = options.in_flight.as_ref();
-        let places = places.map(|places| in_flight(&format!("route {name}"), places, &self.keeper)).transpose();
+        let places =
+            places.map(|places| in_flight(&format!("route {name}"), places, &self.keeper)).transpose();
         let in_flight = places.map_err(|problem| AccessError::Limit { of: of(), problem })?;
         Ok(Arc::new(Entrance {
             guard,
@@ -109,7 +110,8 @@ impl Access {
     }
 
     fn guard(&self, route: &str, auth: &crate::auth::AuthOptions) -> Result<Arc<Guard>, AccessError> {
-        let wrong = |problem: &str| AccessError::Auth { route: route.to_owned(), problem: problem.to_owned() };
+        let wrong =
+            |problem: &str| AccessError::Auth { route: route.to_owned(), problem: problem.to_owned() };
         let (names, need) = match (auth.any.as_slice(), auth.all.as_slice()) {
             (any, []) => (any, Need::Any),
             ([], all) => (all, Need::All),

@@ -42,8 +42,8 @@ pub use guard::{Check, Guard};
 pub use identity::{Identity, Passed, Reason, Refusal};
 pub use jwks::{Keys, KeysHealth};
 pub use options::{
-    Algorithm, AuthOptions, ForwardOptions, IntrospectOptions, JwtOptions, KeyOptions, KeySource, MethodOptions,
-    OnUnreachable,
+    Algorithm, AuthOptions, ForwardOptions, IntrospectOptions, JwtOptions, KeyOptions, KeySource,
+    MethodOptions, OnUnreachable,
 };
 pub use policy::Policy;
 pub use secret::Secret;

@@ -20,7 +20,9 @@ use tokio::time::timeout;
 
 use crate::access::ConsumerTable;
 use crate::auth::{Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing};
-use crate::limit::{InFlight, InFlightOptions, LimitOptions, Limiter, Members, ShedOptions, Shedder};
+use crate::limit::{
+    InFlight, InFlightOptions, LimitOptions, Limiter, Members, SharedHealth, ShedOptions, Shedder,
+};
 
 /// Work that is done again and again beside the requests. Each turn is complete in itself.
 #[async_trait]
@@ -106,6 +108,14 @@ impl Keeper {
         all.sort_by(|one, other| one.source.cmp(&other.source));
         all
     }
+
+    /// How all shared limits are that are in use.
+    pub fn limits_health(&self) -> Vec<SharedHealth> {
+        let mut all: Vec<SharedHealth> =
+            self.limits.all().iter().filter_map(|limit| limit.health()).collect();
+        all.sort_by(|one, other| one.limit.cmp(&other.limit));
+        all
+    }
 }
 
 #[async_trait]
@@ -160,10 +170,12 @@ impl std::fmt::Debug for Keeper {
     }
 }
 
+/// Things of one name; several while one configuration follows another.
+type Versions<O, T> = Vec<(O, Weak<T>)>;
+
 /// Things by name, for as long as somebody uses them and their options stay the same.
 pub(crate) struct Named<O, T> {
-    /// Several of one name while one configuration follows another.
-    things: Mutex<HashMap<String, Vec<(O, Weak<T>)>>>,
+    things: Mutex<HashMap<String, Versions<O, T>>>,
 }
 
 impl<O, T> Default for Named<O, T> {

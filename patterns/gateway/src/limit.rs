@@ -11,7 +11,7 @@
 //!
 //! A limit is a rate and a burst, decided by the generic cell rate algorithm: [`Gcra`]. In any stretch of time at most
 //! `burst + rate × time` requests pass. A decision is made on the spot, without I/O, also when the limit is shared; then a
-//! stated error is possible, see [`shared`]. [`InFlight`] bounds what goes on at once, and the [`Shedder`] of the whole
+//! error is possible; `shared.rs` says how large it is, and why. [`InFlight`] bounds what goes on at once, and the [`Shedder`] of the whole
 //! gateway lets go of what matters least first.
 //!
 //! Everything that grows with what clients send is bounded: the keys of a limit above all. Where there is no room for
@@ -35,6 +35,7 @@ pub use in_flight::{InFlight, Permit, Priority, Shedder};
 pub use limiter::Limiter;
 pub use options::{InFlightOptions, LimitOptions, OnStoreLoss, Per, PlanOptions, ShedOptions};
 pub use rate::Rate;
+pub use shared::SharedHealth;
 
 pub(crate) use key::KeyOf;
 pub(crate) use members::Members;

@@ -33,7 +33,8 @@ pub(crate) fn result(
         kind if kind == wanted => Ok(check.needs),
         kind => {
             let problem = format!("the result is {}, and must be {}", kind.word(), wanted.word());
-            let hint = if wanted == Kind::Boolean { "compare it with something" } else { "write `string(…)`" };
+            let hint =
+                if wanted == Kind::Boolean { "compare it with something" } else { "write `string(…)`" };
             Err(source.mistake(tree, problem).hint(hint))
         }
     }

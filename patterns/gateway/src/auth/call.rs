@@ -1,5 +1,6 @@
 //! Calls that the gateway makes for itself: to who issues keys and tokens, and to who decides.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -65,6 +66,27 @@ impl Callers {
     /// The worker's own.
     pub(crate) fn of(&self, worker: usize) -> &Client {
         &self.0[worker % CLIENTS]
+    }
+}
+
+/// Whether somebody could be reached when they were last asked. Says so when it changes, and not for each request.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    away: AtomicBool,
+}
+
+impl Reach {
+    pub(crate) fn answered(&self, method: &str) {
+        // The plain look first: it is nearly always enough, and leaves the line in every worker's cache.
+        if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+            tracing::info!(method, "who decides can be asked again");
+        }
+    }
+
+    pub(crate) fn failed(&self, method: &str, problem: &str) {
+        if !self.away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(method, problem, "who decides cannot be asked");
+        }
     }
 }
 

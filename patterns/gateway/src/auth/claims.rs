@@ -54,7 +54,8 @@ impl Expected {
             return Err(Reason::Issuer);
         }
         if let Some(wanted) = &self.audience {
-            let ours = |value: &Value| value.as_str().is_some_and(|text| wanted.iter().any(|one| one == text));
+            let ours =
+                |value: &Value| value.as_str().is_some_and(|text| wanted.iter().any(|one| one == text));
             let is_ours = match claims.get("aud") {
                 Some(Value::Array(all)) => all.iter().any(ours),
                 Some(one) => ours(one),

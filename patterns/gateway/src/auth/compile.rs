@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::cache::TokenCache;
-use super::call::{Callers, Place};
+use super::call::{Callers, Place, Reach};
 use super::claims::Expected;
 use super::forward::{self, Forward};
 use super::introspect::{self, basic};
@@ -30,9 +30,11 @@ impl JwtOptions {
                 return Err("`algorithms` names more than HS256, and a secret is for HS256 alone".into());
             }
             (some, false) if matches!(self.keys, KeySource::Url(_)) && some.contains(&Algorithm::Hs256) => {
-                return Err("`algorithms` names HS256, whose keys are secret, and a `url` can be read by others; \
+                return Err(
+                    "`algorithms` names HS256, whose keys are secret, and a `url` can be read by others; \
                             use `keys: { secret: … }`"
-                    .into());
+                        .into(),
+                );
             }
             (some, _) => some.to_vec(),
         };
@@ -40,9 +42,11 @@ impl JwtOptions {
             return Err("`audience` is empty; say for whom tokens must be, or `\"*\"` for anybody".into());
         }
         if !is_secret && self.stale_max <= self.refresh {
-            return Err("`stale-max` must be longer than `refresh`, or the keys are too old before they are \
+            return Err(
+                "`stale-max` must be longer than `refresh`, or the keys are too old before they are \
                         fetched again"
-                .into());
+                    .into(),
+            );
         }
         if self.refresh.is_zero() || self.cool_down.is_zero() || self.timeout.is_zero() {
             return Err("`refresh`, `cool-down` and `timeout` must be longer than nothing".into());
@@ -120,6 +124,7 @@ impl IntrospectOptions {
             answers: TokenCache::new(self.cache_max),
             calls: Arc::new(Semaphore::new(introspect::CALLS_MAX)),
             callers: Callers::new(),
+            reach: Reach::default(),
         })
     }
 }
@@ -139,6 +144,7 @@ impl ForwardOptions {
             on_unreachable: self.on_unreachable,
             calls: Arc::new(Semaphore::new(forward::CALLS_MAX)),
             callers: Callers::new(),
+            reach: Reach::default(),
         })
     }
 }
@@ -174,7 +180,9 @@ impl MethodOptions {
                     KeyOptions::Query(name) => KeyPlace::Query(name.clone()),
                 };
                 if !consumers.have_keys() {
-                    return Err("takes API keys, and no consumer has one; add `key: sha256:…` in `consumers`".into());
+                    return Err(
+                        "takes API keys, and no consumer has one; add `key: sha256:…` in `consumers`".into(),
+                    );
                 }
                 Method::Key(Arc::new(Key::new(&arc, place, consumers.clone())))
             }

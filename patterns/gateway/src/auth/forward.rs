@@ -14,7 +14,7 @@ use http::response::Parts;
 use http::{HeaderValue, Method, header};
 use tokio::sync::Semaphore;
 
-use super::call::{Callers, Place, exchange};
+use super::call::{Callers, Place, Reach, exchange};
 use super::guard::Check;
 use super::options::OnUnreachable;
 use super::{Identity, Passed, Reason, Refusal, View};
@@ -37,6 +37,7 @@ pub(crate) struct Forward {
     pub(crate) on_unreachable: OnUnreachable,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) callers: Callers,
+    pub(crate) reach: Reach,
 }
 
 impl Forward {
@@ -50,17 +51,16 @@ impl Forward {
             let client = this.callers.of(worker);
             let answer = exchange(client, &this.place, question, this.body_max, this.timeout).await;
             drop(permit);
-            match answer {
-                Ok((head, body)) if !head.status.is_server_error() => this.read(&head, body),
-                Ok((head, _)) => {
-                    tracing::warn!(method = %this.name, status = head.status.as_u16(), "the service did not decide");
-                    this.on_unreachable.answer(&this.name)
+            let problem = match answer {
+                Ok((head, body)) if !head.status.is_server_error() => {
+                    this.reach.answered(&this.name);
+                    return this.read(&head, body);
                 }
-                Err(error) => {
-                    tracing::warn!(method = %this.name, problem = chain(&error), "the service cannot be asked");
-                    this.on_unreachable.answer(&this.name)
-                }
-            }
+                Ok((head, _)) => format!("it answered {}", head.status.as_u16()),
+                Err(error) => chain(&error),
+            };
+            this.reach.failed(&this.name, &problem);
+            this.on_unreachable.answer(&this.name)
         }))
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::cache::TokenCache;
-use super::call::{Callers, Place, escaped, exchange};
+use super::call::{Callers, Place, Reach, escaped, exchange};
 use super::claims::{Expected, moment};
 use super::guard::Check;
 use super::jws::TOKEN_MAX;
@@ -43,6 +43,7 @@ pub(crate) struct Introspect {
     pub(crate) answers: TokenCache<Result<Arc<Identity>, Reason>>,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) callers: Callers,
+    pub(crate) reach: Reach,
 }
 
 impl Introspect {
@@ -65,11 +66,12 @@ impl Introspect {
             drop(permit);
             match answer {
                 Ok((answer, until)) => {
+                    this.reach.answered(&this.name);
                     this.answers.put(&token, answer.clone(), 0, until);
                     answer.map_err(Refusal::of)
                 }
                 Err(problem) => {
-                    tracing::warn!(method = %this.name, problem, "the introspection endpoint cannot be asked");
+                    this.reach.failed(&this.name, &problem);
                     this.on_unreachable.answer(&this.name)
                 }
             }

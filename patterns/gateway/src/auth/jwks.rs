@@ -108,8 +108,7 @@ pub struct KeysHealth {
 
 impl Keys {
     pub(crate) fn new(name: String, source: Source, timing: Timing, set: KeySet) -> Self {
-        let current =
-            Current { set: Arc::new(set), generation: 0, fetched: None, document: Bytes::new() };
+        let current = Current { set: Arc::new(set), generation: 0, fetched: None, document: Bytes::new() };
         Self {
             name,
             source,

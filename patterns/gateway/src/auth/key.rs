@@ -150,16 +150,19 @@ impl Key {
                 let key = signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point);
                 key.verify(message, signature).is_ok()
             }
-            Material::Ed25519(point) => {
-                signature::UnparsedPublicKey::new(&signature::ED25519, point).verify(message, signature).is_ok()
-            }
+            Material::Ed25519(point) => signature::UnparsedPublicKey::new(&signature::ED25519, point)
+                .verify(message, signature)
+                .is_ok(),
         }
     }
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).field("algorithm", &self.algorithm()).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm())
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,8 +183,8 @@ impl KeySet {
     /// Reads a JWK set. Keys of other kinds and for other purposes are ignored, as the RFC asks; a set without one that
     /// can be used is refused.
     pub(crate) fn read(document: &[u8], readers: Readers) -> Result<Self, String> {
-        let document: Document =
-            serde_json::from_slice(document).map_err(|_| "it is no JWK set (`{\"keys\": […]}`)".to_owned())?;
+        let document: Document = serde_json::from_slice(document)
+            .map_err(|_| "it is no JWK set (`{\"keys\": […]}`)".to_owned())?;
         if document.keys.len() > KEYS_MAX {
             return Err(format!("it has {} keys, and {KEYS_MAX} are the most", document.keys.len()));
         }

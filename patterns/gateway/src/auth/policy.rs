@@ -7,7 +7,8 @@
 //! | `request` | `method`, `path`, `host`, `address`, `headers` (lower case), `query` |
 //! | `route` | the route's name |
 //!
-//! What cannot be evaluated is not allowed: a claim that is missing refuses, and is told in the log.
+//! What cannot be evaluated is not allowed: a claim that is missing refuses, with a reason of its own to count by. `has(…)`
+//! in front makes it a plain no.
 
 use std::sync::LazyLock;
 
@@ -18,12 +19,7 @@ use super::call::unescaped;
 use super::{Identity, Reason, View};
 
 static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
-    Scope::of([
-        ("claims", Kind::Map),
-        ("consumer", Kind::Map),
-        ("request", Kind::Map),
-        ("route", Kind::Text),
-    ])
+    Scope::of([("claims", Kind::Map), ("consumer", Kind::Map), ("request", Kind::Map), ("route", Kind::Text)])
 });
 
 /// A rule, compiled.
@@ -42,7 +38,7 @@ impl Policy {
             Verdict::Yes => Ok(()),
             Verdict::No => Err(Reason::Policy),
             Verdict::Unknown(problem) => {
-                tracing::info!(route = view.route, rule = self.0.text(), %problem, "the rule has no answer");
+                tracing::debug!(route = view.route, rule = self.0.text(), %problem, "the rule has no answer");
                 Err(Reason::PolicyUndecided)
             }
         }

@@ -132,8 +132,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// Looks at it as at any other.
     pub(crate) fn look<T>(&self, at: impl FnOnce(&View<'_>) -> T) -> T {
-        let fields: Vec<Field<'_>> =
-            self.fields.iter().map(|(name, value)| Field { name, value }).collect();
+        let fields: Vec<Field<'_>> = self.fields.iter().map(|(name, value)| Field { name, value }).collect();
         at(&View {
             worker: self.worker,
             method: &self.method,

@@ -35,8 +35,7 @@ pub fn fields(limits: &[(&Policy, Decision)]) -> Vec<(&'static str, String)> {
         if rate.period.subsec_nanos() == 0 {
             let _ = write!(policies, ";w={}", rate.period.as_secs());
         }
-        let _ =
-            write!(states, "{comma}\"{name}\";r={};t={}", decision.remaining, seconds(decision.reset));
+        let _ = write!(states, "{comma}\"{name}\";r={};t={}", decision.remaining, seconds(decision.reset));
     }
     let mut fields = vec![("ratelimit-policy", policies), ("ratelimit", states)];
     let refused = limits.iter().filter(|(_, decision)| !decision.passes);

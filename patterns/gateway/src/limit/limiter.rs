@@ -7,7 +7,7 @@ use dozen_core::duration;
 use super::key::Keying;
 use super::local::Local;
 use super::shared::{Parts, Shared};
-use super::{Decision, Gcra, LimitOptions, Policy};
+use super::{Decision, Gcra, LimitOptions, Policy, SharedHealth};
 use crate::auth::{Identity, Reason, View};
 use crate::keeper::Keeper;
 
@@ -39,7 +39,10 @@ impl Limiter {
             return Ok(Self { policy, keying, counts: Counts::Here(Local::new(gcra, keys_max, epoch)) });
         }
         let Some(store) = keeper.store() else {
-            return Err("`shared: true` counts in the store, and there is none; say `store: …` or leave it out".into());
+            return Err(
+                "`shared: true` counts in the store, and there is none; say `store: …` or leave it out"
+                    .into(),
+            );
         };
         if options.sync.is_zero() || options.sync > options.rate.period {
             return Err(format!(
@@ -68,6 +71,14 @@ impl Limiter {
         match &self.counts {
             Counts::Here(local) => Ok(local.take(&key, view.started)),
             Counts::Together(shared) => shared.take(&key, view.started),
+        }
+    }
+
+    /// How it is, if it is shared.
+    pub(crate) fn health(&self) -> Option<SharedHealth> {
+        match &self.counts {
+            Counts::Here(_) => None,
+            Counts::Together(shared) => Some(shared.health()),
         }
     }
 

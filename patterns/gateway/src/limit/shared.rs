@@ -42,6 +42,7 @@ use async_trait::async_trait;
 use dozen_core::{Clock, Timestamp};
 use dozen_store::{Error, Expect, Store, Table};
 use futures::StreamExt as _;
+use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -76,6 +77,18 @@ pub(crate) struct Shared {
     away: AtomicBool,
     looks: AtomicUsize,
     nudge: Arc<Notify>,
+}
+
+/// What can be said of a shared limit, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SharedHealth {
+    /// The limit: the route or plan, its place there, its rate and burst.
+    pub limit: String,
+    /// How many gateways count together, as far as this one knows.
+    pub gateways: u32,
+    /// Whether its store is away.
+    pub away: bool,
 }
 
 /// One moment on both clocks. In between, the monotonic one counts on, so that a jump shows only from turn to turn.
@@ -166,6 +179,12 @@ impl Shared {
             record.tat = next;
             decision
         }))
+    }
+
+    /// How it is.
+    pub(crate) fn health(&self) -> SharedHealth {
+        let away = self.away.load(Ordering::Relaxed);
+        SharedHealth { limit: self.name.clone(), gateways: self.members.count(), away }
     }
 
     fn is_within_share(&self, record: &Record, now: u64, gateways: u32) -> bool {

@@ -21,7 +21,8 @@ fn introspection(known: Value) -> (Router, Arc<AtomicUsize>) {
     let answer = move |headers: HeaderMap, Form(form): Form<HashMap<String, String>>| {
         count.fetch_add(1, Ordering::SeqCst);
         // `shop` and `s3cret/`, escaped and in base64.
-        let is_client = headers.get("authorization").is_some_and(|value| value == "Basic c2hvcDpzM2NyZXQlMkY=");
+        let is_client =
+            headers.get("authorization").is_some_and(|value| value == "Basic c2hvcDpzM2NyZXQlMkY=");
         let no = json!({ "active": false });
         let answer = known.get(&form["token"]).cloned().unwrap_or(no);
         async move {
@@ -50,13 +51,19 @@ async fn an_issuer_is_asked_once_and_its_answer_is_kept() {
         "plans": { "free": {} },
     });
     let keeper = keeper(None);
-    let entrance = entrance(&keeper, shared, json!({ "auth": { "any": "opaque", "require": "consumer.plan == 'free'" } }));
+    let entrance = entrance(
+        &keeper,
+        shared,
+        json!({ "auth": { "any": "opaque", "require": "consumer.plan == 'free'" } }),
+    );
     let good = request().bearer("good + 1");
     let pass = good.admitted(&entrance).await.unwrap();
     assert_eq!(pass.identity.subject.as_deref(), Some("alice"));
     assert_eq!(&*pass.identity.consumer.as_ref().unwrap().name, "web");
     assert_eq!(good.status_now(&entrance), 200);
-    for (token, reason) in [("unknown", Reason::Inactive), ("old", Reason::Expired), ("odd", Reason::Inactive)] {
+    for (token, reason) in
+        [("unknown", Reason::Inactive), ("old", Reason::Expired), ("odd", Reason::Inactive)]
+    {
         let wrong = request().bearer(token);
         assert_eq!(wrong.admitted(&entrance).await.unwrap_err().reason, reason, "{token}");
         assert_eq!(wrong.status_now(&entrance), 401);
@@ -105,10 +112,20 @@ async fn a_service_decides_and_its_words_are_passed_on_within_limits() {
                 )
             };
             match user.as_str() {
-                "alice" => (StatusCode::NO_CONTENT, set(&[("x-user", "alice".into()), ("x-internal", "7".into())]), String::new()),
-                "broken" => (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), "trace of something".into()),
+                "alice" => (
+                    StatusCode::NO_CONTENT,
+                    set(&[("x-user", "alice".into()), ("x-internal", "7".into())]),
+                    String::new(),
+                ),
+                "broken" => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), "trace of something".into())
+                }
                 "long" => (StatusCode::FORBIDDEN, HeaderMap::new(), "x".repeat(100)),
-                _ => (StatusCode::FOUND, set(&[("location", "/login".into()), ("x-internal", "7".into())]), "go there".into()),
+                _ => (
+                    StatusCode::FOUND,
+                    set(&[("location", "/login".into()), ("x-internal", "7".into())]),
+                    "go there".into(),
+                ),
             }
         }
     };
@@ -118,7 +135,8 @@ async fn a_service_decides_and_its_words_are_passed_on_within_limits() {
     } } } });
     let entrance = entrance(&keeper(None), shared, json!({ "auth": { "all": "session" } }));
 
-    let pass = request().with("x-session", "alice").with("cookie", "private").admitted(&entrance).await.unwrap();
+    let pass =
+        request().with("x-session", "alice").with("cookie", "private").admitted(&entrance).await.unwrap();
     assert_eq!(pass.identity.fields, [("x-user".into(), "alice".to_owned())]);
     assert!(entrance.strips("X-User") && entrance.strips("dozen-subject") && !entrance.strips("x-other"));
     {

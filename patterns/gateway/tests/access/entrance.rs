@@ -27,10 +27,15 @@ async fn a_key_says_who_asks_and_stays_here() {
     let entrance = entrance(&keeper(None), shared, route);
     let pass = request().with("X-API-Key", &web).admitted(&entrance).await.unwrap();
     assert_eq!(&*pass.identity.consumer.as_ref().unwrap().name, "web");
-    assert!(entrance.strips("x-api-key") && entrance.strips("X_Api_Key") && entrance.strips("Dozen-Consumer"));
+    assert!(
+        entrance.strips("x-api-key") && entrance.strips("X_Api_Key") && entrance.strips("Dozen-Consumer")
+    );
     let refusal = request().admitted(&entrance).await.unwrap_err();
     assert_eq!(refusal.fields, [("www-authenticate", "ApiKey header=\"x-api-key\"".to_owned())]);
-    assert_eq!(request().with("x-api-key", "dzn_wrong").admitted(&entrance).await.unwrap_err().reason, Reason::ApiKey);
+    assert_eq!(
+        request().with("x-api-key", "dzn_wrong").admitted(&entrance).await.unwrap_err().reason,
+        Reason::ApiKey
+    );
     let twice = request().with("x-api-key", &web).with("x-api-key", "dzn_wrong");
     assert_eq!(twice.admitted(&entrance).await.unwrap_err().reason, Reason::Malformed);
 }
@@ -44,8 +49,7 @@ async fn any_takes_the_first_that_vouches_and_all_takes_no_less_than_all() {
     let keeper = keeper(None);
     let any = entrance(&keeper, shared.clone(), json!({ "auth": { "any": ["web", "key"] } }));
     let all = entrance(&keeper, shared.clone(), json!({ "auth": { "all": ["web", "key"] } }));
-    let optional =
-        entrance(&keeper, shared, json!({ "auth": { "any": ["web", "key"], "optional": true } }));
+    let optional = entrance(&keeper, shared, json!({ "auth": { "any": ["web", "key"], "optional": true } }));
     let kept = Running::start(keeper).await;
     let token = issuer.token("one", &claims());
     let (by_token, by_key) = (request().bearer(&token), request().with("x-api-key", &web));
@@ -115,7 +119,11 @@ async fn guessing_is_limited_by_address_before_anybody_is_known() {
 async fn a_limit_counts_by_header_by_claim_or_by_what_an_expression_makes() {
     for (per, one, other) in [
         (json!({ "header": "x-tenant" }), ("x-tenant", "a"), ("x-tenant", "b")),
-        (json!({ "cel": "request.headers['x-tenant'] + '/' + request.method" }), ("x-tenant", "a"), ("x-tenant", "b")),
+        (
+            json!({ "cel": "request.headers['x-tenant'] + '/' + request.method" }),
+            ("x-tenant", "a"),
+            ("x-tenant", "b"),
+        ),
     ] {
         let route = json!({ "limit": { "rate": "1/1h", "per": per } });
         let entrance = entrance(&keeper(None), json!({}), route);
@@ -158,20 +166,36 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         (good.clone(), json!({ "auth": {} }), "asks for nothing"),
         (good.clone(), json!({ "auth": { "all": "key", "optional": true } }), "`optional` goes with `any`"),
         (good.clone(), json!({ "auth": { "require": "claims.scop(" } }), "`auth.require` cannot be used"),
-        (good.clone(), json!({ "limit": { "rate": "1/s", "shared": true } }), "counts in the store, and there is none"),
+        (
+            good.clone(),
+            json!({ "limit": { "rate": "1/s", "shared": true } }),
+            "counts in the store, and there is none",
+        ),
         (good, json!({ "limit": { "rate": "1/s", "per": { "cel": "1 + 1" } } }), "must be a text"),
-        (json!({ "consumers": { "web": { "plan": "fre" } }, "plans": { "free": {} } }), none.clone(), "did you mean `free`?"),
+        (
+            json!({ "consumers": { "web": { "plan": "fre" } }, "plans": { "free": {} } }),
+            none.clone(),
+            "did you mean `free`?",
+        ),
         (json!({ "identity": { "k": { "key": { "header": "x" } } } }), none.clone(), "no consumer has one"),
         (jwt(json!({ "audience": "a", "keys": { "url": "https://x" } })), none.clone(), "is https"),
         (jwt(json!({ "audience": [], "keys": { "secret": secret } })), none.clone(), "`audience` is empty"),
         (jwt(json!({ "keys": { "secret": secret } })), none.clone(), "missing field `audience`"),
-        (jwt(json!({ "audience": "a", "keys": { "secret": "short" } })), none.clone(), "shorter than 32 bytes"),
+        (
+            jwt(json!({ "audience": "a", "keys": { "secret": "short" } })),
+            none.clone(),
+            "shorter than 32 bytes",
+        ),
         (
             jwt(json!({ "audience": "a", "keys": { "url": "http://x" }, "algorithms": ["HS256", "RS256"] })),
             none.clone(),
             "can be read by others",
         ),
-        (jwt(json!({ "audience": "a", "keys": { "secret": secret }, "algorithms": ["none"] })), none.clone(), "unknown variant `none`"),
+        (
+            jwt(json!({ "audience": "a", "keys": { "secret": secret }, "algorithms": ["none"] })),
+            none.clone(),
+            "unknown variant `none`",
+        ),
         (
             jwt(json!({ "audience": "a", "keys": { "url": "http://x" }, "stale-max": "1m" })),
             none.clone(),

@@ -15,10 +15,13 @@ use serde_json::{Value, json};
 
 use crate::world::{Running, serve};
 
+/// A key and its name.
+type Pair = (String, Arc<Ed25519KeyPair>);
+
 /// Its keys, and how often they were fetched.
 #[derive(Clone, Default)]
 pub(crate) struct Issuer {
-    keys: Arc<Mutex<Vec<(String, Arc<Ed25519KeyPair>)>>>,
+    keys: Arc<Mutex<Vec<Pair>>>,
     fetches: Arc<AtomicUsize>,
 }
 
@@ -69,13 +72,18 @@ impl Issuer {
 
     /// A well-formed token of a key that nobody has.
     pub(crate) fn stranger(name: &str) -> String {
-        format!("{}.{}.{}", segment(&json!({"alg": "EdDSA", "kid": name})), segment(&claims()), "A".repeat(86))
+        format!(
+            "{}.{}.{}",
+            segment(&json!({"alg": "EdDSA", "kid": name})),
+            segment(&claims()),
+            "A".repeat(86)
+        )
     }
 
     /// The key set, as it is published.
     pub(crate) fn document(&self) -> Value {
         let keys = self.keys.lock().unwrap();
-        let jwk = |(name, pair): &(String, Arc<Ed25519KeyPair>)| {
+        let jwk = |(name, pair): &Pair| {
             let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
             json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": name, "x": x})
         };

@@ -54,9 +54,8 @@ fn a_key_in_the_place_of_its_hash_is_refused_and_not_repeated() {
 fn a_client_is_believed_as_far_as_trusted_proxies_go() {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
-    let client = |peer: &str, said: &str| {
-        client_address(ip(peer), &trusted, Some(said.as_bytes())).to_string()
-    };
+    let client =
+        |peer: &str, said: &str| client_address(ip(peer), &trusted, Some(said.as_bytes())).to_string();
     assert_eq!(client("192.0.2.9", "198.51.100.1"), "192.0.2.9");
     assert_eq!(client("10.0.0.1", "198.51.100.1"), "198.51.100.1");
     assert_eq!(client("::ffff:10.0.0.1", "1.2.3.4, 198.51.100.1, 10.0.0.2"), "198.51.100.1");

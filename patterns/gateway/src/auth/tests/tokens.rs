@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::NOW;
+use crate::auth::Reason;
 use crate::auth::claims::Expected;
 use crate::auth::jws::{self, TOKEN_MAX};
 use crate::auth::key::{Algorithm, KeySet, Readers};
-use crate::auth::Reason;
 
 fn rfc() -> Vec<Value> {
     serde_json::from_str(include_str!("rfc.json")).unwrap()
