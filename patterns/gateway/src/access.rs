@@ -109,6 +109,11 @@ impl Access {
         }))
     }
 
+    /// Whether a header of the client's is kept from every service: [`Entrance::strips`] for who does not know the route.
+    pub fn strips(&self, name: &str) -> bool {
+        Identity::owns(name) || self.methods.values().any(|method| method.strips(name))
+    }
+
     fn guard(&self, route: &str, auth: &crate::auth::AuthOptions) -> Result<Arc<Guard>, AccessError> {
         let wrong =
             |problem: &str| AccessError::Auth { route: route.to_owned(), problem: problem.to_owned() };

@@ -32,9 +32,11 @@ mod jws;
 mod jwt;
 mod key;
 mod method;
+mod one_or_many;
 mod options;
 mod policy;
 mod secret;
+mod source;
 mod view;
 
 pub use consumer::{ApiKey, Consumer, ConsumerOptions, KeyHash};
@@ -52,11 +54,12 @@ pub use view::{View, client_address};
 pub(crate) use consumer::Consumers;
 pub(crate) use guard::Need;
 pub(crate) use introspect::Introspect;
-pub(crate) use jwks::{Source, Timing};
+pub(crate) use jwks::Timing;
 pub(crate) use jwt::Jwt;
 pub(crate) use method::Method;
-pub(crate) use options::one_or_many;
+pub(crate) use one_or_many::one_or_many;
 pub(crate) use policy::KeyText;
+pub(crate) use source::Source;
 
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,10 @@ use super::call::{Callers, Place, Reach};
 use super::claims::Expected;
 use super::forward::{self, Forward};
 use super::introspect::{self, basic};
-use super::jwks::{Source, Timing};
+use super::jwks::Timing;
 use super::key::{Algorithm, KeySet, SECRET_MIN};
 use super::method::{Key, KeyPlace, Method};
+use super::source::Source;
 use super::{
     Consumers, ForwardOptions, Introspect, IntrospectOptions, Jwt, JwtOptions, KeyOptions, KeySource, Keys,
     MethodOptions, Secret,

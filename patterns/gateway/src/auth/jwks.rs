@@ -16,35 +16,20 @@
 //! used until `stale-max` after their last fetch, tokens that are known already included: a key that was withdrawn must
 //! not work for ever because the one who withdrew it cannot be heard.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use async_trait::async_trait;
 use bytes::Bytes;
-use dozen_dataplane::{Body, Client};
+use dozen_dataplane::Client;
 use futures::future::BoxFuture;
-use http::{Method, StatusCode, header};
 use serde::Serialize;
-use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, watch};
 
-use super::call::{Place, exchange};
-use super::key::{KeySet, Readers};
+use super::key::KeySet;
+use super::source::Source;
 use crate::keeper::Upkeep;
-
-/// Bytes of a key set.
-const DOCUMENT_MAX: usize = 256 * 1024;
-
-/// Where keys come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Url(Place),
-    File(PathBuf),
-    /// Known from the start, and never changed.
-    Fixed,
-}
 
 /// When keys are fetched, and for how long they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,18 +162,18 @@ impl Keys {
             attempts.begun += 1;
             attempts.last = Some(now());
         });
-        let fetched = tokio::time::timeout(self.timing.timeout, self.document()).await;
+        let fetched = tokio::time::timeout(
+            self.timing.timeout,
+            self.source.document(&self.client, self.timing.timeout),
+        )
+        .await;
         let taken = fetched.unwrap_or_else(|_| Err("it took too long".into())).and_then(|document| {
             let current = self.current.load();
             if document == current.document {
                 self.current.store(Arc::new(Current { fetched: Some(now()), ..(**current).clone() }));
                 return Ok(());
             }
-            let readers = match self.source {
-                Source::Url(_) => Readers::Everybody,
-                Source::File(_) | Source::Fixed => Readers::OnlyUs,
-            };
-            let set = Arc::new(KeySet::read(&document, readers)?);
+            let set = Arc::new(KeySet::read(&document, self.source.readers())?);
             let generation = current.generation + 1;
             tracing::info!(keys = set.len(), ignored = set.ignored, source = %self.name, "the keys are taken");
             self.current.store(Arc::new(Current { set, generation, fetched: Some(now()), document }));
@@ -199,34 +184,6 @@ impl Keys {
             attempts.problem = taken.as_ref().err().cloned();
         });
         taken
-    }
-
-    async fn document(&self) -> Result<Bytes, String> {
-        match &self.source {
-            Source::Fixed => Err("it is part of the configuration".into()),
-            Source::File(path) => {
-                let file = tokio::fs::File::open(path).await.map_err(|error| error.to_string())?;
-                let mut document = Vec::new();
-                let limit = DOCUMENT_MAX as u64 + 1;
-                file.take(limit).read_to_end(&mut document).await.map_err(|error| error.to_string())?;
-                match document.len() <= DOCUMENT_MAX {
-                    true => Ok(document.into()),
-                    false => Err(format!("it has more than {DOCUMENT_MAX} bytes")),
-                }
-            }
-            Source::Url(place) => {
-                let request = place.request(Method::GET);
-                let request = request.header(header::ACCEPT, "application/json").body(Body::empty());
-                let limit = self.timing.timeout;
-                let (head, body) = exchange(&self.client, place, request, DOCUMENT_MAX, limit)
-                    .await
-                    .map_err(|error| dozen_core::chain(&error))?;
-                match head.status {
-                    StatusCode::OK => Ok(body),
-                    status => Err(format!("it answered {}", status.as_u16())),
-                }
-            }
-        }
     }
 }
 
