@@ -9,6 +9,7 @@ use cel::{Context as Frame, Value};
 use dozen_core::{Attribute, Message};
 
 use crate::DATA_MAX;
+use crate::STEPS_MAX;
 use crate::context::Context;
 use crate::expression::Compiled;
 use crate::fuel::Fuel;
@@ -17,7 +18,6 @@ use crate::json::{self, Boxed, Wanted};
 use crate::moment::Moment;
 use crate::prepare::FUEL;
 use crate::verdict::{Problem, Verdict};
-use crate::{STEPS_MAX, verdict};
 
 /// Evaluates over a message.
 pub(crate) fn over_message(compiled: &Compiled, message: &Message) -> Verdict {
@@ -28,26 +28,64 @@ pub(crate) fn over_message(compiled: &Compiled, message: &Message) -> Verdict {
 
 /// Evaluates over any values.
 pub(crate) fn over_context(compiled: &Compiled, context: &Context<'_>) -> Verdict {
+    with_context(compiled, context, verdict)
+}
+
+/// Evaluates over any values, to a text.
+pub(crate) fn text_over_context(compiled: &Compiled, context: &Context<'_>) -> Result<String, Problem> {
+    with_context(compiled, context, text_of)
+}
+
+fn with_context<T>(
+    compiled: &Compiled,
+    context: &Context<'_>,
+    evaluate: impl FnOnce(&Compiled, &Scene<'_>) -> T,
+) -> T {
     let values = context.values();
     let scene = ContextScene { values, made: values.iter().map(|_| OnceLock::new()).collect() };
     let fuel = Fuel::default();
-    verdict(compiled, &Scene { compiled, variables: &scene, fuel: &fuel })
+    evaluate(compiled, &Scene { compiled, variables: &scene, fuel: &fuel })
 }
 
 fn verdict(compiled: &Compiled, scene: &Scene<'_>) -> Verdict {
+    let truth = evaluate(compiled, scene, |value| match value.downcast_ref::<CelBool>() {
+        Some(truth) => Ok(*truth.inner()),
+        None => Err(Problem::NotBoolean { kind: value.get_type().name().to_owned() }),
+    });
+    match truth {
+        Ok(true) => Verdict::Yes,
+        Ok(false) => Verdict::No,
+        Err(problem) => Verdict::Unknown(problem),
+    }
+}
+
+fn text_of(compiled: &Compiled, scene: &Scene<'_>) -> Result<String, Problem> {
+    evaluate(compiled, scene, |value| {
+        if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+            Ok(text.inner().to_owned())
+        } else if let Some(whole) = value.downcast_ref::<CelInt>() {
+            Ok(whole.inner().to_string())
+        } else if let Some(truth) = value.downcast_ref::<CelBool>() {
+            Ok(truth.inner().to_string())
+        } else {
+            Err(Problem::NotText { kind: value.get_type().name().to_owned() })
+        }
+    })
+}
+
+fn evaluate<T>(
+    compiled: &Compiled,
+    scene: &Scene<'_>,
+    read: impl FnOnce(&dyn Val) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     let mut frame = Frame::with_env(environment().clone());
     frame.set_variable_resolver(scene);
-    let unknown = match Value::resolve_val(&compiled.tree, &frame) {
-        Ok(value) => match value.downcast_ref::<CelBool>() {
-            Some(truth) if *truth.inner() => return Verdict::Yes,
-            Some(_) => return Verdict::No,
-            None => Problem::NotBoolean { kind: value.get_type().name().to_owned() },
-        },
-        Err(_) if scene.fuel.is_spent() => Problem::TooMuchWork { limit: STEPS_MAX },
-        Err(_) if scene.fuel.too_large() => Problem::TooLarge { limit: DATA_MAX },
-        Err(error) => verdict::Problem::of(&error, &compiled.text),
-    };
-    Verdict::Unknown(unknown)
+    match Value::resolve_val(&compiled.tree, &frame) {
+        Ok(value) => read(value.as_ref()),
+        Err(_) if scene.fuel.is_spent() => Err(Problem::TooMuchWork { limit: STEPS_MAX }),
+        Err(_) if scene.fuel.too_large() => Err(Problem::TooLarge { limit: DATA_MAX }),
+        Err(error) => Err(Problem::of(&error, &compiled.text)),
+    }
 }
 
 /// The variables of one kind of subject.

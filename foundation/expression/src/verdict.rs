@@ -52,6 +52,12 @@ pub enum Problem {
         /// What it is, in CEL's words.
         kind: String,
     },
+    /// The result is no text where one is needed.
+    #[error("the result is of kind {kind}, and must be a text, a whole number or a boolean")]
+    NotText {
+        /// What it is, in CEL's words.
+        kind: String,
+    },
     /// A calculation without result, or a conversion that cannot be done.
     #[error("{0}")]
     Value(&'static str),
@@ -76,6 +82,7 @@ impl Problem {
             Self::Missing { .. } => "missing",
             Self::Kinds { .. } => "kinds",
             Self::NotBoolean { .. } => "not_boolean",
+            Self::NotText { .. } => "not_text",
             Self::Value(_) => "value",
             Self::TooLarge { .. } => "too_large",
             Self::TooMuchWork { .. } => "too_much_work",

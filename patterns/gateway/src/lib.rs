@@ -16,11 +16,15 @@
 //! When a service fails the client gets a problem document (RFC 9457): 404 no route, 405 with `Allow`, 413, 431,
 //! 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
 
+pub mod access;
+pub mod auth;
 mod error;
 mod explain;
 mod forwarded;
 mod gateway;
 mod host;
+mod keeper;
+pub mod limit;
 mod log;
 mod options;
 mod table;
@@ -30,6 +34,7 @@ mod tree;
 pub use error::Error;
 pub use explain::{Considered, Explanation};
 pub use gateway::Gateway;
+pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use options::{Match, Options, RouteOptions};
 pub use table::{Found, Route, RouteTable};

@@ -20,14 +20,23 @@ use crate::{DEPTH_MAX, LOOPS_MAX};
 /// What a look at the whole tree shows: which variables it needs, and how much of each.
 pub(crate) type Needs = BTreeMap<String, Wanted>;
 
-/// Checks that `tree` is a condition over `scope`.
-pub(crate) fn condition(tree: &IdedExpr, source: &Source<'_>, scope: &Scope) -> Result<Needs, Mistake> {
+/// Checks that `tree` is over `scope`, and gives a `wanted`.
+pub(crate) fn result(
+    wanted: Kind,
+    tree: &IdedExpr,
+    source: &Source<'_>,
+    scope: &Scope,
+) -> Result<Needs, Mistake> {
     let mut check = Check { source, scope, locals: Vec::new(), needs: Needs::new(), depth: 0, loops: 0 };
     match check.kind(tree)? {
-        Kind::Boolean | Kind::Any => Ok(check.needs),
-        kind => Err(source
-            .mistake(tree, format!("the result is {}, and must be a boolean", kind.word()))
-            .hint("compare it with something")),
+        Kind::Any => Ok(check.needs),
+        kind if kind == wanted => Ok(check.needs),
+        kind => {
+            let problem = format!("the result is {}, and must be {}", kind.word(), wanted.word());
+            let hint =
+                if wanted == Kind::Boolean { "compare it with something" } else { "write `string(…)`" };
+            Err(source.mistake(tree, problem).hint(hint))
+        }
     }
 }
 

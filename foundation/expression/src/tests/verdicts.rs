@@ -237,3 +237,27 @@ proptest! {
         prop_assert_eq!(same.decide(&Context::new().with("left", &left).with("right", &right)), Verdict::Yes);
     }
 }
+
+#[test]
+fn a_text_is_given_where_one_is_wanted() {
+    let scope = Scope::of([("claims", Kind::Map), ("request", Kind::Map)]);
+    let claims = json!({"tenant": "acme", "seat": 7, "tags": ["a"]});
+    let context = Context::new().with("claims", &claims);
+    let text = |text: &str| Expression::compile_text(text, &scope).unwrap().text_of(&context);
+    assert_eq!(text(r#"claims.tenant + "/" + string(claims.seat)"#), Ok("acme/7".into()));
+    assert_eq!(text("claims.seat"), Ok("7".into()));
+    assert_eq!(text("claims.nothing").unwrap_err().label(), "missing");
+    assert_eq!(text("claims.tags").unwrap_err().label(), "not_text");
+    let mistake = Expression::compile_text("claims.seat == 7", &scope).unwrap_err().to_string();
+    assert!(mistake.contains("the result is a boolean, and must be a text"), "{mistake}");
+}
+
+#[test]
+fn an_expression_says_which_members_it_may_look_at() {
+    let scope = Scope::of([("request", Kind::Map)]);
+    let looks = |text: &str, member: &str| {
+        Expression::compile(text, &scope).unwrap().refers_to_member("request", member)
+    };
+    assert!(looks(r#"request.path == "/""#, "path") && !looks(r#"request.path == "/""#, "headers"));
+    assert!(looks(r#"size(request) > 0"#, "headers") && !looks("true", "path"));
+}

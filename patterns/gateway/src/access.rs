@@ -1,0 +1,262 @@
+//! Everything that stands between a request and its route: who asks, whether they may, how often and how much at once.
+//!
+//! ```text
+//!              429            401 403 503             429 503           503
+//!               ▲                  ▲                     ▲               ▲
+//! request ─► limits by ─► Guard: methods ─► plan, limits, places ─► places of the ─► Pass
+//!             address       and rule          by who asks           whole gateway
+//! ```
+//!
+//! What the file says is compiled once ([`Access::compile`], [`Access::route`]) and then asked for each request
+//! ([`Entrance::admit`]), on the thread of its worker and without waiting. Only where somebody else has to be asked
+//! does it hand back a future. A request that passes carries a [`Pass`]: who it is, the headers for the service and for the
+//! client, and the places that it takes until the pass is dropped.
+
+mod error;
+mod options;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dozen_dataplane::Outgoing;
+use futures::future::BoxFuture;
+
+use crate::auth::{Check, Consumers, Guard, Identity, Method, Need, Policy as Rule, Reason, Refusal, View};
+use crate::keeper::Keeper;
+use crate::limit::{
+    Decision, InFlight, InFlightOptions, Limiter, Per, Permit, Policy, Priority, Shedder, fields,
+};
+
+pub use error::AccessError;
+pub use options::{AccessOptions, RouteAccess};
+
+pub(crate) use options::ConsumerTable;
+
+/// The methods, consumers and plans of one configuration.
+#[derive(Debug)]
+pub struct Access {
+    methods: HashMap<String, Method>,
+    plans: Arc<HashMap<Arc<str>, Plan>>,
+    shedder: Option<Arc<Shedder>>,
+    keeper: Arc<Keeper>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    limits: Vec<Arc<Limiter>>,
+    in_flight: Option<Arc<InFlight>>,
+    priority: Option<Priority>,
+}
+
+impl Access {
+    /// Compiles what all routes share, or says what is wrong with it. Nothing outside is asked: keys are fetched while
+    /// the [`Keeper`] runs.
+    pub fn compile(options: &AccessOptions, keeper: &Arc<Keeper>) -> Result<Self, AccessError> {
+        for (name, consumer) in &options.consumers {
+            if let Some(plan) = consumer.plan.as_ref().filter(|plan| !options.plans.contains_key(*plan)) {
+                let of = format!("consumer `{name}`");
+                return Err(AccessError::unknown(of, "plan", plan, options.plans.keys()));
+            }
+        }
+        let consumers = Consumers::compile(&options.consumers);
+        let consumers = Arc::new(consumers.map_err(|problem| AccessError::Consumers { problem })?);
+        let mut methods = HashMap::new();
+        for (name, one) in &options.identity {
+            let made = one.compile(name, &options.consumers, &consumers, keeper);
+            let wrong = |problem| AccessError::Method { name: name.clone(), problem };
+            methods.insert(name.clone(), made.map_err(wrong)?);
+        }
+        let mut plans = HashMap::new();
+        for (name, one) in &options.plans {
+            let wrong = |problem| AccessError::Limit { of: format!("plan `{name}`"), problem };
+            let mut plan = Plan { priority: one.priority, ..Plan::default() };
+            for (at, limit) in one.limit.iter().enumerate() {
+                let limit = crate::limit::LimitOptions { per: Per::Consumer, ..limit.clone() };
+                plan.limits.push(limiter(&format!("plan {name} {at}"), &limit, keeper).map_err(wrong)?);
+            }
+            if let Some(max) = one.in_flight {
+                let places = InFlightOptions { max, per: Per::Consumer };
+                plan.in_flight = Some(in_flight(&format!("plan {name}"), &places, keeper).map_err(wrong)?);
+            }
+            plans.insert(name.as_str().into(), plan);
+        }
+        let shedder = options.shed.as_ref().map(|shed| keeper.shedder(shed));
+        Ok(Self { methods, plans: Arc::new(plans), shedder, keeper: keeper.clone() })
+    }
+
+    /// Compiles what one route says, or says what is wrong with it.
+    pub fn route(&self, name: &str, options: &RouteAccess) -> Result<Arc<Entrance>, AccessError> {
+        let guard = options.auth.as_ref().map(|auth| self.guard(name, auth)).transpose()?;
+        let of = || format!("route `{name}`");
+        let (mut early, mut late) = (Vec::new(), Vec::new());
+        for (at, limit) in options.limit.iter().enumerate() {
+            let made = limiter(&format!("route {name} {at}"), limit, &self.keeper);
+            let made = made.map_err(|problem| AccessError::Limit { of: of(), problem })?;
+            if made.is_early() { early.push(made) } else { late.push(made) }
+        }
+        let places = options.in_flight.as_ref();
+        let places =
+            places.map(|places| in_flight(&format!("route {name}"), places, &self.keeper)).transpose();
+        let in_flight = places.map_err(|problem| AccessError::Limit { of: of(), problem })?;
+        Ok(Arc::new(Entrance {
+            guard,
+            early,
+            late,
+            in_flight,
+            priority: options.priority,
+            plans: self.plans.clone(),
+            shedder: self.shedder.clone(),
+        }))
+    }
+
+    /// Whether a header of the client's is kept from every service: [`Entrance::strips`] for who does not know the route.
+    pub fn strips(&self, name: &str) -> bool {
+        Identity::owns(name) || self.methods.values().any(|method| method.strips(name))
+    }
+
+    fn guard(&self, route: &str, auth: &crate::auth::AuthOptions) -> Result<Arc<Guard>, AccessError> {
+        let wrong =
+            |problem: &str| AccessError::Auth { route: route.to_owned(), problem: problem.to_owned() };
+        let (names, need) = match (auth.any.as_slice(), auth.all.as_slice()) {
+            (any, []) => (any, Need::Any),
+            ([], all) => (all, Need::All),
+            _ => return Err(wrong("it has both `any` and `all`; use one of them")),
+        };
+        if names.is_empty() && auth.require.is_none() {
+            return Err(wrong("it asks for nothing; name methods in `any` or `all`, or a rule in `require`"));
+        }
+        if auth.optional && need == Need::All {
+            return Err(wrong("`optional` goes with `any`; half of `all` would be nothing"));
+        }
+        let mut methods = Vec::new();
+        for name in names {
+            let known = self.methods.get(name);
+            methods.push(known.cloned().ok_or_else(|| {
+                AccessError::unknown(format!("route `{route}`"), "method", name, self.methods.keys())
+            })?);
+        }
+        let rule = auth.require.as_deref().map(Rule::compile).transpose();
+        let rule = rule.map_err(|source| AccessError::Rule { route: route.to_owned(), source })?;
+        Ok(Arc::new(Guard { methods, need, optional: auth.optional, rule }))
+    }
+}
+
+fn limiter(
+    name: &str,
+    options: &crate::limit::LimitOptions,
+    keeper: &Keeper,
+) -> Result<Arc<Limiter>, String> {
+    keeper.limits.get(name, options, || Limiter::compile(name, options, keeper).map(Arc::new))
+}
+
+fn in_flight(name: &str, options: &InFlightOptions, keeper: &Keeper) -> Result<Arc<InFlight>, String> {
+    keeper.in_flight.get(name, options, || InFlight::compile(options).map(Arc::new))
+}
+
+/// The way into one route.
+#[derive(Debug)]
+pub struct Entrance {
+    guard: Option<Arc<Guard>>,
+    early: Vec<Arc<Limiter>>,
+    late: Vec<Arc<Limiter>>,
+    in_flight: Option<Arc<InFlight>>,
+    priority: Priority,
+    plans: Arc<HashMap<Arc<str>, Plan>>,
+    shedder: Option<Arc<Shedder>>,
+}
+
+/// Whether a request passes.
+pub enum Admission {
+    /// It is known.
+    Now(Result<Pass, Refusal>),
+    /// Somebody is asked first.
+    Later(BoxFuture<'static, Result<Pass, Refusal>>),
+}
+
+/// What a request that passed takes with it. Dropping it gives its places back.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// Who asks; nobody in particular on a route that does not ask.
+    pub identity: Arc<Identity>,
+    decisions: Vec<(Arc<Limiter>, Decision)>,
+    permits: Vec<Permit>,
+}
+
+impl Pass {
+    /// Tells the service who asks.
+    pub fn add_to(&self, outgoing: &mut Outgoing<'_>) {
+        self.identity.add_to(outgoing);
+    }
+
+    /// Tells the client what is left: `ratelimit` and `ratelimit-policy`.
+    pub fn response_fields(&self) -> Vec<(&'static str, String)> {
+        let limits: Vec<(&Policy, Decision)> =
+            self.decisions.iter().map(|(limit, decision)| (&limit.policy, *decision)).collect();
+        fields(&limits)
+    }
+
+    fn count(&mut self, limits: &[Arc<Limiter>], view: &View<'_>) -> Result<(), Refusal> {
+        for limit in limits {
+            let decision = limit.take(view, &self.identity).map_err(Refusal::of)?;
+            self.decisions.push((limit.clone(), decision));
+            if !decision.passes {
+                let mut refusal = Refusal::of(Reason::Limited);
+                refusal.fields = self.response_fields();
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entrance {
+    /// Decides about a request, or says that it has to ask. Counts it where it passes; a later refusal does not give
+    /// back what an earlier limit counted.
+    pub fn admit(self: &Arc<Self>, view: &View<'_>) -> Admission {
+        let mut pass = Pass::default();
+        if let Err(refusal) = pass.count(&self.early, view) {
+            return Admission::Now(Err(refusal));
+        }
+        let identity = match self.guard.as_ref().map(|guard| guard.check(view)) {
+            None => Ok(Arc::default()),
+            Some(Check::Now(identity)) => identity,
+            Some(Check::Later(identity)) => {
+                let (entrance, kept) = (self.clone(), view.keep());
+                return Admission::Later(Box::pin(async move {
+                    pass.identity = identity.await?;
+                    kept.look(|view| entrance.enter(pass, view))
+                }));
+            }
+        };
+        Admission::Now(identity.and_then(|identity| {
+            pass.identity = identity;
+            self.enter(pass, view)
+        }))
+    }
+
+    fn enter(&self, mut pass: Pass, view: &View<'_>) -> Result<Pass, Refusal> {
+        let plan = pass.identity.consumer.as_ref().and_then(|consumer| consumer.plan.as_ref());
+        let plan = plan.and_then(|plan| self.plans.get(plan));
+        if let Some(plan) = plan {
+            pass.count(&plan.limits, view)?;
+        }
+        pass.count(&self.late, view)?;
+        let busy = || Refusal::of(Reason::Busy).with("retry-after", "1");
+        let of_plan = plan.and_then(|plan| plan.in_flight.as_ref());
+        for places in of_plan.into_iter().chain(&self.in_flight) {
+            let permit = places.enter(view, &pass.identity);
+            pass.permits.push(permit.ok_or_else(|| Refusal { status: 429, ..busy() })?);
+        }
+        if let Some(shedder) = &self.shedder {
+            let priority = plan.and_then(|plan| plan.priority).unwrap_or(self.priority);
+            pass.permits.push(shedder.enter(priority).ok_or_else(busy)?);
+        }
+        Ok(pass)
+    }
+
+    /// Whether a header of the client's is kept from the service: those that only the gateway writes, on every route, and
+    /// credentials that are the gateway's business.
+    pub fn strips(&self, name: &str) -> bool {
+        self.guard.as_ref().map_or_else(|| Identity::owns(name), |guard| guard.strips(name))
+    }
+}

@@ -1,0 +1,40 @@
+//! What a user writes about who may pass, and how often.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::{AuthOptions, ConsumerOptions, MethodOptions, one_or_many};
+use crate::limit::{InFlightOptions, LimitOptions, PlanOptions, Priority, ShedOptions};
+
+/// Consumers by name.
+pub(crate) type ConsumerTable = BTreeMap<String, ConsumerOptions>;
+
+/// What all routes of a gateway share.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AccessOptions {
+    /// The ways to show who one is, by name: `web: { jwt: … }`.
+    pub identity: BTreeMap<String, MethodOptions>,
+    /// Who is known by name: `mobile: { key: sha256:…, plan: free }`.
+    pub consumers: BTreeMap<String, ConsumerOptions>,
+    /// What consumers may do over all routes: `free: { limit: { rate: 60/1m } }`.
+    pub plans: BTreeMap<String, PlanOptions>,
+    /// When the whole gateway has too much to do.
+    pub shed: Option<ShedOptions>,
+}
+
+/// What one route says of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteAccess {
+    /// Who may pass; without it, everybody.
+    pub auth: Option<AuthOptions>,
+    /// How often; one limit or several, which all must hold.
+    #[serde(deserialize_with = "one_or_many")]
+    pub limit: Vec<LimitOptions>,
+    /// How much at once.
+    pub in_flight: Option<InFlightOptions>,
+    /// How much its requests matter when the gateway has too much to do.
+    pub priority: Priority,
+}

@@ -1,0 +1,217 @@
+//! What is known of somebody who may pass, and what is said to somebody who may not.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dozen_dataplane::{Outgoing, Reply};
+use serde_json::Value;
+
+use super::Consumer;
+
+/// Somebody whose credential holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    /// The method that vouches for them, by its name in the file. Empty for nobody.
+    pub method: Arc<str>,
+    /// The consumer that they are, if the file or the token says so.
+    pub consumer: Option<Arc<Consumer>>,
+    /// Whom the token speaks of (`sub`).
+    pub subject: Option<Arc<str>>,
+    /// What the token says: an object, or null without a token.
+    pub claims: Arc<Value>,
+    /// Headers for the service that a forward-auth service gave.
+    pub fields: Vec<(Arc<str>, String)>,
+}
+
+impl Identity {
+    /// Somebody without a name, whom a method lets pass.
+    pub(crate) fn by(method: &Arc<str>) -> Self {
+        Self { method: method.clone(), ..Self::default() }
+    }
+
+    /// What a token's claims say.
+    pub(crate) fn of_claims(method: &Arc<str>, claims: Value, consumer: Option<Arc<Consumer>>) -> Self {
+        let subject = claims.get("sub").and_then(Value::as_str).map(Arc::from);
+        Self { consumer, subject, claims: Arc::new(claims), ..Self::by(method) }
+    }
+
+    /// Both together, where several methods are asked for: what this one does not say, the other does.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.consumer = both.consumer.or_else(|| other.consumer.clone());
+        both.subject = both.subject.or_else(|| other.subject.clone());
+        if both.claims.is_null() {
+            both.claims = other.claims.clone();
+        }
+        both.fields.extend(other.fields.iter().cloned());
+        both
+    }
+
+    /// Tells the service who asks. These headers are the gateway's own: see [`Identity::owns`].
+    pub fn add_to(&self, outgoing: &mut Outgoing<'_>) {
+        if let Some(consumer) = &self.consumer {
+            outgoing.add("dozen-consumer", consumer.name.as_bytes());
+            if let Some(plan) = &consumer.plan {
+                outgoing.add("dozen-plan", plan.as_bytes());
+            }
+        }
+        if let Some(subject) = &self.subject {
+            outgoing.add("dozen-subject", subject.as_bytes());
+        }
+        for (name, value) in &self.fields {
+            outgoing.add(name, value.as_bytes());
+        }
+    }
+
+    /// Whether a header is one that only the gateway writes: every name that begins with `dozen-`. A client's own is
+    /// kept from the service, spelt with underscores too.
+    pub fn owns(name: &str) -> bool {
+        let prefix = b"dozen-";
+        let start = name.as_bytes().get(..prefix.len());
+        start.is_some_and(|start| {
+            start.iter().zip(prefix).all(|(one, other)| {
+                let one = if *one == b'_' { b'-' } else { one.to_ascii_lowercase() };
+                one == *other
+            })
+        })
+    }
+}
+
+/// Why somebody does not pass: a closed set of words, for logs and labels. Clients are not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No credential was sent.
+    Missing,
+    /// It was sent twice, or is not what it should be.
+    Malformed,
+    /// A token's algorithm is not one that the method takes.
+    Algorithm,
+    /// No key is known by the name that the token says.
+    UnknownKey,
+    /// The signature is not that of any key.
+    Signature,
+    /// The token is no longer valid.
+    Expired,
+    /// The token is not valid yet.
+    NotYet,
+    /// Somebody else issued the token.
+    Issuer,
+    /// The token is for somebody else.
+    Audience,
+    /// The token lacks a claim that is required.
+    Claim,
+    /// Nobody has this API key.
+    ApiKey,
+    /// The one who issued the token says that it is not in force.
+    Inactive,
+    /// The service that was asked says no.
+    Forbidden,
+    /// The policy says no.
+    Policy,
+    /// The policy has no answer for this request.
+    PolicyUndecided,
+    /// The keys are away, or older than they may be.
+    KeysAway,
+    /// Whoever has to be asked cannot be reached.
+    Unreachable,
+    /// A limit is reached.
+    Limited,
+    /// Too much is going on at once.
+    Busy,
+    /// The store that a limit stands in is away.
+    StoreAway,
+}
+
+impl Reason {
+    /// The word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claim => "claim",
+            Self::ApiKey => "api_key",
+            Self::Inactive => "inactive",
+            Self::Forbidden => "forbidden",
+            Self::Policy => "policy",
+            Self::PolicyUndecided => "policy_undecided",
+            Self::KeysAway => "keys_away",
+            Self::Unreachable => "unreachable",
+            Self::Limited => "limited",
+            Self::Busy => "busy",
+            Self::StoreAway => "store_away",
+        }
+    }
+}
+
+/// A body that is passed on to the client as somebody else wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Its `Content-Type`.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// The answer to somebody who may not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// 401 without a credential that holds, 403 with one that does not suffice, 429 too often, 503 when it cannot be
+    /// decided. A forward-auth service may choose another.
+    pub status: u16,
+    /// One sentence for the client; names nothing internal.
+    pub detail: Cow<'static, str>,
+    /// Further headers: `www-authenticate`, `retry-after` and their like.
+    pub fields: Vec<(&'static str, String)>,
+    /// Instead of a problem document, what a forward-auth service said.
+    pub body: Option<Passed>,
+    /// Why, for logs and metrics.
+    pub reason: Reason,
+}
+
+impl Refusal {
+    /// The answer that a reason stands for, before any method adds what it asks for.
+    pub(crate) fn of(reason: Reason) -> Self {
+        let (status, detail) = match reason {
+            Reason::Missing => (401, "this needs a credential"),
+            Reason::Expired => (401, "the credential has expired"),
+            Reason::NotYet => (401, "the credential is not valid yet"),
+            Reason::Policy | Reason::PolicyUndecided | Reason::Forbidden => (403, "this is not allowed"),
+            Reason::KeysAway | Reason::Unreachable => {
+                (503, "whether this is allowed cannot be decided at the moment")
+            }
+            Reason::Limited => (429, "too many requests"),
+            Reason::Busy => (503, "too much is going on at the moment"),
+            Reason::StoreAway => (503, "requests cannot be counted at the moment"),
+            _ => (401, "the credential is not accepted"),
+        };
+        Self { status, detail: detail.into(), fields: Vec::new(), body: None, reason }
+    }
+
+    /// With one more header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// Which of two refusals tells a client more: that it cannot be decided, then what is wrong, then what is missing.
+    pub(crate) fn rank(&self) -> u8 {
+        match (self.status, self.reason) {
+            (503, _) => 3,
+            (_, Reason::Missing) => 1,
+            _ => 2,
+        }
+    }
+
+    /// As the proxy answers: a problem document. The body that a service gave, if any, is left to the caller.
+    pub fn reply(&self) -> Reply {
+        Reply { status: self.status, detail: self.detail.clone(), fields: self.fields.clone() }
+    }
+}

@@ -1,0 +1,142 @@
+//! Tokens that only their issuer understands: it is asked (RFC 7662), and its answer is kept for a short while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dozen_core::Timestamp;
+use dozen_dataplane::Body;
+use http::{Method, StatusCode, header};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::cache::TokenCache;
+use super::call::{Callers, Place, Reach, escaped, exchange};
+use super::claims::{Expected, moment};
+use super::guard::Check;
+use super::jws::TOKEN_MAX;
+use super::options::OnUnreachable;
+use super::view::Sole;
+use super::{Consumers, Identity, Reason, Refusal, View};
+
+/// Bytes of an issuer's answer.
+const ANSWER_MAX: usize = 64 * 1024;
+/// Questions at one time; further ones are refused, so that a flood of tokens does not become one at the issuer.
+pub(crate) const CALLS_MAX: usize = 128;
+
+/// The method `introspect`.
+pub(crate) struct Introspect {
+    pub(crate) name: Arc<str>,
+    pub(crate) place: Place,
+    /// `Basic …`, for the issuer to know who asks.
+    pub(crate) credential: Option<String>,
+    pub(crate) expected: Expected,
+    pub(crate) consumer: Option<String>,
+    pub(crate) consumers: Arc<Consumers>,
+    pub(crate) timeout: Duration,
+    /// The longest that a yes is kept.
+    pub(crate) keep: Duration,
+    /// How long a no is kept.
+    pub(crate) keep_no: Duration,
+    pub(crate) on_unreachable: OnUnreachable,
+    pub(crate) answers: TokenCache<Result<Arc<Identity>, Reason>>,
+    pub(crate) calls: Arc<Semaphore>,
+    pub(crate) callers: Callers,
+    pub(crate) reach: Reach,
+}
+
+impl Introspect {
+    /// Looks for a bearer token, and asks what it is unless that is known.
+    pub(crate) fn check(self: &Arc<Self>, view: &View<'_>) -> Check {
+        let token = match view.bearer() {
+            Sole::None => return Check::refused(Reason::Missing),
+            Sole::One(token) if token.len() <= TOKEN_MAX => token,
+            Sole::Several | Sole::One(_) => return Check::refused(Reason::Malformed),
+        };
+        if let Some(answer) = self.answers.get(token, 0, view.now) {
+            return Check::Now(answer.map_err(Refusal::of));
+        }
+        let Ok(permit) = self.calls.clone().try_acquire_owned() else {
+            return Check::refused(Reason::Busy);
+        };
+        let (this, token, worker, now) = (self.clone(), token.to_owned(), view.worker, view.now);
+        Check::Later(Box::pin(async move {
+            let answer = this.ask(&token, worker, now).await;
+            drop(permit);
+            match answer {
+                Ok((answer, until)) => {
+                    this.reach.answered(&this.name);
+                    this.answers.put(&token, answer.clone(), 0, until);
+                    answer.map_err(Refusal::of)
+                }
+                Err(problem) => {
+                    this.reach.failed(&this.name, &problem);
+                    this.on_unreachable.answer(&this.name)
+                }
+            }
+        }))
+    }
+
+    async fn ask(
+        &self,
+        token: &[u8],
+        worker: usize,
+        now: Timestamp,
+    ) -> Result<(Result<Arc<Identity>, Reason>, Timestamp), String> {
+        let mut request = self
+            .place
+            .request(Method::POST)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json");
+        if let Some(credential) = &self.credential {
+            request = request.header(header::AUTHORIZATION, credential);
+        }
+        let form = format!("token={}&token_type_hint=access_token", escaped(token));
+        let client = self.callers.of(worker);
+        let (head, body) =
+            exchange(client, &self.place, request.body(Body::from(form)), ANSWER_MAX, self.timeout)
+                .await
+                .map_err(|error| dozen_core::chain(&error))?;
+        if head.status != StatusCode::OK {
+            return Err(format!("it answered {}", head.status.as_u16()));
+        }
+        let claims: Value = serde_json::from_slice(&body).map_err(|_| "its answer is no JSON".to_owned())?;
+        Ok(self.read(claims, now))
+    }
+
+    /// What an answer says, and how long it counts.
+    fn read(&self, claims: Value, now: Timestamp) -> (Result<Arc<Identity>, Reason>, Timestamp) {
+        let no = |reason| (Err(reason), now.after(self.keep_no));
+        if claims.get("active") != Some(&Value::Bool(true)) {
+            return no(Reason::Inactive);
+        }
+        let expires = match claims.get("exp").map(moment) {
+            None => Timestamp::NEVER,
+            Some(Some(expires)) => expires,
+            Some(None) => return no(Reason::Malformed),
+        };
+        if now >= expires {
+            return no(Reason::Expired);
+        }
+        if let Err(reason) = self.expected.names(&claims) {
+            return no(reason);
+        }
+        let name = self.consumer.as_ref().and_then(|claim| claims.get(claim)?.as_str());
+        let consumer = name.map(|name| self.consumers.named(name));
+        let identity = Identity::of_claims(&self.name, claims, consumer);
+        (Ok(Arc::new(identity)), expires.min(now.after(self.keep)))
+    }
+}
+
+/// How a client names itself to its issuer: both parts escaped, then as HTTP's basic scheme (RFC 6749 §2.3.1).
+pub(crate) fn basic(id: &str, secret: &str) -> String {
+    let pair = format!("{}:{}", escaped(id.as_bytes()), escaped(secret.as_bytes()));
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+impl std::fmt::Debug for Introspect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Introspect").field("name", &self.name).finish_non_exhaustive()
+    }
+}

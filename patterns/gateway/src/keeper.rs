@@ -1,0 +1,213 @@
+//! What outlives a configuration, by name, and the tasks that keep it.
+//!
+//! A change of the file builds everything anew; keys that were fetched, tokens that were verified and budgets that were
+//! used must not begin anew with it. Whoever compiles a configuration asks the [`Keeper`] for them. It gives what the last
+//! one used, as long as the options are the same, and forgets what nobody uses any more. It runs beside the gateway, as a
+//! [`Service`], and owns the tasks that refresh keys and synchronise limits.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dozen_core::Ids;
+use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use dozen_store::Store;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::access::ConsumerTable;
+use crate::auth::{Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing};
+use crate::limit::{
+    InFlight, InFlightOptions, LimitOptions, Limiter, Members, SharedHealth, ShedOptions, Shedder,
+};
+
+/// Work that is done again and again beside the requests. Each turn is complete in itself.
+#[async_trait]
+pub(crate) trait Upkeep: Send + Sync + 'static {
+    /// Whoever notifies it brings the next turn forward.
+    fn nudge(&self) -> Arc<Notify>;
+
+    /// One turn, within a bounded time. Returns how long until the next.
+    async fn turn(&self) -> Duration;
+}
+
+/// Keeps what outlives a configuration.
+pub struct Keeper {
+    store: Option<Store>,
+    ids: Ids,
+    jobs: Mutex<Vec<Job>>,
+    added: Notify,
+    pub(crate) keys: Named<(Source, Timing), Keys>,
+    pub(crate) jwts: Named<(JwtOptions, ConsumerTable), Jwt>,
+    pub(crate) introspections: Named<(IntrospectOptions, ConsumerTable), Introspect>,
+    pub(crate) limits: Named<LimitOptions, Limiter>,
+    pub(crate) in_flight: Named<InFlightOptions, InFlight>,
+    shedders: Named<ShedOptions, Shedder>,
+    members: Mutex<Weak<Members>>,
+}
+
+struct Job {
+    work: Weak<dyn Upkeep>,
+    nudge: Arc<Notify>,
+}
+
+impl Keeper {
+    /// One that keeps shared limits in `store`; without a store there are none.
+    pub fn new(store: Option<Store>, ids: Ids) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            ids,
+            jobs: Mutex::default(),
+            added: Notify::new(),
+            keys: Named::default(),
+            jwts: Named::default(),
+            introspections: Named::default(),
+            limits: Named::default(),
+            in_flight: Named::default(),
+            shedders: Named::default(),
+            members: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// The places of the whole gateway.
+    pub(crate) fn shedder(&self, options: &ShedOptions) -> Arc<Shedder> {
+        let made = self.shedders.get("gateway", options, || Ok::<_, Infallible>(Shedder::new(options)));
+        made.unwrap_or_else(|never| match never {})
+    }
+
+    /// The gateways that share the store.
+    pub(crate) fn members(&self, store: &Store) -> Arc<Members> {
+        let mut place = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(members) = place.upgrade() {
+            return members;
+        }
+        let members = Arc::new(Members::new(store, &self.ids));
+        *place = Arc::downgrade(&members);
+        self.keep(&members);
+        members
+    }
+
+    /// Does the work of `job` from now on, for as long as somebody else holds it.
+    pub(crate) fn keep<T: Upkeep>(&self, job: &Arc<T>) {
+        let work: Arc<dyn Upkeep> = job.clone();
+        let job = Job { nudge: work.nudge(), work: Arc::downgrade(&work) };
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+        self.added.notify_one();
+    }
+
+    /// How all keys are that are in use.
+    pub fn keys_health(&self) -> Vec<KeysHealth> {
+        let mut all: Vec<KeysHealth> = self.keys.all().iter().map(|keys| keys.health()).collect();
+        all.sort_by(|one, other| one.source.cmp(&other.source));
+        all
+    }
+
+    /// How all shared limits are that are in use.
+    pub fn limits_health(&self) -> Vec<SharedHealth> {
+        let mut all: Vec<SharedHealth> =
+            self.limits.all().iter().filter_map(|limit| limit.health()).collect();
+        all.sort_by(|one, other| one.limit.cmp(&other.limit));
+        all
+    }
+}
+
+#[async_trait]
+impl Service for Keeper {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        let mut tasks = JoinSet::new();
+        ready.ready();
+        loop {
+            let new = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+            for job in new {
+                tasks.spawn(repeat(job, stop.clone()));
+            }
+            tokio::select! { biased;
+                () = stop.soft.cancelled() => break,
+                Some(ended) = tasks.join_next() => note(ended),
+                () = self.added.notified() => {}
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            note(ended);
+        }
+        Ok(())
+    }
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("the upkeep of keys or limits panicked; they are no longer kept");
+    }
+}
+
+async fn repeat(job: Job, stop: Stop) {
+    loop {
+        let Some(work) = job.work.upgrade() else { return };
+        let wait = tokio::select! { biased;
+            () = stop.soft.cancelled() => return,
+            wait = work.turn() => wait,
+        };
+        drop(work);
+        tokio::select! { biased;
+            () = stop.soft.cancelled() => return,
+            _ = timeout(wait, job.nudge.notified()) => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+/// Things of one name; several while one configuration follows another.
+type Versions<O, T> = Vec<(O, Weak<T>)>;
+
+/// Things by name, for as long as somebody uses them and their options stay the same.
+pub(crate) struct Named<O, T> {
+    things: Mutex<HashMap<String, Versions<O, T>>>,
+}
+
+impl<O, T> Default for Named<O, T> {
+    fn default() -> Self {
+        Self { things: Mutex::default() }
+    }
+}
+
+impl<O: Clone + PartialEq, T> Named<O, T> {
+    /// The thing of this name and these options, or a new one.
+    pub(crate) fn get<E>(
+        &self,
+        name: &str,
+        options: &O,
+        make: impl FnOnce() -> Result<Arc<T>, E>,
+    ) -> Result<Arc<T>, E> {
+        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = things.get(name).into_iter().flatten().filter(|(known, _)| known == options);
+        if let Some(thing) = known.filter_map(|(_, thing)| thing.upgrade()).next() {
+            return Ok(thing);
+        }
+        let thing = make()?;
+        for same_name in things.values_mut() {
+            same_name.retain(|(_, thing)| thing.strong_count() > 0);
+        }
+        things.retain(|_, same_name| !same_name.is_empty());
+        things.entry(name.to_owned()).or_default().push((options.clone(), Arc::downgrade(&thing)));
+        Ok(thing)
+    }
+
+    fn all(&self) -> Vec<Arc<T>> {
+        let things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        things.values().flatten().filter_map(|(_, thing)| thing.upgrade()).collect()
+    }
+}
