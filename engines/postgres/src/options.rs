@@ -127,7 +127,8 @@ mod tests {
         assert_eq!((options.schema.as_str(), options.listen, options.pool), ("s1", false, 3));
         assert_eq!(options.location, "postgres://me@db:5433/shop");
         assert_eq!(options.server.get_password(), Some(b"secret".as_slice()));
-        for wrong in ["listen=maybe", "schema=A-b", "pool=0", "nonsense=1", "sslmode=allow", "sslcert=secret"] {
+        for wrong in ["listen=maybe", "schema=A-b", "pool=0", "nonsense=1", "sslmode=allow", "sslcert=secret"]
+        {
             let address = format!("postgres://me:secret@db/shop?{wrong}&password=secret");
             let error = Options::parse(&address).map(drop).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");

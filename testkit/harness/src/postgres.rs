@@ -42,7 +42,8 @@ impl Postgres {
         run(Command::new("cp").arg("-a").arg(template).arg(&data))?;
         for (name, text) in files {
             let path = data.join(name);
-            std::fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            std::fs::write(&path, text)
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             run(Command::new("chmod").arg("600").arg(&path))?;
             if let Some(user) = other_user() {
                 run(Command::new("chown").arg(user).arg(&path))?;

@@ -27,14 +27,16 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_headers  jsonb := coalesce(new.headers, '{}');
     v_json     jsonb := new.payload;
-    v_settings jsonb;
+    v_settings record;
     v_type     text;
     v_size     bigint;
     v_member   text;
     v_wrong    text;
 begin
-    select convert_from(r.value, 'UTF8')::jsonb into v_settings
-    from dozen.record r where r.space = 'topic' and r.key = new.aggregatetype;
+    -- As json: what it holds besides, a schema perhaps, is only passed over.
+    select s.* into v_settings
+    from dozen.record r, json_to_record(convert_from(r.value, 'UTF8')::json) s (bytes_max numeric, key text, sealed boolean)
+    where r.space = 'topic' and r.key = new.aggregatetype;
     if not found then
         raise check_violation using message = format(
             'outbox: aggregatetype names no declared topic; correct it, or declare the topic in the file of `dozen up`: '
@@ -66,12 +68,12 @@ begin
             'datacontenttype and dataschema; RFC 3339 for time: that of `%s`', left(v_wrong, 200));
     end if;
     v_size := coalesce(octet_length(new.data), octet_length(new.payload::text), 0);
-    if v_size > (v_settings ->> 'bytes_max')::bigint then
+    if v_size > v_settings.bytes_max then
         raise check_violation using message = format(
             'outbox: payload is larger than the topic takes; raise bytes-max of the topic, or send a reference: '
-            'topic `%s` takes %s bytes, and it has %s', new.aggregatetype, v_settings ->> 'bytes_max', v_size);
+            'topic `%s` takes %s bytes, and it has %s', new.aggregatetype, v_settings.bytes_max, v_size);
     end if;
-    if (v_settings ->> 'sealed')::boolean and v_headers ->> 'dozensealed' is null then
+    if v_settings.sealed and v_headers ->> 'dozensealed' is null then
         raise check_violation using message = format(
             'outbox: the topic is sealed, and SQL has no keys; publish with the library or a sidecar: topic `%s`',
             new.aggregatetype);
@@ -80,7 +82,7 @@ begin
     v_type := lower(btrim(split_part(v_headers ->> 'datacontenttype', ';', 1)));
     new.id := coalesce(new.id, gen_random_uuid()::text);
     new.aggregateid := coalesce(nullif(new.aggregateid, ''), nullif(v_headers ->> 'dozenkey', ''));
-    v_member := case when new.aggregateid is null then v_settings ->> 'key' end;
+    v_member := case when new.aggregateid is null then v_settings.key end;
     if v_type not in ('application/json', 'text/json') and v_type not like '%+json' then
         v_json := null;
     elsif new.data is not null then

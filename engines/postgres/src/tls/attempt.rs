@@ -88,10 +88,11 @@ fn refusal(settings: &Settings, refused: &CertificateError) -> String {
             "reach the server by a name in its certificate, or say `sslmode=verify-ca` if any that this authority \
              signed will do"
         }
-        Refused::UnknownIssuer if settings.roots.is_some() => {
+        // Two authorities of one name look like one whose signature is wrong.
+        Refused::UnknownIssuer | Refused::BadSignature if settings.roots.is_some() => {
             "it was not signed by an authority in `sslrootcert`; set that to the file of the one that signed it"
         }
-        Refused::UnknownIssuer => {
+        Refused::UnknownIssuer | Refused::BadSignature => {
             "no authority that this system trusts has signed it; set `sslrootcert` to the file of the one that did"
         }
         Refused::Expired | Refused::ExpiredContext { .. } => {

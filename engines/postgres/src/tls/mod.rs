@@ -41,7 +41,8 @@ pub(crate) fn configure(settings: &Settings) -> Result<MakeRustlsConnect, String
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let roots = (settings.mode >= Mode::VerifyCa).then(|| authorities(settings.roots.as_deref())).transpose()?;
+    let roots =
+        (settings.mode >= Mode::VerifyCa).then(|| authorities(settings.roots.as_deref())).transpose()?;
     let builder = match roots {
         Some(roots) if settings.mode == Mode::VerifyFull => builder.with_root_certificates(roots),
         roots => builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust::new(roots, &provider))),
@@ -65,14 +66,18 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = file {
         for certificate in certificates("sslrootcert", file)? {
-            roots.add(certificate).map_err(|error| format!("`sslrootcert` has a broken certificate: {error}"))?;
+            roots
+                .add(certificate)
+                .map_err(|error| format!("`sslrootcert` has a broken certificate: {error}"))?;
         }
         return Ok(roots);
     }
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err("this system has no certificates of authorities; install them, or set `sslrootcert`".into());
+        return Err(
+            "this system has no certificates of authorities; install them, or set `sslrootcert`".into()
+        );
     }
     Ok(roots)
 }
@@ -90,6 +95,7 @@ fn read<T>(
     file: &Path,
     take: impl FnOnce(&[u8]) -> Result<T, rustls::pki_types::pem::Error>,
 ) -> Result<T, String> {
-    let text = fs::read(file).map_err(|error| format!("`{name}`: cannot read {}: {error}", file.display()))?;
+    let text =
+        fs::read(file).map_err(|error| format!("`{name}`: cannot read {}: {error}", file.display()))?;
     take(&text).map_err(|error| format!("`{name}`: {} is no PEM that can be read: {error}", file.display()))
 }

@@ -75,24 +75,44 @@ pub async fn an_outbox_refuses_what_its_topic_does_not_take(harness: &dyn Harnes
     let Some(shop) = Shop::on(harness).await else { return };
     let (most, more) = (format!("\"{}\"", "x".repeat(62)), format!("\"{}\"", "x".repeat(63)));
     for (row, says, names) in [
-        ("'1', 'ordres', null, 't', '1', null", "aggregatetype names no declared topic; correct it, or", "`ordres`"),
+        (
+            "'1', 'ordres', null, 't', '1', null",
+            "aggregatetype names no declared topic; correct it, or",
+            "`ordres`",
+        ),
         ("'1', null, null, 't', '1', null", "aggregatetype names no declared topic; correct it, or", ""),
         ("'1', 'orders', null, null, '1', null", "type is missing; it says what happened", ""),
         ("'1', 'orders', null, '', '1', null", "type is missing; it says what happened", ""),
         ("'', 'orders', null, 't', '1', null", "id must be text, or a UUID, or null", ""),
         ("'1', 'orders', null, 't', '1', '[]'", "headers must be one JSON object", ""),
-        ("'1', 'orders', null, 't', '1', '{\"X-Trace\":\"1\"}'", "a name in headers is no attribute", "`X-Trace`"),
-        ("'1', 'orders', null, 't', '1', '{\"a\":{}}'", "a value in headers is not what CloudEvents allow", "`a`"),
+        (
+            "'1', 'orders', null, 't', '1', '{\"X-Trace\":\"1\"}'",
+            "a name in headers is no attribute",
+            "`X-Trace`",
+        ),
+        (
+            "'1', 'orders', null, 't', '1', '{\"a\":{}}'",
+            "a value in headers is not what CloudEvents allow",
+            "`a`",
+        ),
         ("'1', 'orders', null, 't', '1', '{\"source\":\"\"}'", "a value in headers is not what", "`source`"),
         ("'1', 'orders', null, 't', '1', '{\"subject\":5}'", "a value in headers is not what", "`subject`"),
         ("'1', 'orders', null, 't', '1', '{\"time\":\"noon\"}'", "RFC 3339 for time", "`time`"),
-        ("'1', 'orders', null, 't', '1', '{\"time\":\"2026-02-31T00:00:00Z\"}'", "RFC 3339 for time", "`time`"),
+        (
+            "'1', 'orders', null, 't', '1', '{\"time\":\"2026-02-31T00:00:00Z\"}'",
+            "RFC 3339 for time",
+            "`time`",
+        ),
         (
             &format!("'1', 'orders', null, 't', '{more}', null"),
             "payload is larger than the topic takes; raise bytes-max of the topic, or send a reference",
             "topic `orders` takes 64 bytes, and it has 65",
         ),
-        ("'1', 'secrets', null, 't', '1', null", "the topic is sealed, and SQL has no keys; publish with", "`secrets`"),
+        (
+            "'1', 'secrets', null, 't', '1', null",
+            "the topic is sealed, and SQL has no keys; publish with",
+            "`secrets`",
+        ),
     ] {
         let error = shop.insert(ALL, &[row]).await.expect_err(row).to_string();
         assert!(error.contains(says), "{row}: {error}");
@@ -110,10 +130,22 @@ pub async fn an_outbox_completes_what_is_inserted(harness: &dyn Harness) {
     let rows: [(&str, &str, Option<&str>); 11] = [
         ("'1', 'orders', null, 't', '{\"sku\":\"s-1\"}', null", "/outbox/orders", Some("s-1")),
         ("'2', 'orders', '', 't', '{\"sku\":7}', '{\"source\":\"/shop\"}'", "/shop", Some("7")),
-        ("'3', 'orders', 'own', 't', '{\"sku\":\"s-1\"}', '{\"dozenkey\":\"k\"}'", "/outbox/orders", Some("own")),
-        ("'4', 'orders', null, 't', '{\"sku\":\"s-1\"}', '{\"dozenkey\":\"k\"}'", "/outbox/orders", Some("k")),
+        (
+            "'3', 'orders', 'own', 't', '{\"sku\":\"s-1\"}', '{\"dozenkey\":\"k\"}'",
+            "/outbox/orders",
+            Some("own"),
+        ),
+        (
+            "'4', 'orders', null, 't', '{\"sku\":\"s-1\"}', '{\"dozenkey\":\"k\"}'",
+            "/outbox/orders",
+            Some("k"),
+        ),
         ("'5', 'orders', null, 't', '{\"sku\":\"s-1\"}', '{\"sku\":\"h\"}'", "/outbox/orders", Some("h")),
-        ("'6', 'orders', null, 't', '{\"sku\":\"s-1\"}', '{\"datacontenttype\":\"text/plain\"}'", "/outbox/orders", None),
+        (
+            "'6', 'orders', null, 't', '{\"sku\":\"s-1\"}', '{\"datacontenttype\":\"text/plain\"}'",
+            "/outbox/orders",
+            None,
+        ),
         (
             "'7', 'orders', null, 't', '{\"sku\":\"s-1\"}', '{\"datacontenttype\":\"application/a+json; b=c\"}'",
             "/outbox/orders",
@@ -136,8 +168,11 @@ pub async fn an_outbox_completes_what_is_inserted(harness: &dyn Harness) {
     assert_eq!(shop.store.journal().find(UUID).await.expect("find").len(), 1);
 
     // The columns of Debezium's router are enough, and attributes stay what they are.
-    shop.insert("id, aggregatetype, aggregateid, type, payload", &["'d', 'orders', 'k', 't', '{}'"]).await.expect("insert");
-    let headers = r#"{"subject":"o-7","time":"2026-01-01T00:00:00Z","n":5,"dataschema":null,"specversion":"1.0"}"#;
+    shop.insert("id, aggregatetype, aggregateid, type, payload", &["'d', 'orders', 'k', 't', '{}'"])
+        .await
+        .expect("insert");
+    let headers =
+        r#"{"subject":"o-7","time":"2026-01-01T00:00:00Z","n":5,"dataschema":null,"specversion":"1.0"}"#;
     shop.insert(ALL, &[&format!("'e', 'orders', 'k', 't', '{{}}', '{headers}'")]).await.expect("insert");
     let published = shop.published("orders", rows.len() + 2).await;
     let [.., debezium, full] = published.as_slice() else { return };
