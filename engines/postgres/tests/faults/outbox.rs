@@ -132,6 +132,24 @@ async fn who_may_only_insert_publishes_and_is_told_what_is_wrong() {
     assert_eq!(wait_for(&store.journal(), &stream(), 1).await, ["1"]);
 }
 
+/// As a database is that an older binary has made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_without_the_door_gets_it_when_it_is_opened() {
+    let url = server().url(&fresh().await);
+    drop(open(&url).await);
+    let stranger = stranger(&url).await;
+    let older = "drop trigger admit on dozen.outbox; drop function dozen.admit;
+                 delete from dozen.meta where name = 'functions'";
+    stranger.batch_execute(older).await.expect("make it older");
+    let unchecked = "insert into dozen.outbox (id, aggregatetype, type) values ('1', 'orders', 't')";
+    stranger.batch_execute(unchecked).await.expect("insert");
+    let store = open(&url).await;
+    assert_eq!(wait_for(&store.journal(), &stream(), 1).await, ["1"]);
+    let entry = store.journal().read(&stream(), 0, 1).await.expect("read").remove(0);
+    assert_eq!(dozen_core::Message::try_from(entry.record).expect("a message").source, "/outbox/orders");
+    assert!(stranger.batch_execute(&unchecked.replace("orders", "ordres")).await.is_err());
+}
+
 /// More than one run of the sequencer takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn very_many_rows_of_one_transaction_become_entries_in_parts() {
