@@ -41,8 +41,9 @@ pub(crate) fn configure(settings: &Settings) -> Result<MakeRustlsConnect, String
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let roots =
-        (settings.mode >= Mode::VerifyCa).then(|| authorities(settings.roots.as_deref())).transpose()?;
+    // As in libpq: who names authorities wants them asked.
+    let asks = settings.mode >= Mode::VerifyCa || settings.roots.is_some();
+    let roots = asks.then(|| authorities(settings.roots.as_deref())).transpose()?;
     let builder = match roots {
         Some(roots) if settings.mode == Mode::VerifyFull => builder.with_root_certificates(roots),
         roots => builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust::new(roots, &provider))),

@@ -82,7 +82,7 @@ impl Written {
     pub(crate) fn settle(self, server: &mut tokio_postgres::Config) -> Result<Settings, String> {
         let direct = server.get_ssl_negotiation() == SslNegotiation::Direct;
         let sockets = server.get_hosts().iter().filter(|host| !matches!(host, Host::Tcp(_))).count();
-        let mut mode = self.mode.unwrap_or_default();
+        let mode = self.mode.unwrap_or_default();
         if mode >= Mode::Require && sockets > 0 {
             return Err(format!(
                 "`sslmode={}` cannot be kept on a unix socket, where there is no TLS; leave it out, as such a socket \
@@ -98,10 +98,6 @@ impl Written {
                     mode.name()
                 ));
             }
-        }
-        // As in libpq: who names authorities wants them asked.
-        if mode == Mode::Require && self.roots.is_some() {
-            mode = Mode::VerifyCa;
         }
         let own = match (self.cert, self.key) {
             (Some(cert), Some(key)) => Some((cert, key)),
@@ -158,7 +154,7 @@ mod tests {
         let tcp = "host=db";
         assert_eq!(settle(tcp, &[]).unwrap().mode, Mode::Prefer);
         let settings = settle(tcp, &[("sslmode", "require"), ("sslrootcert", "/a%20b.crt")]).unwrap();
-        assert_eq!(settings.mode, Mode::VerifyCa);
+        assert_eq!(settings.mode, Mode::Require);
         assert_eq!(settings.roots, Some("/a b.crt".into()));
         for (server, options, says) in [
             (tcp, &[("sslmode", "allow")] as &[_], "`sslmode` is"),
