@@ -23,6 +23,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 const ONLY_BY: &[(&str, &[&str])] = &[
     ("rusqlite", &["dozen-sqlite", "dozen-transactions"]),
     ("tokio-postgres", &["dozen-postgres", "dozen-transactions", "dozen-bench"]),
+    ("tokio-postgres-rustls", &["dozen-postgres"]),
     ("sqlx", &["dozen-transactions"]),
     ("httparse", &["dozen-dataplane"]),
     ("cel", &["dozen-expression"]),

@@ -14,6 +14,7 @@
 //! | `listen=on` | hears of other processes' commits on a connection of its own; `off` behind a pooler in transaction mode, where this process looks for itself instead, often while there is traffic |
 //! | `pool=8` | connections for queries and transactions, at most |
 //! | `segment=1048576` | positions in a segment, which is dropped as a whole; of a store that is made |
+//! | `sslmode=prefer` | `disable`, `require`, `verify-ca` or `verify-full`, as in libpq; with `sslrootcert`, `sslcert`, `sslkey` |
 //!
 //! This is the one list of engines. A program that uses [`open`] runs on another engine when the address changes, and
 //! on no other line.

@@ -27,7 +27,7 @@ pub struct Postgres {
 impl Postgres {
     /// Opens the store in this database, made if it is not there, and brings it to the tables of this binary.
     pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
-        let link = Link::new(options);
+        let link = Link::open(options).await?;
         let identity = schema::open(&link).await?;
         let shared = Shared::new(link.clone(), identity);
         let (jobs, inbox) = mpsc::channel(4 * GROUP_MAX);

@@ -6,7 +6,7 @@
 //!            └─ anything else ──────────────► pool ───► a transaction of its own
 //!   begin ──────────────────────────────────► pool ───► its appends are sent with its commit
 //!   query ──────────────────────────────────► pool ───► one statement, one snapshot
-//!   strangers ─ insert into dozen.outbox ────────────► sequencer ─► entries
+//!   strangers ─ insert into dozen.outbox ─► door ────► sequencer ─► entries
 //! ```
 //!
 //! What happens inside the database stands in `sql/`, one file for each topic; this crate only calls it. Each operation is one
@@ -23,6 +23,9 @@
 //!
 //! **Hints** go by `NOTIFY`, from a connection of their own, and are never needed: every process looks for itself at least
 //! every [`dozen_store::LOOK_MAX`].
+//!
+//! **The way there** is under TLS as the address says ([`Options::parse`]), with libpq's words and their meaning. A host that is
+//! to be checked is checked on every connection, and a mode that cannot be kept is an error.
 //!
 //! **What a failure leaves.** A group that fails as a whole is run again one by one, so that each failure is its own. When the
 //! connection is lost before the commit was sent nothing has happened; after it, nobody can know.
@@ -49,6 +52,7 @@ mod shared;
 mod single;
 mod statement;
 mod tell;
+mod tls;
 mod tx;
 mod upkeep;
 

@@ -4,38 +4,69 @@ use std::sync::Arc;
 
 use dozen_store::Error;
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Connection, NoTls, Socket, tls::NoTlsStream};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Doing, translate};
 use crate::options::Options;
+use crate::tls::{self, Attempt, Mode, Secured};
 
 /// Makes connections, and owns the tasks that drive them.
 pub(crate) struct Link {
     pub(crate) options: Options,
+    tls: MakeRustlsConnect,
     pub(crate) tasks: TaskTracker,
     /// The engine was dropped.
     pub(crate) closed: CancellationToken,
 }
 
+/// A connection, and what drives it.
+type Driven = (Client, Connection<Socket, Secured>);
+
 impl Link {
-    pub(crate) fn new(options: Options) -> Arc<Self> {
-        Arc::new(Self { options, tasks: TaskTracker::new(), closed: CancellationToken::new() })
+    /// Reads the files that the address names; connects to nothing.
+    pub(crate) async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        let settings = options.tls.clone();
+        let tls = tokio::task::spawn_blocking(move || tls::configure(&settings)).await;
+        let tls = tls.unwrap_or_else(|_| Err("the thread that reads the files for TLS ended".into()));
+        let tls = tls.map_err(|problem| Error::Open { location: options.location.clone(), problem })?;
+        let (tasks, closed) = (TaskTracker::new(), CancellationToken::new());
+        Ok(Arc::new(Self { options, tls, tasks, closed }))
     }
 
     /// A connection that somebody else drives.
-    pub(crate) async fn bare(&self) -> Result<(Client, Connection<Socket, NoTlsStream>), Error> {
-        self.options.server.connect(NoTls).await.map_err(|error| {
-            let location = self.options.location.clone();
-            match error.as_db_error().map(|server| server.code().code().to_owned()).as_deref() {
-                // The server would take us if we were somebody else, or named another database.
-                Some("28P01" | "28000" | "3D000" | "42501") => Error::Open {
-                    location,
-                    problem: format!("{}; check user, password and database in the address", said(&error)),
-                },
-                _ => translate(&location, Doing::Working, &error),
+    pub(crate) async fn bare(&self) -> Result<Driven, Error> {
+        let Options { server, tls, location, .. } = &self.options;
+        let attempt = Attempt::new(&self.tls);
+        let error = match server.connect(attempt.clone()).await {
+            Ok(driven) => return Ok(driven),
+            Err(error) => error,
+        };
+        // As libpq does: who only prefers TLS goes without it when that does not work out.
+        if tls.mode == Mode::Prefer && attempt.may_do_without(&error) {
+            let mut plain = server.clone();
+            plain.ssl_mode(SslMode::Disable);
+            if let Ok(driven) = plain.connect(Attempt::new(&self.tls)).await {
+                tracing::debug!(%error, "TLS to PostgreSQL did not work, and this connection goes without");
+                return Ok(driven);
             }
+        }
+        if let Some(problem) = attempt.problem(tls, &error) {
+            return Err(Error::Open { location: location.clone(), problem });
+        }
+        Err(match error.as_db_error().map(|server| server.code().code().to_owned()).as_deref() {
+            // The server would take us if we were somebody else, or named another database.
+            Some("28P01" | "28000" | "3D000" | "42501") => Error::Open {
+                location: location.clone(),
+                problem: format!(
+                    "{}; check user, password, database and `sslmode` in the address",
+                    said(&error)
+                ),
+            },
+            _ => translate(location, Doing::Working, &error),
         })
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use dozen_core::{Clock, SystemClock};
 use dozen_store::Error;
 
+use crate::tls;
+
 /// How a database is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -13,6 +15,8 @@ pub struct Options {
     pub(crate) server: tokio_postgres::Config,
     /// The address without its password, for errors.
     pub(crate) location: String,
+    /// Whether the way there is secured, and how.
+    pub(crate) tls: tls::Settings,
     /// The schema that holds the tables.
     pub(crate) schema: String,
     /// Whether a connection is kept that hears of other processes' commits. Without it this process looks for itself, often
@@ -30,14 +34,16 @@ pub struct Options {
 const SEGMENT: u64 = 1 << 20;
 
 impl Options {
-    /// Reads an address: `postgres://user:password@host:port/database`, with the options of libpq that the driver knows and
-    /// with `schema=dozen`, `listen=on|off`, `pool=8`, and, when the store is made, `segment=1048576`.
+    /// Reads an address: `postgres://user:password@host:port/database`, with the options of libpq that the driver knows, with
+    /// those for TLS (`sslmode`, `sslrootcert`, `sslcert`, `sslkey`), and with `schema=dozen`, `listen=on|off`, `pool=8`, and,
+    /// when the store is made, `segment=1048576`. Opens nothing.
     pub fn parse(address: &str) -> Result<Self, Error> {
         let refuse = |problem: String| Error::Address { url: without_password(address), problem };
         let (base, query) = address.split_once('?').unwrap_or((address, ""));
         let mut options = Self {
             server: tokio_postgres::Config::new(),
             location: without_password(base),
+            tls: tls::Settings::default(),
             schema: "dozen".into(),
             listen: true,
             pool: 8,
@@ -45,6 +51,7 @@ impl Options {
             clock: Arc::new(SystemClock),
         };
         let mut rest = Vec::new();
+        let mut written = tls::Written::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number = |least: u64, most: u64| {
@@ -64,13 +71,7 @@ impl Options {
                 ("listen", _) => return Err(refuse("`listen` is `on` or `off`".into())),
                 ("pool", _) => options.pool = usize::try_from(number(2, 1_000)?).unwrap_or(8),
                 ("segment", _) => options.segment = number(16, 1 << 30)?,
-                ("sslmode", "require") => {
-                    return Err(refuse(
-                        "`sslmode=require`: this build has no TLS; reach the server through a local \
-                                       socket, a tunnel or a pooler beside it"
-                            .into(),
-                    ));
-                }
+                _ if written.take(name, value).map_err(refuse)? => {}
                 _ => rest.push(pair),
             }
         }
@@ -82,6 +83,7 @@ impl Options {
                     .into(),
             )
         })?;
+        options.tls = written.settle(&mut options.server).map_err(refuse)?;
         options.server.application_name("dozen").connect_timeout(Duration::from_secs(5));
         Ok(options)
     }
@@ -125,7 +127,8 @@ mod tests {
         assert_eq!((options.schema.as_str(), options.listen, options.pool), ("s1", false, 3));
         assert_eq!(options.location, "postgres://me@db:5433/shop");
         assert_eq!(options.server.get_password(), Some(b"secret".as_slice()));
-        for wrong in ["listen=maybe", "schema=A-b", "pool=0", "nonsense=1", "sslmode=require"] {
+        for wrong in ["listen=maybe", "schema=A-b", "pool=0", "nonsense=1", "sslmode=allow", "sslcert=secret"]
+        {
             let address = format!("postgres://me:secret@db/shop?{wrong}&password=secret");
             let error = Options::parse(&address).map(drop).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");

@@ -23,6 +23,7 @@ const FUNCTIONS: &[&str] = &[
     include_str!("sql/tables.sql"),
     include_str!("sql/marks.sql"),
     include_str!("sql/upkeep.sql"),
+    include_str!("sql/door.sql"),
     include_str!("sql/outbox.sql"),
     include_str!("sql/status.sql"),
     include_str!("sql/plans.sql"),

@@ -94,9 +94,9 @@ pub(crate) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Vec<Si
     let found: Vec<(String, i64, Entry)> = connection
         .prepare_cached(&format!(
             "select {ENTRY}, name, stream from dozen_entry join dozen_stream on stream = place >> 44
-             where id = ?1 order by place & {POSITION_MAX} limit 100"
+             where id in (?1, ?2) order by place & {POSITION_MAX} limit 100"
         ))?
-        .query_map([Id::of(id)], |row| Ok((row.get(8)?, row.get(9)?, rows::entry(row)?)))?
+        .query_map([Id::of(id), Id::Text(id)], |row| Ok((row.get(8)?, row.get(9)?, rows::entry(row)?)))?
         .collect::<Result<_, _>>()?;
     let mut sightings = Vec::with_capacity(found.len());
     for (stream, number, entry) in found {

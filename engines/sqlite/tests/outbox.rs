@@ -71,47 +71,33 @@ async fn a_row_of_anothers_transaction_is_an_entry_when_it_commits() {
     }
     tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
     let found = place.store.journal().find(ID).await.unwrap();
-    assert_eq!(found.len(), 1, "the id is packed as the engine packs it");
+    assert_eq!(found.len(), 1);
     let message = Message::try_from(found[0].entry.record.clone()).unwrap();
     assert_eq!(
         (message.kind.as_str(), message.key(), &message.data[..]),
         ("order.placed", Some("o-7"), &br#"{"total":5}"#[..])
     );
-    assert_eq!((message.source.as_str(), message.subject.as_deref()), ("/outbox", Some("o-7")));
+    assert_eq!((message.source.as_str(), message.subject.as_deref()), ("/outbox/orders", Some("o-7")));
     assert_eq!(message.time.unwrap().to_string(), "2026-01-01T00:00:00.000000Z");
     assert!(message.is_json());
     let now = dozen_core::Clock::now(&SystemClock);
     assert!(now.since(found[0].entry.at) < Duration::from_secs(60), "stamped in microseconds, UTC");
 }
 
+/// The rest is in the suite of all engines.
 #[tokio::test]
-async fn what_a_topic_would_not_take_fails_the_insert_and_says_why() {
+async fn text_that_is_no_json_fails_the_insert_whatever_its_conflict_clause() {
     let place = Place::new().await;
     let connection = place.connect();
-    let refused = |topic: &str, kind: &str, payload: &str, headers: &str| {
-        let row = [topic, kind, payload, headers];
-        let insert = "insert or ignore into outbox (id, aggregatetype, type, payload, headers) values ('1', ?1, ?2, ?3, ?4)";
-        connection.execute(insert, row).unwrap_err().to_string()
-    };
-    for (topic, kind, payload, headers, says) in [
-        ("ordres", "t", "1", "{}", "names no declared topic"),
-        ("orders", "", "1", "{}", "type is missing"),
-        ("orders", "t", &format!("\"{}\"", "x".repeat(70)), "{}", "larger than the topic takes"),
-        ("orders", "t", "oops", "{}", "payload is no JSON"),
-        ("orders", "t", "1", "[]", "must be one JSON object"),
-        ("orders", "t", "1", "{", "must be one JSON object"),
-        ("orders", "t", "1", r#"{"X-Trace":"1"}"#, "is no attribute"),
-        ("orders", "t", "1", r#"{"a":{}}"#, "not what CloudEvents allow"),
-        ("orders", "t", "1", r#"{"source":null}"#, "not what CloudEvents allow"),
-        ("orders", "t", "1", r#"{"time":"noon"}"#, "not what CloudEvents allow"),
+    for (payload, headers, says) in [
+        ("oops", "{}", "payload is no JSON"),
+        ("1", "{", "must be one JSON object"),
+        ("1", r#"{"source":null}"#, "not what CloudEvents allow"),
     ] {
-        let error = refused(topic, kind, payload, headers);
-        assert!(error.contains(says), "{topic} {kind} {payload} {headers}: {error}");
+        let insert = "insert or ignore into outbox (id, aggregatetype, type, payload, headers) values ('1', 'orders', 't', ?1, ?2)";
+        let error = connection.execute(insert, [payload, headers]).unwrap_err().to_string();
+        assert!(error.contains(says), "{payload} {headers}: {error}");
     }
-    let sealed = TOPIC.replacen("{", r#"{"sealed":true,"#, 1);
-    place.store.table("topic").put("secrets", sealed.into(), Expect::Any, None).await.unwrap();
-    let error = refused("secrets", "t", "1", "{}");
-    assert!(error.contains("topic is sealed"), "{error}");
     assert!(place.entries().await.is_empty());
 }
 
@@ -133,7 +119,7 @@ async fn ids_keys_and_payloads_are_read_as_they_are_meant() {
     let messages: Vec<Message> =
         entries.iter().map(|entry| Message::try_from(entry.record.clone()).unwrap()).collect();
     let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
-    assert_eq!(ids[0], ID.to_uppercase(), "only the canonical form is packed");
+    assert_eq!(ids[0], ID.to_uppercase());
     assert_eq!((ids[1].len(), &ids[1][14..15]), (36, "4"), "made here, version 4: {}", ids[1]);
     assert_eq!(&ids[2..], ["00010203-0405-0607-0809-0a0b0c0d0e0f", "5", "x"]);
     let keys: Vec<_> = messages.iter().map(Message::key).collect();

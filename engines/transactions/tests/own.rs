@@ -5,17 +5,24 @@
 use std::sync::Arc;
 
 use dozen_core::{Ids, Message, SystemClock};
-use dozen_messaging::{TopicSettings, declare};
+use dozen_messaging::{Keyring, TopicSettings, declare};
 use dozen_outbox::Outbox;
-use dozen_store::Store;
+use dozen_store::{OwnTransaction as _, Store};
 use dozen_transactions::{Rusqlite, SqlxPostgres, SqlxSqlite, TokioPostgres};
 use sqlx::Connection as _;
 
-/// Opens a store with the topic `orders`, and its outbox.
+/// What seals the topic `secrets`.
+fn keys() -> Keyring {
+    Keyring::new([("2026", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")]).unwrap()
+}
+
+/// Opens a store with the topics `orders` and `secrets`, and its outbox.
 async fn open(address: &str) -> (Store, Outbox) {
     let store = dozen_open::open(address).await.unwrap();
+    let secrets = TopicSettings { sealed: true, key: Some("order".into()), ..TopicSettings::default() };
     declare(&store, "topic", "orders", &TopicSettings::default()).await.unwrap();
-    let outbox = Outbox::new(&store, "/orders", Ids::new(Arc::new(SystemClock), 7));
+    declare(&store, "topic", "secrets", &secrets).await.unwrap();
+    let outbox = Outbox::new(&store, "/orders", Ids::new(Arc::new(SystemClock), 7)).with_keys(Some(keys()));
     (store, outbox)
 }
 
@@ -23,13 +30,19 @@ fn event(outbox: &Outbox, text: &str) -> Message {
     outbox.event("order.placed", format!(r#"{{"order":"{text}"}}"#)).with_key(text)
 }
 
-/// What was published, each as its source, type, key and payload. Waits for `count`, woken by the commits.
+/// What was published on `orders`. Waits for `count`, woken by the commits.
 async fn published(store: &Store, count: usize) -> Vec<String> {
-    let mut changes = store.journal().changes("topic/orders");
+    published_on(store, "orders", count).await
+}
+
+/// What was published, each as its source, type, key and payload.
+async fn published_on(store: &Store, topic: &str, count: usize) -> Vec<String> {
+    let stream: Arc<str> = format!("topic/{topic}").into();
+    let mut changes = store.journal().changes(&stream);
     let read = async {
         loop {
             changes.mark_unchanged();
-            let entries = store.journal().read(&"topic/orders".into(), 0, 100).await.unwrap();
+            let entries = store.journal().read(&stream, 0, 100).await.unwrap();
             if entries.len() >= count {
                 return entries;
             }
@@ -38,7 +51,9 @@ async fn published(store: &Store, count: usize) -> Vec<String> {
     };
     let entries = tokio::time::timeout(std::time::Duration::from_secs(20), read).await.unwrap();
     let tell = |record| {
-        let message = Message::try_from(record).unwrap();
+        let mut message = Message::try_from(record).unwrap();
+        assert_eq!(Keyring::is_sealed(&message), topic == "secrets");
+        keys().unseal(&mut message).unwrap();
         assert!(message.is_json() && message.time.is_some());
         let (source, kind, key) = (&message.source, &message.kind, message.key().unwrap());
         format!("{source} {kind} {key} {}", String::from_utf8_lossy(&message.data))
@@ -68,6 +83,10 @@ async fn rusqlite_and_sqlx_publish_on_one_sqlite_file() {
     assert_eq!(published(&store, 1).await, [told("rusqlite")]);
     let row = outbox.row("orders", event(&outbox, "at once")).await.unwrap();
     Rusqlite(&connection).insert_now(&row).unwrap();
+    // Sealed on the way in, so that the door of a sealed topic takes it; its key stays readable.
+    let secret = outbox.event("order.placed", r#"{"order":"secret"}"#);
+    outbox.publish_on(&mut Rusqlite(&connection), "secrets", secret).await.unwrap();
+    assert_eq!(published_on(&store, "secrets", 1).await, [told("secret")]);
 
     let mut connection = sqlx::SqliteConnection::connect(&path.display().to_string()).await.unwrap();
     for (text, commits) in [("lost", false), ("sqlx", true)] {
@@ -129,6 +148,18 @@ async fn tokio_postgres_and_sqlx_publish_on_one_postgres_database() {
         }
     }
     assert_eq!(published(&store, 1).await, [told("tokio-postgres")]);
+    let tx = client.transaction().await.unwrap();
+    let secret = outbox.event("order.placed", r#"{"order":"secret"}"#);
+    outbox.publish_on(&mut TokioPostgres(&tx), "secrets", secret).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(published_on(&store, "secrets", 1).await, [told("secret")]);
+    // And a driver shows what the door says.
+    let mut row = outbox.row("orders", event(&outbox, "1")).await.unwrap();
+    row.aggregatetype = "ordres".into();
+    let tx = client.transaction().await.unwrap();
+    let error = TokioPostgres(&tx).insert(&row).await.unwrap_err().to_string();
+    assert!(error.contains("names no declared topic") && error.contains("`ordres`"), "{error}");
+    drop(tx);
 
     let mut connection = sqlx::PgConnection::connect(&address).await.unwrap();
     for (text, commits) in [("lost", false), ("sqlx", true)] {

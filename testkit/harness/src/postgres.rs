@@ -30,10 +30,25 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a fresh cluster. `settings` are those of postgresql.conf, as in `log_statement=all`.
     pub fn start(settings: &[&str]) -> Result<Self, String> {
+        Self::start_with(settings, &[])
+    }
+
+    /// Starts a fresh cluster with these files in its data directory, which only the server may read: keys, certificates,
+    /// a `pg_hba.conf` of one's own.
+    pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Result<Self, String> {
         let template = template()?;
         let folder = Folder::new()?;
         let data = folder.path().join("data");
         run(Command::new("cp").arg("-a").arg(template).arg(&data))?;
+        for (name, text) in files {
+            let path = data.join(name);
+            std::fs::write(&path, text)
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            run(Command::new("chmod").arg("600").arg(&path))?;
+            if let Some(user) = other_user() {
+                run(Command::new("chown").arg(user).arg(&path))?;
+            }
+        }
         let own = Self {
             folder,
             port: free_port(),

@@ -1,4 +1,4 @@
--- The sequencer: makes entries of the rows that strangers' transactions have left in the outbox.
+-- The sequencer: makes entries of the rows that strangers' transactions have left in the outbox, past its door.
 --
 -- A row's number says nothing of when its transaction commits. So what is new is what the present snapshot sees and the one
 -- of the last run did not: a transaction that commits late is in a later run, nothing is stepped over, and nobody waits for it.
@@ -7,14 +7,6 @@
 create or replace function dozen.origin() returns text language sql stable as $$
     select s.system_identifier || '/' || d.oid || '/' || c.timeline_id
     from pg_control_system() s, pg_control_checkpoint() c, pg_database d where d.datname = current_database()
-$$;
-
--- What of a row's headers are attributes of its message.
-create or replace function dozen.attributes_of(p_topic text, p_headers jsonb, p_is_json boolean) returns text
-language sql immutable as $$
-    select (jsonb_build_object('source', '/outbox/' || p_topic)
-            || case when p_is_json then '{"datacontenttype": "application/json"}'::jsonb else '{}'::jsonb end
-            || coalesce(p_headers, '{}'))::text
 $$;
 
 -- Makes entries of what is new; gives the names of the streams that got some, whether a transaction is under way that may
@@ -97,7 +89,8 @@ begin
            x.ends[1] + row_number() over own,
            x.ends[2] + sum(x.size) over own,
            p_now, x.seq, x.size, x.id, x.type, x.aggregateid,
-           dozen.attributes_of(x.aggregatetype, x.headers, x.data is null and x.payload is not null)
+           -- Rows that are older than the door have no source.
+           (jsonb_build_object('source', '/outbox/' || x.aggregatetype) || coalesce(x.headers, '{}'))::text
     from (select o.*, u.n, s.stream, octet_length(dozen.payload_of(o.payload, o.data)) as size,
                  (select array[d.o_ordinal, d.o_volume] from dozen.end_of(s.stream) d) as ends
           from unnest(v_rows) with ordinality u (seq, n)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dozen_core::{Message, SystemClock};
 use dozen_harness::Postgres as Server;
 use dozen_postgres::{Options, Postgres};
-use dozen_store::{Claimed, Ended, Journal, Store};
+use dozen_store::{Claimed, Ended, Expect, Journal, Store};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
@@ -27,7 +27,13 @@ pub(crate) async fn fresh() -> String {
 
 pub(crate) async fn open(url: &str) -> Store {
     let engine = Postgres::open(Options::parse(url).expect("an address")).await.expect("open");
-    Store::new(engine, Arc::new(SystemClock))
+    let store = Store::new(engine, Arc::new(SystemClock));
+    // Strangers publish on topics that were declared.
+    for topic in ["orders", "other"] {
+        let settings = br#"{"bytes_max":1048576}"#.to_vec();
+        store.table("topic").put(topic, settings, Expect::Any, None).await.expect("declare");
+    }
+    store
 }
 
 /// A connection that is no part of dozen.

@@ -112,6 +112,44 @@ async fn our_own_transaction_that_stays_open_holds_nobody_up() {
     assert_eq!(token.position, journal.tail(&stream(), 2).await.expect("tail")[0].position);
 }
 
+/// The rights that docs/postgres.md names, and no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_insert_publishes_and_is_told_what_is_wrong() {
+    let database = fresh().await;
+    let url = server().url(&database);
+    let store = open(&url).await;
+    let grant = "create role clerk login; grant usage on schema dozen to clerk; grant insert on dozen.outbox to clerk;
+                 grant usage on sequence dozen.outbox_seq to clerk";
+    stranger(&url).await.batch_execute(grant).await.expect("grant");
+    let clerk = stranger(&url.replace("test@", "clerk@")).await;
+    clerk.batch_execute(&insert("1")).await.expect("insert");
+    let wrong = clerk.batch_execute(&insert("2").replace("'orders'", "'ordres'")).await.expect_err("wrong");
+    let said = wrong.as_db_error().expect("the server's");
+    assert!(said.message().contains("there is no topic `ordres`"), "{said}");
+    assert_eq!(said.code().code(), "23514");
+    assert!(clerk.batch_execute("select * from dozen.record").await.is_err());
+    stranger(&url).await.batch_execute("notify dozen").await.expect("poke");
+    assert_eq!(wait_for(&store.journal(), &stream(), 1).await, ["1"]);
+}
+
+/// As a database is that an older binary has made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_without_the_door_gets_it_when_it_is_opened() {
+    let url = server().url(&fresh().await);
+    drop(open(&url).await);
+    let stranger = stranger(&url).await;
+    let older = "drop trigger admit on dozen.outbox; drop function dozen.admit;
+                 delete from dozen.meta where name = 'functions'";
+    stranger.batch_execute(older).await.expect("make it older");
+    let unchecked = "insert into dozen.outbox (id, aggregatetype, type) values ('1', 'orders', 't')";
+    stranger.batch_execute(unchecked).await.expect("insert");
+    let store = open(&url).await;
+    assert_eq!(wait_for(&store.journal(), &stream(), 1).await, ["1"]);
+    let entry = store.journal().read(&stream(), 0, 1).await.expect("read").remove(0);
+    assert_eq!(dozen_core::Message::try_from(entry.record).expect("a message").source, "/outbox/orders");
+    assert!(stranger.batch_execute(&unchecked.replace("orders", "ordres")).await.is_err());
+}
+
 /// More than one run of the sequencer takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn very_many_rows_of_one_transaction_become_entries_in_parts() {

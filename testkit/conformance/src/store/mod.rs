@@ -8,6 +8,7 @@ mod journal;
 mod keys;
 mod leases;
 mod moments;
+mod outbox;
 mod readers;
 mod tables;
 mod upkeep;
@@ -21,6 +22,7 @@ pub use journal::*;
 pub use keys::*;
 pub use leases::*;
 pub use moments::*;
+pub use outbox::*;
 pub use readers::*;
 pub use tables::*;
 pub use upkeep::*;
@@ -54,6 +56,8 @@ macro_rules! store_suite {
             a_lost_wake_up_is_made_up_for
             // tables
             a_put_expects_what_it_says a_requirement_fails_the_whole a_lease_has_one_holder a_mark_is_made_once
+            // outbox
+            an_outbox_refuses_what_its_topic_does_not_take an_outbox_completes_what_is_inserted
             // upkeep
             a_trim_spares_what_is_needed a_trim_by_size_spares_what_is_needed compaction_keeps_the_last_of_a_key
             compaction_spares_what_is_needed

@@ -23,7 +23,8 @@ pub(crate) static FILE: Section = Section {
             Kind::Store,
             Default("sqlite:dozen.db"),
             "Where state lives: queues, topics and the outbox, in one transaction with each other. A file of SQLite, or \
-             a PostgreSQL database, whose password is never shown. A relative path starts from the folder of the file.",
+             a PostgreSQL database, whose password is never shown; docs/postgres.md has the options of its address, TLS \
+             (`?sslmode=verify-full`) among them. A relative path starts from the folder of the file.",
         ),
         Key::new(
             "broker",
