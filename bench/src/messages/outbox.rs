@@ -29,7 +29,8 @@ const ORDER: &str = "insert into orders (customer, total) values ($1, $2)";
 const ORDERS: &str = "create table orders (customer text not null, total integer not null)";
 
 pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
-    let (mut sqlite, mut postgres, mut carried) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut inside, mut sqlite, mut postgres, mut carried) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for number in 0..context.rounds {
         // Not in a temporary file system: what is measured is the disk's promise.
         let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
@@ -37,8 +38,11 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
         runtime.block_on(async {
             let round = format!("  round {} of {}", number + 1, context.rounds);
             if context.is_peer_wanted("sqlite") && context.is_wanted("messages.outbox.sqlite") {
-                let times = on_sqlite(folder.path()).await?;
+                let times = in_our_transaction(folder.path()).await?;
                 eprintln!("{round}, SQLite: {times}");
+                inside.push(times);
+                let times = in_own_transaction(folder.path()).await?;
+                eprintln!("{round}, SQLite by rusqlite: {times}");
                 sqlite.push(times);
             }
             if context.is_peer_wanted("postgres") && context.is_wanted("messages.outbox.postgres") {
@@ -67,6 +71,13 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     let figures = [
         figure(
             "sqlite",
+            inside.iter().map(|times| times.with / times.without).collect(),
+            "x(without)",
+            Target::AtMost(1.1),
+            format!("{how} the store's own transaction: {}", Times::median(&inside)),
+        ),
+        figure(
+            "sqlite-rusqlite",
             sqlite.iter().map(|times| times.with / times.without).collect(),
             "x(without)",
             Target::AtMost(1.1),
@@ -131,8 +142,30 @@ fn ids() -> Ids {
     Ids::new(Arc::new(SystemClock), u64::from(std::process::id()))
 }
 
-async fn on_sqlite(folder: &Path) -> Result<Times, Failure> {
-    let path = folder.join("orders.db");
+async fn in_our_transaction(folder: &Path) -> Result<Times, Failure> {
+    let store = dozen_open::open(&format!("sqlite:{}", folder.join("ours.db").display())).await?;
+    declared(&store).await?;
+    let outbox = Outbox::new(&store, "/bench", ids());
+    store.transaction(async |tx| tx.execute(ORDERS, []).await).await?;
+    let mut took = Vec::with_capacity(TRANSACTIONS);
+    for turn in 0..TRANSACTIONS {
+        let event = (turn % 2 == 1).then(|| outbox.event("order.placed", "x".repeat(256)));
+        let start = Instant::now();
+        let done = store.transaction(async |tx| {
+            tx.execute(ORDER, dozen_store::params!["ann", 12]).await?;
+            match event {
+                Some(event) => outbox.publish(tx, TOPIC, event).await,
+                None => Ok(()),
+            }
+        });
+        done.await?;
+        took.push(start.elapsed());
+    }
+    Ok(Times::of_turns(&took))
+}
+
+async fn in_own_transaction(folder: &Path) -> Result<Times, Failure> {
+    let path = folder.join("own.db");
     let store = dozen_open::open(&format!("sqlite:{}", path.display())).await?;
     declared(&store).await?;
     let outbox = Outbox::new(&store, "/bench", ids());
