@@ -5,20 +5,28 @@ mod buffer;
 mod client;
 mod error;
 pub mod framing;
+mod headers;
 mod listen;
 mod problem;
 mod proxy;
 mod server;
+mod stream;
 mod ticker;
+mod tls;
 mod upstream;
 
 pub use body::Body;
 pub use client::Client;
 pub use dozen_lifecycle::BoxError;
 pub use error::Error;
-pub use problem::{problem, problem_document};
+pub use problem::problem_document;
 pub use proxy::{
-    Failure, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Verdict,
+    Answered, Changes, Content, Context, Decision, Failure, Fields, Forward, Handler, Http2Limits, Incoming,
+    Outcome, Outgoing, Proxy, ProxyOptions, Reply, Serve, Serving, Verdict,
 };
 pub use server::{Limits, Peer, Server};
+pub use tls::{
+    CertificateFiles, ClientCa, ClientIdentity, Protocol, Roots, Tls, TlsOptions, TlsSession, Transport,
+    TransportTls,
+};
 pub use upstream::{Ejection, EndpointView, Lease, Resolve, Strategy, Upstream, Upstreams};

@@ -48,6 +48,12 @@ pub struct RequestHead<'h, 'b> {
     pub expects_continue: bool,
     /// Whether `Connection` names headers of its own, which then are not to be forwarded.
     pub names_more: bool,
+    /// Whether the client wants to open a WebSocket (RFC 6455 §4.1); any other protocol that it offers is passed over.
+    pub websocket: bool,
+    /// Whether the client reads trailers (`TE: trailers`).
+    pub takes_trailers: bool,
+    /// Whether `Trailer` announces some.
+    pub announces: bool,
     /// Where the body ends.
     pub length: Length,
     /// All headers, those included that were understood above.
@@ -67,29 +73,41 @@ pub struct ResponseHead<'h, 'b> {
     pub length: Length,
     /// The `Content-Length` as stated, also where no body follows it (HEAD, 304).
     pub stated: Option<u64>,
+    /// Whether a 101 says that what follows is a WebSocket.
+    pub websocket: bool,
+    /// Whether `Trailer` announces some.
+    pub announces: bool,
     /// All headers.
     pub fields: &'h [Field<'b>],
 }
 
 /// The headers that decide about framing and the connection.
 #[derive(Default)]
-struct Known<'b> {
-    host: Option<&'b [u8]>,
-    length: Option<u64>,
+pub(super) struct Known<'b> {
+    pub(super) host: Option<&'b [u8]>,
+    pub(super) length: Option<u64>,
     chunked: bool,
     close: bool,
     keep_alive: bool,
     names_more: bool,
-    expects_continue: bool,
-    upgrade: bool,
+    pub(super) expects_continue: bool,
+    names_upgrade: bool,
+    offers_websocket: bool,
+    pub(super) takes_trailers: bool,
+    pub(super) announces: bool,
+    /// Something that belongs to one connection of HTTP/1.
+    pub(super) of_connection: bool,
 }
 
 impl<'b> Known<'b> {
-    fn read(fields: &[Field<'b>], of_request: bool) -> Result<Self, Refusal> {
+    pub(super) fn read(fields: &[Field<'b>], of_request: bool) -> Result<Self, Refusal> {
         let mut known = Self::default();
         for field in fields {
             // The length of the name rules out nearly every header for the price of one comparison.
             match field.name.len() {
+                2 if of_request && is(field.name, "te") => {
+                    known.takes_trailers |= has_option(field.value, b"trailers");
+                }
                 4 if of_request && is(field.name, "host") => {
                     once(&mut known.host, field.value, Refusal::HostTwice)?;
                 }
@@ -99,8 +117,13 @@ impl<'b> Known<'b> {
                     }
                     known.expects_continue = true;
                 }
-                7 if is(field.name, "upgrade") => known.upgrade = true,
+                7 if is(field.name, "upgrade") => {
+                    known.of_connection = true;
+                    known.offers_websocket |= field.value.eq_ignore_ascii_case(b"websocket");
+                }
+                7 if is(field.name, "trailer") => known.announces = true,
                 10 if is(field.name, "connection") => known.connection(field.value),
+                10 if is(field.name, "keep-alive") => known.of_connection = true,
                 14 if is(field.name, "content-length") => {
                     once(&mut known.length, decimal(field.value)?, Refusal::LengthTwice)?;
                 }
@@ -114,6 +137,7 @@ impl<'b> Known<'b> {
                     }
                     known.chunked = true;
                 }
+                16 if is(field.name, "proxy-connection") => known.of_connection = true,
                 _ => {}
             }
         }
@@ -124,12 +148,14 @@ impl<'b> Known<'b> {
     }
 
     fn connection(&mut self, value: &[u8]) {
+        self.of_connection = true;
         for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
             } else if !option.is_empty() {
+                self.names_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
                 self.names_more = true;
             }
         }
@@ -149,7 +175,9 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
     if known.chunked && !is_v11 {
         return Err(Refusal::EncodingInOldVersion);
     }
-    if known.upgrade || method == "CONNECT" {
+    let websocket = known.offers_websocket && known.names_upgrade && is_v11;
+    let has_body = known.chunked || known.length.unwrap_or(0) > 0;
+    if method == "CONNECT" || (websocket && (method != "GET" || has_body)) {
         return Err(Refusal::Upgrade);
     }
     let host = match known.host {
@@ -167,6 +195,9 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
         keep_alive: if is_v11 { !known.close } else { known.keep_alive && !known.close },
         expects_continue: known.expects_continue && is_v11,
         names_more: known.names_more,
+        websocket,
+        takes_trailers: known.takes_trailers && is_v11,
+        announces: known.announces,
         length: if known.chunked { Length::Chunked } else { Length::Exactly(known.length.unwrap_or(0)) },
         fields,
     })
@@ -206,6 +237,8 @@ pub fn response<'h, 'b>(
         names_more: known.names_more,
         length,
         stated: known.length,
+        websocket: status == 101 && known.offers_websocket && known.names_upgrade,
+        announces: known.announces,
         fields,
     })
 }
@@ -230,6 +263,14 @@ fn once<T>(place: &mut Option<T>, value: T, twice: Refusal) -> Result<(), Refusa
     if place.replace(value).is_some() { Err(twice) } else { Ok(()) }
 }
 
+/// Whether a comma-separated list has this option; parameters behind `;` are not looked at.
+fn has_option(value: &[u8], option: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(|one| {
+        let name = one.split(|byte| *byte == b';').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(option)
+    })
+}
+
 /// A plain decimal number: no sign, no list, no white space inside, no overflow.
 fn decimal(text: &[u8]) -> Result<u64, Refusal> {
     if text.is_empty() || text.len() > 19 {
@@ -242,7 +283,7 @@ fn decimal(text: &[u8]) -> Result<u64, Refusal> {
 }
 
 /// A host with an optional port, spelled with the characters that one can have and no others.
-fn read_host(value: &[u8]) -> Result<&str, Refusal> {
+pub(super) fn read_host(value: &[u8]) -> Result<&str, Refusal> {
     let allowed =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     if value.is_empty() || value.len() > 300 || !value.iter().all(allowed) {
@@ -277,9 +318,13 @@ fn read_target<'b>(target: &'b str, host: &str) -> Result<(&'b str, Option<&'b s
         }
         if rest[at..].is_empty() { "/" } else { &rest[at..] }
     };
-    match memchr::memchr(b'?', rest.as_bytes()) {
-        Some(0) => Ok(("/", Some(&rest[1..]))),
-        Some(at) => Ok((&rest[..at], Some(&rest[at + 1..]))),
-        None => Ok((rest, None)),
+    Ok(split_query(rest))
+}
+
+pub(super) fn split_query(target: &str) -> (&str, Option<&str>) {
+    match memchr::memchr(b'?', target.as_bytes()) {
+        Some(0) => ("/", Some(&target[1..])),
+        Some(at) => (&target[..at], Some(&target[at + 1..])),
+        None => (target, None),
     }
 }
