@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::fields::Head;
 use super::worker::Worker;
 use super::{Answered, Changes, Failure, Handler, Outcome, Reply};
-use crate::framing::{Field, Refusal};
+use crate::framing::{self, Field, Refusal};
 use crate::{BoxError, Error, Lease, Upstream};
 
 /// Tells the handler how a request ended, once and in any case: when it is closed, and when it is dropped because the
@@ -54,6 +54,11 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Account<H, W> {
     /// `host:port` of the endpoint, empty if none was asked.
     pub(super) fn address(&self) -> &str {
         self.lease.as_ref().map_or("", |lease| lease.address())
+    }
+
+    /// Whether a trailer of the answer is passed on.
+    pub(super) fn passes(&self, name: &str) -> bool {
+        framing::may_trail(name) && !self.worker.handler.strips_from_response(name)
     }
 
     /// What the handler changes in an endpoint's answer.

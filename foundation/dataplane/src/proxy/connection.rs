@@ -33,6 +33,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 pub(super) enum Next {
     /// Another request may.
     Request,
+    /// The same: there was none yet.
+    Nothing,
     /// The end.
     Close,
     /// The end, after the rest of a request that was not read.
@@ -71,9 +73,9 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, stream: TcpStream,
                 next => break next,
             }
         };
-        is_new = false;
+        is_new &= matches!(next, Next::Nothing);
         let scratch = match next {
-            Next::Request => scratch,
+            Next::Request | Next::Nothing => scratch,
             Next::Close => {
                 let _ = stream.shutdown().await;
                 return worker.give_back(scratch);
@@ -126,7 +128,7 @@ async fn exchange<H: Handler>(
 ) -> Next {
     let end = match read_head(worker, stream, alarm, scratch).await {
         Ok(Head::Complete(end)) => end,
-        Ok(Head::NotYet) => return Next::Request,
+        Ok(Head::NotYet) => return Next::Nothing,
         Ok(Head::Closed) => return Next::Close,
         Err(refusal) => return refuse(stream, alarm, refusal).await,
     };

@@ -171,6 +171,8 @@ async fn answer<H: Handler>(
     };
     plan::amend(worker, &mut account, &mut parts);
     account.status = Some(parts.status.as_u16());
+    // An answer that stated its length cannot end in another way before it.
+    let is_grpc = is_grpc && !parts.headers.contains_key(header::CONTENT_LENGTH);
     let is_bodiless = is_head || matches!(parts.status.as_u16(), 204 | 304);
     let body = if is_bodiless { Body::empty() } else { body };
     Response::from_parts(parts, Reported::new(body, account, deadline, is_grpc, worker))
@@ -388,7 +390,16 @@ impl<H: Handler> HttpBody for Reported<H> {
             account.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
             this.progress.store(account.now().max(1), Ordering::Relaxed);
         }
-        if frame.is_trailers() || this.body.is_end_stream() {
+        let is_last = frame.is_trailers() || this.body.is_end_stream();
+        let frame = match (frame.into_trailers(), &this.account) {
+            (Ok(mut trailers), Some(account)) => {
+                plan::remove(&mut trailers, |name| !account.passes(name));
+                Frame::trailers(trailers)
+            }
+            (Ok(trailers), None) => Frame::trailers(trailers),
+            (Err(data), _) => data,
+        };
+        if is_last {
             this.done();
         }
         Poll::Ready(Some(Ok(frame)))

@@ -446,7 +446,8 @@ pub(super) fn change(changes: &Changes, map: &mut HeaderMap) {
     }
 }
 
-fn remove(map: &mut HeaderMap, is_dropped: impl Fn(&str) -> bool) {
+/// Takes out the headers whose name is picked.
+pub(super) fn remove(map: &mut HeaderMap, is_dropped: impl Fn(&str) -> bool) {
     let dropped: Vec<_> = map.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
     for name in dropped {
         map.remove(&name);

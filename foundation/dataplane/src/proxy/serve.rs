@@ -207,7 +207,7 @@ impl<H: Handler> Writer<'_, '_, H> {
         if chunked {
             out.extend_from_slice(b"0\r\n");
             let trailers = trailers.filter(|_| self.asked.takes_trailers).unwrap_or_default();
-            for (name, value) in trailers.iter().filter(|(name, _)| framing::may_trail(name.as_str())) {
+            for (name, value) in trailers.iter().filter(|(name, _)| account.passes(name.as_str())) {
                 framing::field(name.as_str(), value.as_bytes(), out);
             }
             out.extend_from_slice(b"\r\n");

@@ -134,8 +134,8 @@ impl<H: Handler> Worker<H> {
         while let Some(Ok((stream, peer))) = at_once(&listener).await {
             connections.spawn(connection::serve(self.clone(), stream, peer));
         }
-        drop(listener);
         self.draining.store(true, Ordering::Relaxed);
+        drop(listener);
         self.ticker.wake_all();
         while !connections.is_empty() {
             tokio::select! { biased;
