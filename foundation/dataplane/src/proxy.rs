@@ -17,7 +17,9 @@
 //! of the answer is sent there is no status left to give: the client's connection is cut.
 
 mod account;
+mod answer;
 mod connection;
+mod dial;
 mod exchange;
 mod feed;
 mod fields;
@@ -26,14 +28,18 @@ mod grpc;
 mod handler;
 mod http2;
 mod order;
+mod paced;
 mod plan;
 mod pool;
 mod relay;
 mod reply;
 mod senders;
 mod serve;
+mod streamed;
+mod talk;
 mod tasks;
 mod tunnel;
+mod verdict;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
@@ -46,10 +52,9 @@ use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use crate::{Error, Tls};
 pub(crate) use feed::trailers;
 pub use fields::{Answered, Changes, Fields};
-pub use handler::{
-    Context, Decision, Failure, Forward, Handler, Incoming, Outcome, Outgoing, Serve, Serving, Verdict,
-};
+pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
 pub use reply::{Content, Reply};
+pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};
 pub(crate) use worker::Worker;
 
 /// How a proxy treats its connections.

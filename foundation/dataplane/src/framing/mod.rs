@@ -16,6 +16,7 @@
 mod chunked;
 mod decoder;
 mod head;
+mod known;
 mod path;
 mod refusal;
 mod scan;

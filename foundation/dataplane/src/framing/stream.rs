@@ -1,6 +1,7 @@
 //! Reading a head that came as a stream of HTTP/2: other bytes, the same rules.
 
-use super::head::{Known, read_host, split_query};
+use super::head::{read_host, split_query};
+use super::known::Known;
 use super::{Field, Length, Refusal, RequestHead};
 
 /// A request's head as the layer below took it apart.

@@ -3,8 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use super::forward::Sender;
+use hyper::client::conn::http2::SendRequest;
+
 use super::pool::Key;
+use crate::Body;
+
+/// Sends requests on one connection of HTTP/2.
+pub(super) type Sender = SendRequest<Body>;
 
 /// By endpoint. A connection that is taken out lives on until its streams have ended.
 #[derive(Default)]

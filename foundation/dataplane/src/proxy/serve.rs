@@ -20,9 +20,9 @@ use super::connection::Next;
 use super::exchange::Client;
 use super::feed::Feed;
 use super::order::{Order, deadline};
-use super::plan::{self, Asked, Facts};
+use super::plan::{Asked, Facts};
 use super::worker::Worker;
-use super::{Context, Failure, Handler};
+use super::{Context, Failure, Handler, answer};
 use crate::Body;
 use crate::buffer::SMALL;
 use crate::framing::{self, Length, Refusal};
@@ -123,7 +123,7 @@ impl<H: Handler> Writer<'_, '_, H> {
             return Err(Failure::Refused(Refusal::Upgrade));
         }
         let announced = parts.headers.remove(header::TRAILER);
-        plan::amend(self.worker, account, &mut parts);
+        answer::amend(self.worker, account, &mut parts);
         let mut body = pin!(body);
         let bodiless = is_head || status == 204 || status == 304;
         let exact = body.as_ref().size_hint().exact();
