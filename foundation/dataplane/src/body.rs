@@ -1,7 +1,7 @@
 //! The one body type.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use dozen_lifecycle::BoxError;
@@ -52,6 +52,20 @@ impl Body {
     pub fn channel(waiting_max: usize) -> (mpsc::Sender<Result<Bytes, BoxError>>, Self) {
         let (sender, receiver) = mpsc::channel(waiting_max.max(1));
         (sender, Self(Inner::Stream(Channel(receiver).boxed_unsync())))
+    }
+
+    /// A body of the frames that are sent into the sender; `length` is what they hold together, if that is known.
+    pub(crate) fn frames(
+        waiting_max: usize,
+        length: Option<u64>,
+    ) -> (mpsc::Sender<Result<Frame<Bytes>, BoxError>>, Self) {
+        let (sender, receiver) = mpsc::channel(waiting_max.max(1));
+        (sender, Self(Inner::Stream(Frames { receiver, left: length }.boxed_unsync())))
+    }
+
+    /// Whether all of it is at hand.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.0, Inner::Full(_))
     }
 
     /// The bytes, if they are at hand; the body is empty then.
@@ -122,6 +136,35 @@ impl HttpBody for Body {
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
         Self(Inner::Full(bytes.into()))
+    }
+}
+
+struct Frames {
+    receiver: mpsc::Receiver<Result<Frame<Bytes>, BoxError>>,
+    left: Option<u64>,
+}
+
+impl HttpBody for Frames {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.receiver.poll_recv(cx));
+        if let (Some(Ok(frame)), Some(left)) = (&frame, &mut self.left) {
+            *left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -8,16 +8,18 @@ mod answer;
 mod outgoing;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout_at};
 
 use crate::buffer::Buffer;
+use crate::stream::Stream;
 use crate::{Body, Error};
+
+pub(crate) use answer::exchange;
+pub(crate) use outgoing::Outgoing;
 
 /// Idle connections kept for each address.
 const IDLE_MAX: usize = 32;
@@ -59,13 +61,13 @@ impl Client {
         request: http::Request<Body>,
         stall: Duration,
     ) -> Result<http::Response<Body>, Error> {
-        let outgoing = outgoing::Outgoing::new(address, request)?;
+        let outgoing = Outgoing::new(address, request)?;
         if let Some(kept) = self.pool.take(address) {
             let Some(first) = outgoing.again() else {
-                let answered = answer::exchange(kept, outgoing, address, stall, self.pool.clone()).await;
+                let answered = exchange(kept, outgoing, address, stall, self.pool.keeper(address)).await;
                 return answered.map_err(|failure| failure.error);
             };
-            match answer::exchange(kept, first, address, stall, self.pool.clone()).await {
+            match exchange(kept, first, address, stall, self.pool.keeper(address)).await {
                 Err(answer::Failure { error: Error::Broken { .. }, untouched: true }) => {}
                 other => return other.map_err(|failure| failure.error),
             }
@@ -74,29 +76,32 @@ impl Client {
             .await
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .map_err(|source| Error::Connect { address: address.to_owned(), source })?;
-        let (read, write) = stream.into_split();
-        let fresh = Connection { read, write, buffer: Buffer::new() };
-        let answered = answer::exchange(fresh, outgoing, address, stall, self.pool.clone()).await;
+        let fresh = Connection::new(stream.into());
+        let answered = exchange(fresh, outgoing, address, stall, self.pool.keeper(address)).await;
         answered.map_err(|failure| failure.error)
     }
 }
 
 /// A connection between two exchanges, or in one.
 #[derive(Debug)]
-struct Connection {
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
     buffer: Buffer,
 }
 
 impl Connection {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: Buffer::new() }
+    }
+
     /// Whether nothing has happened on it while it lay idle. Anything that has is an end, or a reason to end it.
-    fn is_quiet(&self) -> bool {
-        let mut byte = [0u8; 1];
-        self.buffer.is_empty()
-            && matches!(self.read.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    fn is_quiet(&mut self) -> bool {
+        self.buffer.is_empty() && self.stream.is_quiet()
     }
 }
+
+/// Takes back a connection that can be used again.
+pub(crate) type Keeper = Box<dyn FnOnce(Connection) + Send>;
 
 #[derive(Debug, Default)]
 struct Pool {
@@ -104,10 +109,15 @@ struct Pool {
 }
 
 impl Pool {
+    fn keeper(self: &Arc<Self>, address: &str) -> Keeper {
+        let (pool, address) = (self.clone(), address.to_owned());
+        Box::new(move |connection| pool.put(&address, connection))
+    }
+
     fn take(&self, address: &str) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let kept = idle.get_mut(address)?;
-        while let Some((since, connection)) = kept.pop() {
+        while let Some((since, mut connection)) = kept.pop() {
             if since.elapsed() < IDLE && connection.is_quiet() {
                 return Some(connection);
             }

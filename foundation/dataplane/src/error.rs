@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use dozen_core::{Diagnose, Fault, Retry};
 use dozen_lifecycle::BoxError;
@@ -71,6 +72,22 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// A file with certificates or a key cannot be used.
+    #[error("{file} cannot be used for TLS: {what}; {todo}", file = .file.display())]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        todo: &'static str,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {what}")]
+    Tls {
+        /// Why, and what to do.
+        what: String,
+    },
     /// A request that cannot be written down as HTTP/1.1.
     #[error("the request cannot be sent: {why}")]
     Request {
@@ -96,6 +113,7 @@ impl Diagnose for Error {
     fn fault(&self) -> Fault {
         match self {
             Self::AddressInUse { .. } | Self::Listen { .. } => Fault::Caller,
+            Self::Certificate { .. } | Self::Tls { .. } => Fault::Caller,
             Self::BodyTooLarge { .. } | Self::Request { .. } => Fault::Caller,
             Self::Connect { .. } | Self::Broken { .. } | Self::Refused { .. } => Fault::Dependency,
             Self::TimedOut { .. } | Self::Body { .. } => Fault::Dependency,
@@ -105,6 +123,7 @@ impl Diagnose for Error {
     fn retry(&self) -> Retry {
         match self {
             Self::AddressInUse { .. } | Self::Listen { .. } => Retry::Never,
+            Self::Certificate { .. } | Self::Tls { .. } => Retry::Never,
             Self::BodyTooLarge { .. } | Self::Request { .. } | Self::Refused { .. } => Retry::Never,
             Self::Connect { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::Body { .. } => {
                 Retry::Later
@@ -115,6 +134,7 @@ impl Diagnose for Error {
     fn page(&self) -> &'static str {
         match self {
             Self::AddressInUse { .. } | Self::Listen { .. } => "http-listen",
+            Self::Certificate { .. } | Self::Tls { .. } => "http-tls",
             Self::BodyTooLarge { .. } | Self::Request { .. } => "http-request",
             Self::Refused { .. } => "http-framing",
             Self::Connect { .. } | Self::Broken { .. } => "http-upstream",

@@ -5,13 +5,16 @@ mod buffer;
 mod client;
 mod error;
 pub mod framing;
+mod headers;
 mod listen;
 mod moment;
 mod problem;
 mod proxy;
 pub mod resilience;
 mod server;
+mod stream;
 mod ticker;
+mod tls;
 mod upstream;
 
 pub use body::Body;
@@ -19,11 +22,16 @@ pub use client::Client;
 pub use dozen_lifecycle::BoxError;
 pub use error::Error;
 pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
-pub use problem::{problem, problem_document};
+pub use problem::problem_document;
 pub use proxy::{
-    Failure, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Verdict,
+    Answered, Changes, Content, Context, Decision, Failure, Fields, Forward, Handler, Http2Limits, Incoming,
+    Outcome, Outgoing, Proxy, ProxyOptions, Reply, Serve, Serving, Verdict,
 };
 pub use server::{Limits, Peer, Server};
+pub use tls::{
+    CertificateFiles, ClientCa, ClientIdentity, Protocol, Roots, Tls, TlsOptions, TlsSession, Transport,
+    TransportTls,
+};
 pub use upstream::{
     Ejection, EndpointView, Health, HealthPolicy, Lease, PolicyError, Probes, Resolve, ServicePolicy,
     ServiceView, Strategy, Totals, Unavailable, Upstream, Upstreams, Want, hash_key,

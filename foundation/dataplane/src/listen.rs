@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -46,6 +47,18 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Out of file descriptors is no reason to spin: the connections that hold them need the processor to end.
+pub(crate) async fn pause_after(error: &io::Error) {
+    let is_of_one_connection = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    );
+    if !is_of_one_connection {
+        tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn explain(address: SocketAddr, source: io::Error) -> Error {

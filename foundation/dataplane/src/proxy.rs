@@ -16,12 +16,30 @@
 //! turns out to be dead is replaced once, if no byte of an answer came and the request may be repeated. After the head
 //! of the answer is sent there is no status left to give: the client's connection is cut.
 
+mod account;
+mod answer;
 mod connection;
+mod dial;
 mod exchange;
+mod feed;
+mod fields;
+mod forward;
+mod grpc;
 mod handler;
+mod http2;
+mod order;
+mod paced;
 mod plan;
 mod pool;
 mod relay;
+mod reply;
+mod senders;
+mod serve;
+mod streamed;
+mod talk;
+mod tasks;
+mod tunnel;
+mod verdict;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
@@ -31,8 +49,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
-use crate::Error;
-pub use handler::{Failure, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Verdict};
+use crate::{Error, Tls};
+pub(crate) use feed::trailers;
+pub use fields::{Answered, Changes, Fields};
+pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
+pub use reply::{Content, Reply};
+pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};
+pub(crate) use worker::Worker;
 
 /// How a proxy treats its connections.
 #[derive(Clone, Debug)]
@@ -57,6 +80,35 @@ pub struct ProxyOptions {
     pub kept_max: usize,
     /// How long they are kept.
     pub kept_for: Duration,
+    /// TLS towards clients; plain TCP without.
+    pub tls: Option<Arc<Tls>>,
+    /// The limits of HTTP/2, on both sides.
+    pub http2: Http2Limits,
+}
+
+/// What one connection of HTTP/2 may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Requests at one time on a client's connection.
+    pub streams_max: u32,
+    /// Streams that a client may reset before they were looked at, or that had to be reset because of what it did,
+    /// before its connection is closed (CVE-2023-44487, CVE-2025-8671).
+    pub resets_max: usize,
+    /// A connection on which nothing came for so long is asked for a sign of life.
+    pub ping_interval: Duration,
+    /// How long it may take to give one.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            streams_max: 100,
+            resets_max: 50,
+            ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
 }
 
 impl Default for ProxyOptions {
@@ -72,6 +124,8 @@ impl Default for ProxyOptions {
             connect_timeout: Duration::from_secs(2),
             kept_max: 512,
             kept_for: Duration::from_secs(60),
+            tls: None,
+            http2: Http2Limits::default(),
         }
     }
 }

@@ -1,18 +1,9 @@
 //! An HTTP server for handlers: any `tower` service, an axum `Router` among them, behind the strict framing.
 //!
-//! ```text
-//!            ┌── feed:    socket ─► Decoder ─► the request's Body (one piece ahead, no further)
-//! connection ┤                                        │
-//!            └── respond: service ◄───────────────────┘ ─► head and frames ─► socket, each as soon as it is there
-//! ```
-//!
-//! It runs on the runtime that it is started on. On `stop.soft` it accepts no more, lets go of idle connections and
-//! marks the answers in flight `connection: close`; on `stop.hard` it drops what is left.
+//! It is a worker of the proxy whose every request is served, on the runtime that it is started on: one exchange, one
+//! set of limits, TLS and HTTP/2 for both. On `stop.soft` it accepts no more, lets go of idle connections and marks the
+//! answers in flight `connection: close`; on `stop.hard` it drops what is left.
 
-mod connection;
-mod incoming;
-
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,13 +11,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use futures::future::BoxFuture;
 use http_body::Body as HttpBody;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tower::ServiceExt;
 
-pub(crate) use incoming::headers;
-
-use crate::{Body, Error};
+use crate::proxy::Worker;
+use crate::{
+    Body, Context, Error, Handler, Http2Limits, Incoming, Outcome, Outgoing, ProxyOptions, Reply, Serve,
+    Serving, Tls, Verdict,
+};
 
 /// What a client may ask of a server.
 #[derive(Clone, Debug)]
@@ -45,6 +38,10 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a client may take nothing of an answer, or send nothing of a body.
     pub stall_timeout: Duration,
+    /// TLS towards clients; plain TCP without.
+    pub tls: Option<Arc<Tls>>,
+    /// The limits of HTTP/2.
+    pub http2: Http2Limits,
 }
 
 impl Default for Limits {
@@ -57,11 +54,14 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            tls: None,
+            http2: Http2Limits::default(),
         }
     }
 }
 
-/// The address of the client, in a request's extensions.
+/// The address of the client, in a request's extensions. A client that speaks TLS has its
+/// [`TlsSession`](crate::TlsSession) there, too, in an `Arc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -98,18 +98,69 @@ impl Server {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Arc::new(Serving { server: self, service: Mutex::new(service) })
+        let service = Arc::new(Tower(Mutex::new(service)));
+        let always = Arc::new(Always { service, body_max: self.limits.body_max });
+        Arc::new(Running { server: self, always })
     }
 }
 
-struct Serving<S> {
+struct Running {
     server: Server,
-    /// Cloned for each connection, and behind a lock because a service need not be shareable.
-    service: Mutex<S>,
+    always: Arc<Always>,
 }
 
 #[async_trait]
-impl<S, B> Service for Serving<S>
+impl Service for Running {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        let listener = self.server.listener.try_clone()?;
+        let limits = self.server.limits.clone();
+        let options = ProxyOptions {
+            setting: limits.setting,
+            workers: 1,
+            connections_max: limits.connections_max,
+            head_max: limits.head_max,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            stall_timeout: limits.stall_timeout,
+            tls: limits.tls,
+            http2: limits.http2,
+            ..ProxyOptions::default()
+        };
+        let worker = Arc::new(Worker::new(0, self.always.clone(), Arc::new(options)));
+        ready.ready();
+        Ok(worker.run(listener, stop).await?)
+    }
+}
+
+/// Every request is served, and nobody has to hear how it ended.
+struct Always {
+    service: Arc<dyn Serve>,
+    body_max: u64,
+}
+
+impl Handler for Always {
+    type Ticket = ();
+
+    fn begin(&self, _: &Incoming<'_>, _: &mut Outgoing<'_>) -> Verdict<()> {
+        let service = self.service.clone();
+        Verdict::Serve(Serving { service, body_max: self.body_max, total: None, ticket: () })
+    }
+
+    fn end(&self, (): (), _: &Outcome<'_>) {}
+
+    fn strips_from_request(&self, _: &Incoming<'_>, _: &str) -> bool {
+        false
+    }
+
+    fn strips_from_response(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// A `tower` service. Cloned for each request, and behind a lock because it need not be shareable.
+struct Tower<S>(Mutex<S>);
+
+impl<S, B> Serve for Tower<S>
 where
     S: tower::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -117,52 +168,25 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
-        let listener = TcpListener::from_std(self.server.listener.try_clone()?)?;
-        let limits = Arc::new(self.server.limits.clone());
-        let mut connections = JoinSet::new();
-        ready.ready();
-        loop {
-            tokio::select! { biased;
-                () = stop.soft.cancelled() => break,
-                Some(ended) = connections.join_next() => note(ended),
-                accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
-                    Ok((stream, peer)) => {
-                        let service = self.service.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-                        connections.spawn(connection::serve(stream, peer, service, limits.clone(), stop.clone()));
-                    }
-                    Err(error) => pause_after(&error).await,
-                },
-            }
+    fn serve(
+        &self,
+        mut request: http::Request<Body>,
+        context: Context,
+    ) -> BoxFuture<'static, http::Response<Body>> {
+        request.extensions_mut().insert(Peer(context.peer));
+        if let Some(session) = context.tls {
+            request.extensions_mut().insert(session);
         }
-        drop(listener);
-        while !connections.is_empty() {
-            tokio::select! { biased;
-                () = stop.hard.cancelled() => break,
-                Some(ended) = connections.join_next() => note(ended),
+        let service = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        Box::pin(async move {
+            match service.oneshot(request).await {
+                Ok(response) => response.map(Body::new),
+                Err(error) => {
+                    let error: BoxError = error.into();
+                    tracing::error!(error = %dozen_core::chain(&*error), "a request handler failed");
+                    Reply::new(500, "the request could not be handled").into_response()
+                }
             }
-        }
-        connections.shutdown().await;
-        Ok(())
-    }
-}
-
-fn note(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!("a request handler panicked; its connection is closed");
-    }
-}
-
-/// Out of file descriptors is no reason to spin: the connections that hold them need the processor to end.
-pub(crate) async fn pause_after(error: &io::Error) {
-    let is_of_one_connection = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    );
-    if !is_of_one_connection {
-        tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        })
     }
 }

@@ -130,13 +130,18 @@ impl Setting {
 
 impl Alarm {
     fn moment_after(&self, wait: Duration) -> u64 {
-        let wait = u64::try_from((wait + TICK).as_millis()).unwrap_or(u64::MAX);
+        let wait = u64::try_from(wait.saturating_add(TICK).as_millis()).unwrap_or(u64::MAX);
         self.ticker.now().saturating_add(wait)
     }
 
     /// Goes off after `wait`, unless it is set again before.
     pub(crate) fn set(&self, wait: Duration) {
         self.setting.at.store(self.moment_after(wait), Ordering::Relaxed);
+    }
+
+    /// Does not go off by itself, but for the end set by [`Self::set_last`].
+    pub(crate) fn clear(&self) {
+        self.setting.at.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// Whatever is set, goes off after `wait`; `None` takes that back.

@@ -54,7 +54,7 @@ pub(crate) fn add(request: &Incoming<'_>, is_trusted: bool, outgoing: &mut Outgo
         outgoing.add("x-forwarded-host", request.head.host.as_bytes());
     }
     if !is_trusted || request.field("x-forwarded-proto").is_none() {
-        outgoing.add("x-forwarded-proto", b"http");
+        outgoing.add("x-forwarded-proto", if request.tls.is_some() { &b"https"[..] } else { b"http" });
     }
 }
 

@@ -185,12 +185,10 @@ impl Handler for Door {
         outgoing.add("traceparent", &forwarded::trace_text(&trace));
         let hit = hit.route;
         Verdict::Forward(Forward {
-            upstream,
-            random: self.ids.random(),
             body_max: hit.body_max,
             timeout: hit.timeout,
             total: hit.total,
-            ticket: mark,
+            ..Forward::new(upstream, self.ids.random(), mark)
         })
     }
 

@@ -2,49 +2,51 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::outgoing::{Outgoing, WriteError};
-use super::{Connection, Pool};
+use super::{Connection, Keeper};
 use crate::buffer::{Buffer, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
-use crate::{Body, BoxError, Error};
+use crate::stream::Stream;
+use crate::{Body, BoxError, Error, headers};
 
 /// Interim responses that are skipped before a server is taken for a broken one.
 const INTERIM_MAX: usize = 8;
 
 /// How an exchange failed, and whether the server had sent nothing yet.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) untouched: bool,
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) untouched: bool,
 }
 
 struct Head {
     response: http::Response<()>,
     length: Length,
     keep_alive: bool,
+    announced: String,
 }
 
 /// The rest of a request on its way; gives the socket back when it is sent.
-type Sending = Pin<Box<dyn Future<Output = (OwnedWriteHalf, Result<(), WriteError>)> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = (WriteHalf<Stream>, Result<(), WriteError>)> + Send>>;
 
 /// Sends a request and reads the head of its response. What is left of the request then is sent while the caller
 /// takes the body of the response.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     connection: Connection,
     outgoing: Outgoing,
     address: &str,
     stall: Duration,
-    pool: Arc<Pool>,
+    keeper: Keeper,
 ) -> Result<http::Response<Body>, Failure> {
-    let Connection { mut read, write, mut buffer } = connection;
+    let Connection { stream, mut buffer } = connection;
+    let (mut read, write) = tokio::io::split(stream);
     let is_head = outgoing.is_head;
     let mut writing = Writing::Sending(Box::pin(outgoing.write(write)));
     let mut scan = HeadScan::default();
@@ -95,7 +97,9 @@ pub(super) async fn exchange(
         writing,
         reusable: head.keep_alive,
         address: address.to_owned(),
-        pool,
+        keeper: Some(keeper),
+        announced: head.announced,
+        trailers: Vec::new(),
         stall,
         timer: Box::pin(sleep(stall)),
     };
@@ -109,7 +113,7 @@ pub(super) async fn exchange(
 /// How far the request has got.
 enum Writing {
     Sending(Sending),
-    Sent(OwnedWriteHalf),
+    Sent(WriteHalf<Stream>),
     SocketFailed(Option<io::Error>),
     BodyFailed(Option<BoxError>),
     Over,
@@ -140,8 +144,15 @@ fn read_head(scan: &mut HeadScan, buffer: &mut Buffer, to_head: bool) -> Result<
         let head = framing::response(&buffer.filled()[..end], to_head, &mut slots)?;
         let mut response = http::Response::new(());
         *response.status_mut() = http::StatusCode::from_u16(head.status).map_err(|_| Refusal::Malformed)?;
-        *response.headers_mut() = crate::server::headers(head.fields)?;
-        Head { response, length: head.length, keep_alive: head.keep_alive }
+        *response.headers_mut() = headers::map(head.fields, head.names_more, |_| false)?;
+        let announced = match head.announces {
+            true => framing::announced(head.fields, |_| false),
+            false => String::new(),
+        };
+        if !announced.is_empty() {
+            headers::append(response.headers_mut(), b"trailer", announced.as_bytes())?;
+        }
+        Head { response, length: head.length, keep_alive: head.keep_alive, announced }
     };
     buffer.consume(end);
     Ok(Some(head))
@@ -150,11 +161,14 @@ fn read_head(scan: &mut HeadScan, buffer: &mut Buffer, to_head: bool) -> Result<
 /// A body that reads from its connection when it is polled.
 struct Answer {
     decoder: Decoder,
-    open: Option<(OwnedReadHalf, Buffer)>,
+    open: Option<(ReadHalf<Stream>, Buffer)>,
     writing: Writing,
     reusable: bool,
     address: String,
-    pool: Arc<Pool>,
+    keeper: Option<Keeper>,
+    /// The trailers that are handed on, and the lines of all that have come.
+    announced: String,
+    trailers: Vec<u8>,
     stall: Duration,
     timer: Pin<Box<Sleep>>,
 }
@@ -167,8 +181,9 @@ impl Answer {
             && let Writing::Sent(write) = writing
             && self.reusable
             && buffer.is_empty()
+            && let Some(keeper) = self.keeper.take()
         {
-            self.pool.put(&self.address, Connection { read, write, buffer });
+            keeper(Connection { stream: read.unsplit(write), buffer });
         }
     }
 
@@ -192,10 +207,14 @@ impl HttpBody for Answer {
         loop {
             let Some((_, buffer)) = &mut this.open else { return Poll::Ready(None) };
             let (data, consumed) = match this.decoder.take(buffer.filled()) {
-                Ok(piece) => (Bytes::copy_from_slice(piece.data), piece.consumed),
+                Ok(piece) => {
+                    this.trailers.extend_from_slice(piece.trailer);
+                    (Bytes::copy_from_slice(piece.data), piece.consumed)
+                }
                 Err(refusal) => return this.fail(refusal),
             };
             buffer.consume(consumed);
+            let has_more = !buffer.is_empty();
             let is_done = this.decoder.is_done();
             if is_done {
                 this.finish();
@@ -206,7 +225,14 @@ impl HttpBody for Answer {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             if is_done {
-                return Poll::Ready(None);
+                return match crate::proxy::trailers(&this.trailers, &this.announced) {
+                    Ok(trailers) if trailers.is_empty() => Poll::Ready(None),
+                    Ok(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    Err(refusal) => this.fail(refusal),
+                };
+            }
+            if has_more && consumed > 0 {
+                continue;
             }
             let Some((read, buffer)) = &mut this.open else { return Poll::Ready(None) };
             if this.timer.as_mut().poll(cx).is_ready() {

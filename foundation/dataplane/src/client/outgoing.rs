@@ -5,12 +5,12 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{Method, header};
 use http_body::Body as HttpBody;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWriteExt, WriteHalf};
 
+use crate::stream::Stream;
 use crate::{Body, BoxError, Error, framing};
 
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     head: Bytes,
     body: Body,
     chunked: bool,
@@ -20,7 +20,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(address: &str, request: http::Request<Body>) -> Result<Self, Error> {
+    pub(crate) fn new(address: &str, request: http::Request<Body>) -> Result<Self, Error> {
         let (parts, mut body) = request.into_parts();
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         if !target.starts_with('/') {
@@ -47,6 +47,12 @@ impl Outgoing {
             Some(length) => framing::field("content-length", length.to_string().as_bytes(), &mut head),
             None => framing::field("transfer-encoding", b"chunked", &mut head),
         }
+        if let (Some(announced), None) = (parts.headers.get(header::TRAILER), exact) {
+            framing::field("trailer", announced.as_bytes(), &mut head);
+        }
+        if parts.headers.get(header::TE).is_some_and(|value| value == "trailers") {
+            head.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+        }
         head.extend_from_slice(b"\r\n");
         let at_hand = body.take_full();
         let is_repeatable = at_hand.is_some() && parts.method.is_idempotent();
@@ -56,38 +62,59 @@ impl Outgoing {
     }
 
     /// The same once more, if it may be sent twice.
-    pub(super) fn again(&self) -> Option<Self> {
+    pub(crate) fn again(&self) -> Option<Self> {
         self.is_repeatable.then(|| Self { head: self.head.clone(), body: Body::empty(), ..*self })
     }
 
     /// Writes all of it. The source of an error says whether the socket or the body failed.
-    pub(super) async fn write(mut self, mut to: OwnedWriteHalf) -> (OwnedWriteHalf, Result<(), WriteError>) {
+    pub(super) async fn write(
+        mut self,
+        mut to: WriteHalf<Stream>,
+    ) -> (WriteHalf<Stream>, Result<(), WriteError>) {
         let written = self.write_to(&mut to).await;
         (to, written)
     }
 
-    async fn write_to(&mut self, to: &mut OwnedWriteHalf) -> Result<(), WriteError> {
-        to.write_all(&self.head).await.map_err(WriteError::Socket)?;
+    async fn write_to(&mut self, to: &mut WriteHalf<Stream>) -> Result<(), WriteError> {
+        send(to, &self.head).await?;
         let mut out = Vec::new();
+        let mut trailers = None;
         loop {
             let frame = std::future::poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
-            let data: Bytes = match frame.transpose().map_err(WriteError::Body)? {
-                Some(frame) => frame.into_data().unwrap_or_default(),
-                None => break,
+            let Some(frame) = frame.transpose().map_err(WriteError::Body)? else { break };
+            let data: Bytes = match frame.into_data() {
+                Ok(data) => data,
+                Err(other) => {
+                    trailers = other.into_trailers().ok();
+                    continue;
+                }
             };
             if self.chunked {
                 out.clear();
                 framing::chunk(&data, &mut out);
-                to.write_all(&out).await.map_err(WriteError::Socket)?;
+                send(to, &out).await?;
             } else {
-                to.write_all(&data).await.map_err(WriteError::Socket)?;
+                send(to, &data).await?;
             }
         }
         if self.chunked {
-            to.write_all(b"0\r\n\r\n").await.map_err(WriteError::Socket)?;
+            out.clear();
+            out.extend_from_slice(b"0\r\n");
+            let trailers = trailers.unwrap_or_default();
+            for (name, value) in trailers.iter().filter(|(name, _)| framing::may_trail(name.as_str())) {
+                framing::field(name.as_str(), value.as_bytes(), &mut out);
+            }
+            out.extend_from_slice(b"\r\n");
+            send(to, &out).await?;
         }
         Ok(())
     }
+}
+
+/// Writes, and sees to it that it leaves: TLS may keep the end back.
+async fn send(to: &mut WriteHalf<Stream>, bytes: &[u8]) -> Result<(), WriteError> {
+    to.write_all(bytes).await.map_err(WriteError::Socket)?;
+    to.flush().await.map_err(WriteError::Socket)
 }
 
 pub(super) enum WriteError {

@@ -47,18 +47,43 @@ impl ChunkedDecoder {
                 let take = usize::try_from(left).map_or(here, |left| left.min(here));
                 let left = left - take as u64;
                 self.0 = if left == 0 { State::DataReturn } else { State::Data { left } };
-                return Ok(Piece { consumed: at + take, data: &input[at..at + take] });
+                return Ok(Piece { consumed: at + take, data: &input[at..at + take], trailer: &[] });
             }
             if self.0 == State::Done {
-                return Ok(Piece { consumed: at, data: &[] });
+                return Ok(Piece { consumed: at, data: &[], trailer: &[] });
+            }
+            if self.0.begins_trailer(byte) {
+                return self.trailer(input, at);
             }
             self.0 = self.0.next(byte)?;
         }
-        Ok(Piece { consumed: input.len(), data: &[] })
+        Ok(Piece { consumed: input.len(), data: &[], trailer: &[] })
+    }
+
+    /// Takes trailer lines from `start` on, up to the empty line behind them.
+    fn trailer<'i>(&mut self, input: &'i [u8], start: usize) -> Result<Piece<'i>, Refusal> {
+        let mut end = start;
+        for byte in input.iter().skip(start).copied() {
+            if !self.0.begins_trailer(byte) {
+                break;
+            }
+            self.0 = self.0.next(byte)?;
+            end += 1;
+        }
+        Ok(Piece { consumed: end, data: &[], trailer: &input[start..end] })
     }
 }
 
 impl State {
+    /// Whether the next byte belongs to a trailer line, its end included.
+    fn begins_trailer(self, byte: u8) -> bool {
+        match self {
+            Self::TrailerStart { .. } => byte != b'\r',
+            Self::Trailer { .. } | Self::TrailerFeed { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The state behind one byte of framing.
     fn next(self, byte: u8) -> Result<Self, Refusal> {
         Ok(match (self, byte) {

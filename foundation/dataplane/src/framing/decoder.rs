@@ -9,6 +9,8 @@ pub struct Piece<'i> {
     pub consumed: usize,
     /// The data among them.
     pub data: &'i [u8],
+    /// The trailer lines among them, as sent; a line may be split between pieces. Never together with data.
+    pub trailer: &'i [u8],
 }
 
 /// Separates a body's data from its framing, and knows where it ends.
@@ -47,10 +49,10 @@ impl Decoder {
             Self::Exactly(left) => {
                 let take = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
                 *left -= take as u64;
-                Ok(Piece { consumed: take, data: &input[..take] })
+                Ok(Piece { consumed: take, data: &input[..take], trailer: &[] })
             }
             Self::Chunked(chunked) => chunked.take(input),
-            Self::UntilClose => Ok(Piece { consumed: input.len(), data: input }),
+            Self::UntilClose => Ok(Piece { consumed: input.len(), data: input, trailer: &[] }),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::Refusal;
+use super::known::Known;
 
 /// A header line: its name as it was sent, and its value without the white space around it.
 pub use httparse::Header as Field;
@@ -48,6 +49,12 @@ pub struct RequestHead<'h, 'b> {
     pub expects_continue: bool,
     /// Whether `Connection` names headers of its own, which then are not to be forwarded.
     pub names_more: bool,
+    /// Whether the client wants to open a WebSocket (RFC 6455 §4.1); any other protocol that it offers is passed over.
+    pub websocket: bool,
+    /// Whether the client reads trailers (`TE: trailers`).
+    pub takes_trailers: bool,
+    /// Whether `Trailer` announces some.
+    pub announces: bool,
     /// Where the body ends.
     pub length: Length,
     /// All headers, those included that were understood above.
@@ -67,73 +74,12 @@ pub struct ResponseHead<'h, 'b> {
     pub length: Length,
     /// The `Content-Length` as stated, also where no body follows it (HEAD, 304).
     pub stated: Option<u64>,
+    /// Whether a 101 says that what follows is a WebSocket.
+    pub websocket: bool,
+    /// Whether `Trailer` announces some.
+    pub announces: bool,
     /// All headers.
     pub fields: &'h [Field<'b>],
-}
-
-/// The headers that decide about framing and the connection.
-#[derive(Default)]
-struct Known<'b> {
-    host: Option<&'b [u8]>,
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
-    keep_alive: bool,
-    names_more: bool,
-    expects_continue: bool,
-    upgrade: bool,
-}
-
-impl<'b> Known<'b> {
-    fn read(fields: &[Field<'b>], of_request: bool) -> Result<Self, Refusal> {
-        let mut known = Self::default();
-        for field in fields {
-            // The length of the name rules out nearly every header for the price of one comparison.
-            match field.name.len() {
-                4 if of_request && is(field.name, "host") => {
-                    once(&mut known.host, field.value, Refusal::HostTwice)?;
-                }
-                6 if of_request && is(field.name, "expect") => {
-                    if !field.value.eq_ignore_ascii_case(b"100-continue") {
-                        return Err(Refusal::Expectation);
-                    }
-                    known.expects_continue = true;
-                }
-                7 if is(field.name, "upgrade") => known.upgrade = true,
-                10 if is(field.name, "connection") => known.connection(field.value),
-                14 if is(field.name, "content-length") => {
-                    once(&mut known.length, decimal(field.value)?, Refusal::LengthTwice)?;
-                }
-                17 if is(field.name, "transfer-encoding") => {
-                    let is_chunked = match of_request {
-                        true => field.value == b"chunked",
-                        false => field.value.eq_ignore_ascii_case(b"chunked"),
-                    };
-                    if known.chunked || !is_chunked {
-                        return Err(Refusal::Encoding);
-                    }
-                    known.chunked = true;
-                }
-                _ => {}
-            }
-        }
-        if known.chunked && known.length.is_some() {
-            return Err(Refusal::LengthWithEncoding);
-        }
-        Ok(known)
-    }
-
-    fn connection(&mut self, value: &[u8]) {
-        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            if option.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive = true;
-            } else if !option.is_empty() {
-                self.names_more = true;
-            }
-        }
-    }
 }
 
 /// Reads a request's head: the bytes up to the length that [`super::HeadScan`] found.
@@ -153,7 +99,9 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
     if known.chunked && !is_v11 {
         return Err(Refusal::EncodingInOldVersion);
     }
-    if known.upgrade || method == "CONNECT" {
+    let websocket = known.offers_websocket && known.names_upgrade && is_v11;
+    let has_body = known.chunked || known.length.unwrap_or(0) > 0;
+    if method == "CONNECT" || (websocket && (method != "GET" || has_body)) {
         return Err(Refusal::Upgrade);
     }
     let host = match known.host {
@@ -171,6 +119,9 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
         keep_alive: if is_v11 { !known.close } else { known.keep_alive && !known.close },
         expects_continue: known.expects_continue && is_v11,
         names_more: known.names_more,
+        websocket,
+        takes_trailers: known.takes_trailers && is_v11,
+        announces: known.announces,
         length: if known.chunked { Length::Chunked } else { Length::Exactly(known.length.unwrap_or(0)) },
         fields,
     })
@@ -210,6 +161,8 @@ pub fn response<'h, 'b>(
         names_more: known.names_more,
         length,
         stated: known.length,
+        websocket: status == 101 && known.offers_websocket && known.names_upgrade,
+        announces: known.announces,
         fields,
     })
 }
@@ -224,29 +177,8 @@ fn complete(parsed: httparse::Result<usize>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a header is `lower`. Exactly: a look-alike such as `Content_Length` frames nothing.
-fn is(name: &str, lower: &str) -> bool {
-    name.eq_ignore_ascii_case(lower)
-}
-
-/// Sets what must not have been set before.
-fn once<T>(place: &mut Option<T>, value: T, twice: Refusal) -> Result<(), Refusal> {
-    if place.replace(value).is_some() { Err(twice) } else { Ok(()) }
-}
-
-/// A plain decimal number: no sign, no list, no white space inside, no overflow.
-fn decimal(text: &[u8]) -> Result<u64, Refusal> {
-    if text.is_empty() || text.len() > 19 {
-        return Err(Refusal::LengthMalformed);
-    }
-    text.iter().try_fold(0u64, |number, byte| match byte {
-        b'0'..=b'9' => Ok(number * 10 + u64::from(byte - b'0')),
-        _ => Err(Refusal::LengthMalformed),
-    })
-}
-
 /// A host with an optional port, spelled with the characters that one can have and no others.
-fn read_host(value: &[u8]) -> Result<&str, Refusal> {
+pub(super) fn read_host(value: &[u8]) -> Result<&str, Refusal> {
     let allowed =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     if value.is_empty() || value.len() > 300 || !value.iter().all(allowed) {
@@ -281,9 +213,13 @@ fn read_target<'b>(target: &'b str, host: &str) -> Result<(&'b str, Option<&'b s
         }
         if rest[at..].is_empty() { "/" } else { &rest[at..] }
     };
-    match memchr::memchr(b'?', rest.as_bytes()) {
-        Some(0) => Ok(("/", Some(&rest[1..]))),
-        Some(at) => Ok((&rest[..at], Some(&rest[at + 1..]))),
-        None => Ok((rest, None)),
+    Ok(split_query(rest))
+}
+
+pub(super) fn split_query(target: &str) -> (&str, Option<&str>) {
+    match memchr::memchr(b'?', target.as_bytes()) {
+        Some(0) => ("/", Some(&target[1..])),
+        Some(at) => (&target[..at], Some(&target[at + 1..])),
+        None => (target, None),
     }
 }

@@ -16,9 +16,12 @@
 mod chunked;
 mod decoder;
 mod head;
+mod known;
 mod path;
 mod refusal;
 mod scan;
+mod stream;
+mod trailers;
 mod write;
 
 pub use chunked::ChunkedDecoder;
@@ -27,9 +30,14 @@ pub use head::{Field, HEADERS_MAX, Length, RequestHead, ResponseHead, Slots, req
 pub use path::{Slashes, canonical_path, canonical_query};
 pub use refusal::Refusal;
 pub use scan::HeadScan;
+pub use stream::{Streamed, stream_request};
+pub use trailers::{announced, last_chunk_with, may_trail, read_trailers};
 pub use write::{
-    chunk, copy_fields, decimal, field, is_hop_by_hop, last_chunk, names_equal, request_line, status_line,
+    chunk, copy_fields, decimal, field, is_hop_by_hop, last_chunk, length_field, names_equal, request_line,
+    status_line,
 };
+
+pub(crate) use write::is_named_by_connection;
 
 #[cfg(test)]
 mod tests;

@@ -81,6 +81,12 @@ pub enum Refusal {
     /// The connection closed inside a message.
     #[error("the connection closed in the middle of a message")]
     Truncated,
+    /// A header of one HTTP/1 connection in a stream of HTTP/2.
+    #[error("a header that belongs to a connection stands in a stream")]
+    OfConnection,
+    /// The head took too long.
+    #[error("the head did not come in time")]
+    TooSlow,
     /// `Upgrade` or `CONNECT`.
     #[error("changing the protocol is not supported")]
     Upgrade,
@@ -92,6 +98,7 @@ impl Refusal {
         match self {
             Self::HeadTooLarge | Self::TooManyHeaders => 431,
             Self::BodyTooLarge => 413,
+            Self::TooSlow => 408,
             Self::Expectation => 417,
             Self::Upgrade => 501,
             Self::Version => 505,

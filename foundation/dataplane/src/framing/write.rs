@@ -58,6 +58,13 @@ pub fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends a `Content-Length`.
+pub fn length_field(length: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"content-length: ");
+    decimal(length, out);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends the headers that may be forwarded: not those of the connection or of the framing, not those that
 /// `Connection` names (looked for only if it `names_more`), and not those that `strip` picks.
 pub fn copy_fields(fields: &[Field<'_>], names_more: bool, strip: impl Fn(&str) -> bool, out: &mut Vec<u8>) {
@@ -72,7 +79,7 @@ pub fn copy_fields(fields: &[Field<'_>], names_more: bool, strip: impl Fn(&str) 
     }
 }
 
-fn is_named_by_connection(name: &str, fields: &[Field<'_>]) -> bool {
+pub(crate) fn is_named_by_connection(name: &str, fields: &[Field<'_>]) -> bool {
     fields
         .iter()
         .filter(|field| field.name.eq_ignore_ascii_case("connection"))

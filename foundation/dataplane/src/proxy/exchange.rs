@@ -1,358 +1,176 @@
-//! One request and its answer, between two sockets.
+//! One request and its answer, between two connections.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-
+use super::account::Account;
 use super::connection::Next;
-use super::plan::{self, Answer, Asked, Plan};
-use super::relay::{Side, Upload, beside, write_both};
+use super::dial::{Tried, link};
+use super::plan::{Asked, Facts, Origin, Plan, Settled};
+use super::pool::Key;
+use super::relay::Upload;
+use super::talk::{Ended, Talk};
 use super::worker::{Scratch, Worker};
-use super::{Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
-use crate::buffer::{LARGE, SMALL};
-use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
-use crate::problem::problem;
+use super::{Changes, Failure, Forward, Handler, Reply, serve};
+use crate::framing::{Decoder, Length, Refusal};
+use crate::stream::Stream;
 use crate::ticker::Alarm;
-use crate::{Lease, Want};
 
-/// Endpoints that are tried while none accepts a connection.
-const CONNECTS_MAX: usize = 3;
-/// Interim answers that are skipped before an endpoint is taken for a broken one.
-const INTERIM_MAX: usize = 8;
-/// From this size on, data is written from where it was read instead of being copied behind the head.
-const COPY_MAX: usize = 4096;
-
-/// How far an exchange got before it failed.
-enum Ended {
-    /// All of the answer was relayed. Whether the client's connection can go on.
-    Answered { status: u16, bytes_out: u64, reusable: bool },
-    /// The client has seen nothing of an answer.
-    Unanswered { failure: Failure, untouched: bool },
-    /// The client has seen a part of the answer.
-    Cut { status: u16, bytes_out: u64, failure: Failure },
+/// What an exchange on a client's connection works with.
+pub(super) struct Client<'c, H> {
+    pub(super) worker: &'c Arc<Worker<H>>,
+    pub(super) stream: &'c mut Stream,
+    pub(super) origin: &'c Origin,
+    pub(super) alarm: &'c Alarm,
+    pub(super) scratch: &'c mut Scratch,
+    pub(super) started: Instant,
 }
 
-/// A connection to an endpoint.
-struct Link {
-    stream: TcpStream,
-    is_kept: bool,
-}
-
-pub(super) async fn run<H: Handler>(
-    worker: &Worker<H>,
-    client: &mut TcpStream,
-    alarm: &Alarm,
-    scratch: &mut Scratch,
-    plan: Plan<H::Ticket>,
-    started: Instant,
-) -> Next {
-    let Plan { verdict, length, keep_alive, expects_continue, is_v11, is_head, is_idempotent } = plan;
-    let asked = Asked { is_v11, is_head, keep_alive };
-    let end = |ticket, status, address: Option<&Arc<str>>, bytes: (u64, u64), failure| {
-        let (bytes_in, bytes_out) = bytes;
-        let elapsed = started.elapsed();
-        let outcome =
-            Outcome { worker: worker.index, status, address, elapsed, bytes_in, bytes_out, failure };
-        worker.handler.end(ticket, &outcome);
-    };
-    let forward = match verdict {
-        Verdict::Forward(forward) => forward,
-        Verdict::Reply(reply, ticket) => {
+pub(super) async fn run<H: Handler>(mut client: Client<'_, H>, plan: Plan<H::Ticket>) -> Next {
+    let Plan { settled, facts } = plan;
+    match settled {
+        Settled::Wire(forward) => relay(client, forward, facts).await,
+        // Boxed, so that a connection that only relays does not carry its state.
+        Settled::Value(order, request) => Box::pin(serve::run(client, order, request, facts)).await,
+        Settled::Reply(reply, ticket) => {
             // A body that came along is passed over; one that did not is not waited for.
-            let is_read = matches!(length, Length::Exactly(bytes) if bytes <= scratch.client.len() as u64);
-            if let (true, Length::Exactly(bytes)) = (is_read, length) {
-                scratch.client.consume(usize::try_from(bytes).unwrap_or(usize::MAX));
+            let ahead = &mut client.scratch.client;
+            let is_read = matches!(facts.length, Length::Exactly(bytes) if bytes <= ahead.len() as u64);
+            if let (true, Length::Exactly(bytes)) = (is_read, facts.length) {
+                ahead.consume(usize::try_from(bytes).unwrap_or(usize::MAX));
             }
-            end(ticket, reply.status, None, (0, 0), None);
-            return send(worker, client, alarm, asked, &reply, is_read).await;
+            let mut account = Account::new(&**client.worker, ticket, client.started);
+            account.answered(reply.status);
+            drop(account);
+            client.send(facts.asked, &reply, &Changes::default(), is_read).await
         }
-    };
-    let Forward { upstream, random, body_max, timeout, total, ticket } = forward;
-    alarm.set_last(total);
+    }
+}
+
+impl<H: Handler> Client<'_, H> {
+    /// Ends a request of which the client has seen no answer, and tells it why, if it is there to read that.
+    pub(super) async fn fail<W>(
+        &mut self,
+        asked: Asked,
+        mut account: Account<H, W>,
+        failure: Failure,
+        is_read: bool,
+    ) -> Next
+    where
+        W: std::ops::Deref<Target = Worker<H>>,
+    {
+        account.failed(failure);
+        let apology = account.apology(failure);
+        drop(account);
+        match apology {
+            Some((reply, changes)) => self.send(asked, &reply, &changes, is_read).await,
+            None => Next::Close,
+        }
+    }
+
+    /// Sends an answer of our own. `is_read` says whether all of the request was.
+    async fn send(&mut self, asked: Asked, reply: &Reply, changes: &Changes, is_read: bool) -> Next {
+        let keep_alive = asked.keep_alive && asked.is_v11 && is_read && !self.worker.is_draining();
+        let mut out = Vec::new();
+        reply.write(keep_alive, !asked.is_head, changes, &mut out);
+        self.alarm.set_last(None);
+        self.alarm.set(self.worker.options.header_timeout);
+        let (_, mut write) = self.stream.split();
+        match self.alarm.bound(write.send(&out)).await {
+            Some(Ok(())) if keep_alive => Next::Request,
+            Some(Ok(())) if !is_read => Next::Linger,
+            _ => Next::Close,
+        }
+    }
+}
+
+/// Relays between the client's connection and an endpoint's, both of HTTP/1.1.
+async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket>, facts: Facts) -> Next {
+    let Forward { upstream, random, body_max, timeout, total, transport, websocket, ticket } = forward;
+    let Facts { asked, length, expects_continue, is_idempotent, announced } = facts;
+    let transport = transport.as_deref();
+    let worker = client.worker;
+    let mut account = Account::new(&**worker, ticket, client.started);
+    account.upstream = Some(upstream.clone());
+    client.alarm.set_last(total);
 
     // A body that is already here is sent together with the head, and again with it if it comes to that.
     let mut bytes_in = 0;
     let mut body = Some(Decoder::new(length));
     if let Length::Exactly(bytes) = length {
         if bytes > body_max {
-            let failure = Failure::Request(Refusal::BodyTooLarge);
-            end(ticket, 413, None, (0, 0), Some(failure));
-            return apologise(worker, client, alarm, asked, failure, false).await;
+            return client.fail(asked, account, Failure::Request(Refusal::BodyTooLarge), false).await;
         }
-        if bytes <= scratch.client.len() as u64 {
+        let Scratch { client: ahead, request, .. } = &mut *client.scratch;
+        if bytes <= ahead.len() as u64 {
             let count = usize::try_from(bytes).unwrap_or(0);
-            scratch.request.extend_from_slice(&scratch.client.filled()[..count]);
-            scratch.client.consume(count);
+            request.extend_from_slice(&ahead.filled()[..count]);
+            ahead.consume(count);
             bytes_in = bytes;
             body = None;
         }
     }
     let whole = body.is_none();
 
-    let mut avoid = [0; CONNECTS_MAX];
-    let mut connects = 0;
-    let mut is_blamed = false;
+    let mut tried = Tried::default();
     let mut replaced = false;
-    let (ended, lease) = loop {
-        let want = Want { avoid: &avoid[..connects], attempt: 1 + connects as u32, ..Want::new(random) };
-        let Ok(lease) = upstream.pick(&want) else {
-            break (Ended::Unanswered { failure: Failure::NoEndpoint, untouched: true }, None);
-        };
-        let link = match worker.pool.take(lease.id()) {
-            Some(stream) => Link { stream, is_kept: true },
-            None => {
-                alarm.set(worker.options.connect_timeout);
-                match alarm.bound(pool::connect(&lease.state)).await {
-                    Some(Ok(stream)) => Link { stream, is_kept: false },
-                    tried => {
-                        upstream.failed(&lease);
-                        avoid[connects] = lease.id();
-                        connects += 1;
-                        if connects < CONNECTS_MAX && alarm.is_before_last() {
-                            continue;
-                        }
-                        is_blamed = true;
-                        let failure = if tried.is_none() { Failure::TimedOut } else { Failure::Connect };
-                        break (Ended::Unanswered { failure, untouched: true }, Some(lease));
-                    }
-                }
+    let ended = loop {
+        let link = link(worker, client.alarm, &upstream, transport, random, &mut tried).await;
+        let (lease, link) = match link {
+            Ok(linked) => linked,
+            Err((failure, lease)) => {
+                account.lease = lease;
+                account.bytes_in = bytes_in;
+                return client.fail(asked, account, failure, whole).await;
             }
         };
-        if expects_continue && !whole && client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
-            break (Ended::Unanswered { failure: Failure::ClientGone, untouched: true }, Some(lease));
+        let key = Key::new(&lease, transport);
+        account.lease = Some(lease);
+        if expects_continue && !whole {
+            let (_, mut write) = client.stream.split();
+            if write.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
+                break Ended::Unanswered { failure: Failure::ClientGone, untouched: true };
+            }
         }
         let is_kept = link.is_kept;
         let upload = Upload {
             decoder: body.unwrap_or(Decoder::Exactly(0)),
             chunked: length == Length::Chunked,
+            announced: &announced,
             body_max,
             sent: &mut bytes_in,
             stall: worker.options.stall_timeout,
             timeout,
         };
-        let talk = Talk { worker, alarm, asked, lease: &lease };
-        let ended = talk.run(client, link, scratch, upload, !whole).await;
-        match ended {
+        let talk = Talk { worker, alarm: client.alarm, asked, key, websocket };
+        match talk.run(client.stream, link, client.scratch, upload, !whole, &mut account).await {
             Ended::Unanswered { failure: Failure::Broken, untouched: true }
                 if is_kept && whole && is_idempotent && !replaced =>
             {
                 // It was dead before we wrote to it. The others that were kept are likely to be, too.
                 replaced = true;
-                worker.pool.forget(lease.id());
+                worker.pool.forget(key);
             }
-            ended => break (ended, Some(lease)),
+            ended => break ended,
         }
     };
 
-    let address = lease.as_ref().map(|lease| lease.address());
+    // A WebSocket has counted for itself.
+    if account.bytes_in == 0 {
+        account.bytes_in = bytes_in;
+    }
     match ended {
-        Ended::Answered { status, bytes_out, reusable } => {
-            if let Some(lease) = &lease {
-                match status {
-                    502..=504 => upstream.failed(lease),
-                    _ => upstream.succeeded(lease),
-                }
-            }
-            end(ticket, status, address, (bytes_in, bytes_out), None);
+        Ended::Answered { status, reusable } => {
+            account.answered(status);
+            drop(account);
             if reusable { Next::Request } else { Next::Close }
         }
-        Ended::Unanswered { failure, .. } => {
-            if let Some(lease) = &lease
-                && failure.is_of_endpoint()
-                && !is_blamed
-            {
-                upstream.failed(lease);
-            }
-            let status = failure.reply().map_or(499, |reply| reply.status);
-            end(ticket, status, address, (bytes_in, 0), Some(failure));
-            apologise(worker, client, alarm, asked, failure, whole).await
-        }
-        Ended::Cut { status, bytes_out, failure } => {
-            if let Some(lease) = &lease
-                && failure.is_of_endpoint()
-            {
-                upstream.failed(lease);
-            }
-            end(ticket, status, address, (bytes_in, bytes_out), Some(failure));
+        Ended::Unanswered { failure, .. } => client.fail(asked, account, failure, whole).await,
+        Ended::Cut { status, failure } => {
+            account.status = Some(status);
+            account.failed(failure);
+            drop(account);
             Next::Close
         }
-    }
-}
-
-/// Sends the problem document of a failure, if there is anybody to read it.
-async fn apologise<H: Handler>(
-    worker: &Worker<H>,
-    client: &mut TcpStream,
-    alarm: &Alarm,
-    asked: Asked,
-    failure: Failure,
-    is_read: bool,
-) -> Next {
-    match failure.reply() {
-        Some(reply) => send(worker, client, alarm, asked, &reply, is_read).await,
-        None => Next::Close,
-    }
-}
-
-/// Sends an answer of our own. `is_read` says whether all of the request was.
-async fn send<H: Handler>(
-    worker: &Worker<H>,
-    client: &mut TcpStream,
-    alarm: &Alarm,
-    asked: Asked,
-    reply: &Reply,
-    is_read: bool,
-) -> Next {
-    let keep_alive = asked.keep_alive && asked.is_v11 && is_read && !worker.is_draining();
-    let fields: Vec<(&str, &str)> =
-        reply.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let mut out = Vec::new();
-    problem(reply.status, &reply.detail, &fields, keep_alive, !asked.is_head, &mut out);
-    alarm.set_last(None);
-    alarm.set(worker.options.header_timeout);
-    match alarm.bound(client.write_all(&out)).await {
-        Some(Ok(())) if keep_alive => Next::Request,
-        Some(Ok(())) if !is_read => Next::Linger,
-        _ => Next::Close,
-    }
-}
-
-/// One attempt on one connection.
-struct Talk<'t, H> {
-    worker: &'t Worker<H>,
-    alarm: &'t Alarm,
-    asked: Asked,
-    lease: &'t Lease,
-}
-
-impl<H: Handler> Talk<'_, H> {
-    async fn run(
-        &self,
-        client: &mut TcpStream,
-        link: Link,
-        scratch: &mut Scratch,
-        upload: Upload<'_>,
-        has_upload: bool,
-    ) -> Ended {
-        let Link { mut stream, .. } = link;
-        let unanswered = |failure, untouched| Ended::Unanswered { failure, untouched };
-        let Scratch { client: ahead, upstream: buffer, request, answer: out, .. } = scratch;
-        buffer.clear();
-        out.clear();
-        let (from_client, mut to_client) = client.split();
-        let (mut from_upstream, mut to_upstream) = stream.split();
-        let stall = self.worker.options.stall_timeout;
-
-        self.alarm.set(upload.timeout);
-        match self.alarm.bound(to_upstream.write_all(request)).await {
-            Some(Ok(())) => {}
-            Some(Err(_)) => return unanswered(Failure::Broken, true),
-            None => return unanswered(Failure::TimedOut, true),
-        }
-        let mut side = match has_upload {
-            true => Side::Upload(Box::pin(upload.run(self.alarm, ahead, from_client, to_upstream))),
-            false => Side::Watch(ahead, from_client),
-        };
-
-        // The head of the answer; interim ones are skipped, because the client was told what it needs already.
-        let mut scan = HeadScan::default();
-        let mut interim = 0;
-        let answer: Answer = loop {
-            let end = match scan.end(buffer.filled(), SMALL - 1) {
-                Ok(end) => end,
-                Err(refusal) => return unanswered(Failure::Refused(refusal), false),
-            };
-            if let Some(end) = end {
-                let read = plan::response(
-                    self.worker,
-                    self.asked,
-                    self.lease.address(),
-                    &buffer.filled()[..end],
-                    out,
-                );
-                buffer.consume(end);
-                match read {
-                    Ok(answer) if answer.status >= 200 => break answer,
-                    Ok(_) if interim < INTERIM_MAX => {
-                        interim += 1;
-                        scan = HeadScan::default();
-                        continue;
-                    }
-                    Ok(_) => return unanswered(Failure::Refused(Refusal::Malformed), false),
-                    Err(refusal) => return unanswered(Failure::Refused(refusal), false),
-                }
-            }
-            let untouched = buffer.is_empty() && interim == 0;
-            match beside(self.alarm, &mut side, buffer.fill(&mut from_upstream)).await {
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(_) => return unanswered(Failure::Broken, untouched),
-                Err(failure) => return unanswered(failure, false),
-            }
-        };
-
-        // Its body.
-        let mut decoder = Decoder::new(answer.length);
-        let mut bytes_out = 0;
-        let cut = |failure, bytes_out| Ended::Cut { status: answer.status, bytes_out, failure };
-        if matches!(answer.length, Length::Exactly(bytes) if bytes > SMALL as u64) {
-            buffer.grow(LARGE);
-        }
-        let mut is_closed = false;
-        loop {
-            while !buffer.is_empty() && !decoder.is_done() {
-                let piece = match decoder.take(buffer.filled()) {
-                    Ok(piece) => piece,
-                    Err(refusal) => return cut(Failure::Refused(refusal), bytes_out),
-                };
-                bytes_out += piece.data.len() as u64;
-                if answer.chunked {
-                    framing::chunk(piece.data, out);
-                } else if piece.data.len() < COPY_MAX {
-                    out.extend_from_slice(piece.data);
-                } else {
-                    self.alarm.set(stall);
-                    let written = write_both(&mut to_client, out, piece.data);
-                    match beside(self.alarm, &mut side, written).await {
-                        Ok(Ok(())) => out.clear(),
-                        Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone, bytes_out),
-                        Err(failure) => return cut(failure, bytes_out),
-                    }
-                }
-                let consumed = piece.consumed;
-                buffer.consume(consumed);
-            }
-            let is_done = decoder.is_done() || is_closed;
-            if is_done && answer.chunked {
-                framing::last_chunk(out);
-            }
-            if !out.is_empty() {
-                self.alarm.set(stall);
-                match beside(self.alarm, &mut side, to_client.write_all(out)).await {
-                    Ok(Ok(())) => out.clear(),
-                    Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone, bytes_out),
-                    Err(failure) => return cut(failure, bytes_out),
-                }
-            }
-            if is_done {
-                break;
-            }
-            self.alarm.set(stall);
-            match beside(self.alarm, &mut side, buffer.fill(&mut from_upstream)).await {
-                Ok(Ok(0)) if decoder.closed().is_ok() => is_closed = true,
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(_) => return cut(Failure::Broken, bytes_out),
-                Err(failure) => return cut(failure, bytes_out),
-            }
-        }
-
-        // An odd end leaves a connection that nobody should use again.
-        let is_complete = side.is_complete();
-        drop(side);
-        if answer.keep_alive && is_complete && buffer.is_empty() {
-            self.worker.pool.put(self.lease.id(), stream, self.worker.ticker.now());
-        }
-        Ended::Answered { status: answer.status, bytes_out, reusable: !answer.close && is_complete }
     }
 }

@@ -1,12 +1,12 @@
 //! The decisions that a proxy leaves to its user.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::Upstream;
-use crate::framing::{Field, Refusal, RequestHead, field};
+use super::{Answered, Changes, Fields, Verdict};
+use crate::framing::{Field, Refusal, RequestHead};
+use crate::{TlsSession, Unavailable};
 
 /// Says what becomes of each request. Called on the worker's thread, so nothing here may block.
 pub trait Handler: Send + Sync + 'static {
@@ -24,6 +24,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Whether a response's header is kept from the client.
     fn strips_from_response(&self, name: &str) -> bool;
+
+    /// Changes the head of an answer on its way to the client: an endpoint's, a service's, or the problem document
+    /// that stands in for one. A [`Reply`](super::Reply) is as the handler made it, and does not come by here.
+    fn amend(&self, ticket: &mut Self::Ticket, answer: &Answered<'_>, changes: &mut Changes) {
+        let _ = (ticket, answer, changes);
+    }
 }
 
 /// A request that has just been read.
@@ -33,6 +39,8 @@ pub struct Incoming<'r> {
     pub worker: usize,
     /// Where the client's connection comes from.
     pub peer: SocketAddr,
+    /// What was agreed on with the client, if it speaks TLS.
+    pub tls: Option<&'r Arc<TlsSession>>,
     /// The head as sent.
     pub head: &'r RequestHead<'r, 'r>,
     /// The canonical path.
@@ -56,68 +64,22 @@ impl<'r> Incoming<'r> {
 pub struct Outgoing<'o> {
     /// Path and query; the client's canonical ones unless the handler changes them. Must stay canonical.
     pub target: &'o mut String,
-    pub(crate) fields: &'o mut Vec<u8>,
+    pub(crate) fields: &'o mut Fields,
 }
 
 impl Outgoing<'_> {
     /// Adds a header. A value that cannot stand in one (a line end, a control character) is left out.
     pub fn add(&mut self, name: &str, value: &[u8]) {
-        if value.iter().all(|byte| *byte >= 32 && *byte != 127) {
-            field(name, value, self.fields);
-        }
-    }
-}
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub enum Verdict<T> {
-    /// It goes to a service.
-    Forward(Forward<T>),
-    /// It is answered here.
-    Reply(Reply, T),
-}
-
-/// To which service, and within which limits.
-#[derive(Debug)]
-pub struct Forward<T> {
-    /// The service.
-    pub upstream: Arc<Upstream>,
-    /// Chooses between endpoints that are equally good.
-    pub random: u64,
-    /// The most that its body may hold.
-    pub body_max: u64,
-    /// How long the endpoint may take from the end of the request to the head of its answer.
-    pub timeout: Duration,
-    /// How long all of it may take, the bodies included.
-    pub total: Option<Duration>,
-    /// Handed back at the end.
-    pub ticket: T,
-}
-
-/// An answer that needs no service: a problem document.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// One sentence for the client; names nothing internal.
-    pub detail: Cow<'static, str>,
-    /// Further headers.
-    pub fields: Vec<(&'static str, String)>,
-}
-
-impl Reply {
-    /// A problem document without further headers.
-    pub fn new(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), fields: Vec::new() }
+        self.fields.add(name, value);
     }
 }
 
 /// Why a request did not get its service's answer, or not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The service has no endpoint that may take traffic.
-    #[error("no endpoint is healthy")]
-    NoEndpoint,
+    /// The service has no endpoint for this request.
+    #[error(transparent)]
+    NoEndpoint(Unavailable),
     /// No endpoint accepted a connection.
     #[error("the endpoint cannot be connected to")]
     Connect,
@@ -130,28 +92,21 @@ pub enum Failure {
     /// The endpoint took too long.
     #[error("the endpoint took too long")]
     TimedOut,
+    /// Nothing went through a WebSocket for too long.
+    #[error("nothing came for too long")]
+    Idle,
     /// The client's request is refused, at its head or further on.
     #[error("the request is refused: {0}")]
     Request(Refusal),
     /// The client went away.
     #[error("the client went away")]
     ClientGone,
+    /// The proxy was stopped before the answer was complete.
+    #[error("cut at the end of a stop")]
+    Stopped,
 }
 
 impl Failure {
-    /// What the client is told, if it is still there.
-    pub(crate) fn reply(self) -> Option<Reply> {
-        Some(match self {
-            Self::NoEndpoint => Reply::new(503, "the service is not available at the moment"),
-            Self::Connect | Self::Broken | Self::Refused(_) => {
-                Reply::new(502, "the service did not give an answer that can be passed on")
-            }
-            Self::TimedOut => Reply::new(504, "the service did not answer in time"),
-            Self::Request(refusal) => Reply::new(refusal.status(), refusal.to_string()),
-            Self::ClientGone => return None,
-        })
-    }
-
     /// Whether the endpoint is to blame.
     pub(crate) fn is_of_endpoint(self) -> bool {
         matches!(self, Self::Connect | Self::Broken | Self::Refused(_) | Self::TimedOut)

@@ -1,39 +1,153 @@
 //! From one head to the next: the parts of an exchange that need no socket.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::worker::{Scratch, Worker};
-use super::{Handler, Incoming, Outgoing, Verdict};
-use crate::framing::{self, Length, Refusal, Slashes};
+use futures::future::BoxFuture;
+use http::{Method, Request, Uri, Version, header};
 
-/// A request that was read and decided upon.
+use super::order::Order;
+use super::worker::{Scratch, Worker};
+use super::{Decision, Fields, Forward, Handler, Incoming, Outgoing, Reply, Verdict};
+use crate::framing::{self, Length, Refusal, RequestHead, Slashes, length_field};
+use crate::{Protocol, TlsSession, headers};
+
+/// Where the requests of a connection come from.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) tls: Option<Arc<TlsSession>>,
+}
+
+/// A request that was read and asked about.
+pub(super) enum Planned<T> {
+    Now(Plan<T>),
+    Later(BoxFuture<'static, Decision<T>>, T),
+}
+
+/// A request that was decided upon.
 pub(super) struct Plan<T> {
-    pub(super) verdict: Verdict<T>,
+    pub(super) settled: Settled<T>,
+    pub(super) facts: Facts,
+}
+
+/// A verdict that needs nothing more, and the request in the form that it needs.
+pub(super) enum Settled<T> {
+    Reply(Reply, T),
+    /// The request is written down as HTTP/1.1.
+    Wire(Forward<T>),
+    /// The request's head is a value.
+    Value(Order<T>, Box<Request<()>>),
+}
+
+/// What else an exchange has to know of its request.
+pub(super) struct Facts {
+    pub(super) asked: Asked,
     pub(super) length: Length,
-    pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
-    pub(super) is_v11: bool,
-    pub(super) is_head: bool,
     /// Whether sending it twice does no more than sending it once (RFC 9110 §9.2.2).
     pub(super) is_idempotent: bool,
+    /// The trailers that are passed on with its body.
+    pub(super) announced: String,
+}
+
+/// What of the request matters for its answer.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) is_v11: bool,
+    pub(super) is_head: bool,
+    pub(super) keep_alive: bool,
+    pub(super) takes_trailers: bool,
+    pub(super) websocket: bool,
 }
 
 /// Reads the head in the first `end` bytes of the client's buffer, asks the handler, and writes the request for the
-/// endpoint. What is left in the buffer is the body, and what follows it.
+/// endpoint. What is left in the buffer is the body, and what follows it; a decision that comes later finds the head
+/// still there, for [`resume`].
 pub(super) fn request<H: Handler>(
     worker: &Worker<H>,
-    peer: SocketAddr,
+    origin: &Origin,
     started: Instant,
     scratch: &mut Scratch,
     end: usize,
-) -> Result<Plan<H::Ticket>, Refusal> {
+) -> Result<Planned<H::Ticket>, Refusal> {
     let Scratch { client, request, target, fields, .. } = scratch;
-    request.clear();
-    target.clear();
-    fields.clear();
+    fields.0.clear();
     let mut slots = framing::slots();
     let head = framing::request(&client.filled()[..end], &mut slots)?;
+    let planned = incoming(worker, origin, started, &head, target, |incoming, target| {
+        let verdict = worker.handler.begin(incoming, &mut Outgoing { target, fields });
+        settle(worker, incoming, verdict, target, fields, Some(request))
+    })?;
+    if matches!(planned, Planned::Now(_)) {
+        client.consume(end);
+    }
+    Ok(planned)
+}
+
+/// The same, once the decision is there.
+pub(super) fn resume<H: Handler>(
+    worker: &Worker<H>,
+    origin: &Origin,
+    started: Instant,
+    scratch: &mut Scratch,
+    end: usize,
+    decision: Decision<H::Ticket>,
+) -> Result<Planned<H::Ticket>, Refusal> {
+    let Scratch { client, request, target, fields, .. } = scratch;
+    let mut slots = framing::slots();
+    let head = framing::request(&client.filled()[..end], &mut slots)?;
+    let planned = incoming(worker, origin, started, &head, &mut String::new(), |incoming, _| {
+        let verdict = decide(decision, target, fields);
+        settle(worker, incoming, verdict, target, fields, Some(request))
+    })?;
+    if matches!(planned, Planned::Now(_)) {
+        client.consume(end);
+    }
+    Ok(planned)
+}
+
+/// The same for a head that came as a stream of HTTP/2. It becomes a value in any case.
+pub(super) fn stream<H: Handler>(
+    worker: &Worker<H>,
+    origin: &Origin,
+    started: Instant,
+    head: &RequestHead<'_, '_>,
+    target: &mut String,
+    fields: &mut Fields,
+    decision: Option<Decision<H::Ticket>>,
+) -> Result<Planned<H::Ticket>, Refusal> {
+    match decision {
+        None => incoming(worker, origin, started, head, target, |incoming, target| {
+            let verdict = worker.handler.begin(incoming, &mut Outgoing { target, fields });
+            settle(worker, incoming, verdict, target, fields, None)
+        }),
+        Some(decision) => incoming(worker, origin, started, head, &mut String::new(), |incoming, _| {
+            let verdict = decide(decision, target, fields);
+            settle(worker, incoming, verdict, target, fields, None)
+        }),
+    }
+}
+
+/// Takes over what a decision changes in the request.
+fn decide<T>(decision: Decision<T>, target: &mut String, fields: &mut Fields) -> Verdict<T> {
+    if let Some(changed) = decision.target {
+        *target = changed;
+    }
+    fields.0.extend_from_slice(&decision.fields.0);
+    decision.verdict
+}
+
+/// Makes a head canonical and shows it to `then`, together with the target that will be sent on.
+fn incoming<H: Handler, R>(
+    worker: &Worker<H>,
+    origin: &Origin,
+    started: Instant,
+    head: &RequestHead<'_, '_>,
+    target: &mut String,
+    then: impl FnOnce(&Incoming<'_>, &mut String) -> R,
+) -> Result<R, Refusal> {
+    target.clear();
     framing::canonical_path(head.path, Slashes::Merge, target)?;
     let path_end = target.len();
     if let Some(query) = head.query {
@@ -54,134 +168,137 @@ pub(super) fn request<H: Handler>(
         }
     };
     let query = head.query.map(|_| &copy[path_end + 1..]);
-    let incoming =
-        Incoming { worker: worker.index, peer, head: &head, path: &copy[..path_end], query, started };
-    let verdict = worker.handler.begin(&incoming, &mut Outgoing { target, fields });
-    if let Verdict::Forward(forward) = &verdict {
-        framing::request_line(head.method, target, request);
-        let host = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
-        framing::field("host", host.as_bytes(), request);
-        let strip = |name: &str| {
-            (name.len() == 4 && name.eq_ignore_ascii_case("host"))
-                || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
-                || worker.handler.strips_from_request(&incoming, name)
-        };
-        framing::copy_fields(head.fields, head.names_more, strip, request);
-        request.extend_from_slice(fields);
-        match head.length {
-            Length::Exactly(0) if !states_length(&head) => {}
-            Length::Exactly(length) => length_field(length, request),
-            _ => framing::field("transfer-encoding", b"chunked", request),
+    let Origin { peer, tls } = origin;
+    let (worker, tls) = (worker.index, tls.as_ref());
+    let incoming = Incoming { worker, peer: *peer, tls, head, path: &copy[..path_end], query, started };
+    Ok(then(&incoming, target))
+}
+
+/// Writes the request in the form that the verdict needs: as bytes into `wire`, or as a value.
+fn settle<H: Handler>(
+    worker: &Worker<H>,
+    incoming: &Incoming<'_>,
+    verdict: Verdict<H::Ticket>,
+    target: &str,
+    fields: &Fields,
+    wire: Option<&mut Vec<u8>>,
+) -> Planned<H::Ticket> {
+    let head = incoming.head;
+    let strip = |name: &str| {
+        (name.len() == 4 && name.eq_ignore_ascii_case("host"))
+            || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
+            || worker.handler.strips_from_request(incoming, name)
+    };
+    let announced = match head.announces && head.length == Length::Chunked {
+        true => framing::announced(head.fields, strip),
+        false => String::new(),
+    };
+    let settled = match verdict {
+        Verdict::Later(decision, ticket) => return Planned::Later(decision, ticket),
+        Verdict::Reply(reply, ticket) => Settled::Reply(reply, ticket),
+        Verdict::Forward(forward) => {
+            let is_value = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
+            match wire {
+                _ if head.websocket && (is_value || forward.websocket.is_none()) => {
+                    Settled::Reply(Reply::from(Refusal::Upgrade), forward.ticket)
+                }
+                Some(wire) if !is_value => {
+                    let host = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
+                    write(head, host, target, fields, &announced, strip, wire);
+                    Settled::Wire(forward)
+                }
+                _ => match valued(head, &announced, target, fields, strip) {
+                    Ok(request) => Settled::Value(Order::from(forward), request),
+                    Err(refusal) => Settled::Reply(Reply::from(refusal), forward.ticket),
+                },
+            }
         }
-        request.extend_from_slice(b"\r\n");
-    }
-    let plan = Plan {
-        verdict,
-        length: head.length,
-        keep_alive: head.keep_alive,
-        expects_continue: head.expects_continue,
+        Verdict::Serve(serving) if head.websocket => {
+            Settled::Reply(Reply::from(Refusal::Upgrade), serving.ticket)
+        }
+        Verdict::Serve(serving) => match valued(head, &announced, target, fields, strip) {
+            Ok(request) => Settled::Value(Order::from(serving), request),
+            Err(refusal) => Settled::Reply(Reply::from(refusal), serving.ticket),
+        },
+    };
+    let asked = Asked {
         is_v11: head.is_v11,
         is_head: head.method == "HEAD",
-        is_idempotent: matches!(head.method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"),
+        keep_alive: head.keep_alive,
+        takes_trailers: head.takes_trailers,
+        websocket: head.websocket,
     };
-    client.consume(end);
-    Ok(plan)
+    let facts = Facts {
+        asked,
+        length: head.length,
+        expects_continue: head.expects_continue,
+        is_idempotent: matches!(head.method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"),
+        announced,
+    };
+    Planned::Now(Plan { settled, facts })
+}
+
+/// The request as bytes of HTTP/1.1.
+fn write(
+    head: &RequestHead<'_, '_>,
+    host: &str,
+    target: &str,
+    fields: &Fields,
+    announced: &str,
+    strip: impl Fn(&str) -> bool,
+    wire: &mut Vec<u8>,
+) {
+    wire.clear();
+    framing::request_line(head.method, target, wire);
+    framing::field("host", host.as_bytes(), wire);
+    framing::copy_fields(head.fields, head.names_more, strip, wire);
+    wire.extend_from_slice(&fields.0);
+    match head.length {
+        Length::Exactly(0) if !states_length(head) => {}
+        Length::Exactly(length) => length_field(length, wire),
+        _ => framing::field("transfer-encoding", b"chunked", wire),
+    }
+    if !announced.is_empty() {
+        framing::field("trailer", announced.as_bytes(), wire);
+    }
+    if head.websocket {
+        wire.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+    } else if head.takes_trailers {
+        wire.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+    }
+    wire.extend_from_slice(b"\r\n");
+}
+
+/// The request as a value.
+fn valued(
+    head: &RequestHead<'_, '_>,
+    announced: &str,
+    target: &str,
+    fields: &Fields,
+    strip: impl Fn(&str) -> bool,
+) -> Result<Box<Request<()>>, Refusal> {
+    let mut map = headers::map(head.fields, head.names_more, |name| strip(name))?;
+    if !head.host.is_empty() {
+        headers::append(&mut map, b"host", head.host.as_bytes())?;
+    }
+    for (name, value) in fields.iter() {
+        headers::append(&mut map, name, value)?;
+    }
+    if head.takes_trailers {
+        map.insert(header::TE, http::HeaderValue::from_static("trailers"));
+    }
+    if !announced.is_empty() {
+        headers::append(&mut map, b"trailer", announced.as_bytes())?;
+    }
+    let mut request = Box::new(Request::new(()));
+    *request.method_mut() = Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Malformed)?;
+    *request.uri_mut() = Uri::try_from(target).map_err(|_| Refusal::Target)?;
+    *request.version_mut() = if head.is_v11 { Version::HTTP_11 } else { Version::HTTP_10 };
+    *request.headers_mut() = map;
+    Ok(request)
 }
 
 /// Whether an empty body was stated: a `POST` without a length makes some servers ask for one.
-fn states_length(head: &framing::RequestHead<'_, '_>) -> bool {
+fn states_length(head: &RequestHead<'_, '_>) -> bool {
     !matches!(head.method, "GET" | "HEAD")
-}
-
-fn is_location(name: &str) -> bool {
-    (name.len() == 8 && name.eq_ignore_ascii_case("location"))
-        || (name.len() == 16 && name.eq_ignore_ascii_case("content-location"))
-}
-
-/// A location at the endpoint's own address is one that no client can reach, and none should know: only its path stays.
-fn without_address<'v>(location: &'v [u8], address: &str) -> &'v [u8] {
-    let rest = location.strip_prefix(b"http://").and_then(|rest| rest.strip_prefix(address.as_bytes()));
-    match rest {
-        Some(path) if path.first() == Some(&b'/') => path,
-        Some([]) => b"/",
-        _ => location,
-    }
-}
-
-fn length_field(length: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"content-length: ");
-    framing::decimal(length, out);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// A response's head that was read.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) length: Length,
-    /// Whether the endpoint's connection can be used again.
-    pub(super) keep_alive: bool,
-    /// Whether the body goes to the client in chunks.
-    pub(super) chunked: bool,
-    /// Whether the client's connection ends with the body.
-    pub(super) close: bool,
-}
-
-/// What of the request matters for its answer.
-#[derive(Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) is_v11: bool,
-    pub(super) is_head: bool,
-    pub(super) keep_alive: bool,
-}
-
-/// Reads the head in the first `end` bytes of the endpoint's buffer and writes it for the client. An interim answer
-/// (1xx) writes nothing.
-pub(super) fn response<H: Handler>(
-    worker: &Worker<H>,
-    asked: Asked,
-    address: &str,
-    head: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<Answer, Refusal> {
-    let mut slots = framing::slots();
-    let head = framing::response(head, asked.is_head, &mut slots)?;
-    let mut answer = Answer {
-        status: head.status,
-        length: head.length,
-        keep_alive: head.keep_alive,
-        chunked: false,
-        close: !asked.keep_alive || worker.is_draining(),
-    };
-    if head.status < 200 {
-        return if head.status == 101 { Err(Refusal::Upgrade) } else { Ok(answer) };
-    }
-    framing::status_line(head.status, out);
-    let strip = |name: &str| is_location(name) || worker.handler.strips_from_response(name);
-    framing::copy_fields(head.fields, head.names_more, strip, out);
-    for location in head.fields.iter().filter(|field| is_location(field.name)) {
-        framing::field(location.name, without_address(location.value, address), out);
-    }
-    match head.length {
-        // No body follows, but its length may be told: after HEAD, and in 304.
-        Length::Exactly(0) if asked.is_head || head.status == 304 => {
-            if let Some(stated) = head.stated {
-                length_field(stated, out);
-            }
-        }
-        Length::Exactly(0) if head.status == 204 => {}
-        Length::Exactly(length) => length_field(length, out),
-        _ if asked.is_v11 => {
-            answer.chunked = true;
-            framing::field("transfer-encoding", b"chunked", out);
-        }
-        // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
-        _ => answer.close = true,
-    }
-    if answer.close {
-        out.extend_from_slice(b"connection: close\r\n");
-    } else if !asked.is_v11 {
-        out.extend_from_slice(b"connection: keep-alive\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    Ok(answer)
 }

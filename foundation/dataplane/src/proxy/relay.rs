@@ -1,17 +1,14 @@
 //! Moving bodies, and keeping an eye on the other direction meanwhile.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-
 use super::Failure;
 use crate::buffer::{Buffer, LARGE};
 use crate::framing::{self, Decoder, Refusal};
+use crate::stream::{ReadHalf, WriteHalf};
 use crate::ticker::Alarm;
 
 /// Pipelined requests are read ahead up to here; beyond, the client waits.
@@ -86,6 +83,8 @@ pub(super) async fn beside<T>(
 pub(super) struct Upload<'u> {
     pub(super) decoder: Decoder,
     pub(super) chunked: bool,
+    /// The trailers that are sent on with it.
+    pub(super) announced: &'u str,
     pub(super) body_max: u64,
     pub(super) sent: &'u mut u64,
     pub(super) stall: Duration,
@@ -102,6 +101,7 @@ impl Upload<'_> {
         mut to: WriteHalf<'_>,
     ) -> Result<(), Failure> {
         let mut out = Vec::new();
+        let mut trailers = Vec::new();
         client.grow(LARGE);
         loop {
             while !client.is_empty() && !self.decoder.is_done() {
@@ -114,15 +114,16 @@ impl Upload<'_> {
                     true => framing::chunk(piece.data, &mut out),
                     false => out.extend_from_slice(piece.data),
                 }
+                trailers.extend_from_slice(piece.trailer);
                 let consumed = piece.consumed;
                 client.consume(consumed);
             }
             let is_done = self.decoder.is_done();
             if is_done && self.chunked {
-                framing::last_chunk(&mut out);
+                framing::last_chunk_with(&trailers, self.announced, &mut out).map_err(Failure::Request)?;
             }
             alarm.set(self.stall);
-            if to.write_all(&out).await.is_err() {
+            if to.send(&out).await.is_err() {
                 alarm.set(self.timeout);
                 return Err(Failure::Broken);
             }
@@ -137,18 +138,4 @@ impl Upload<'_> {
             }
         }
     }
-}
-
-/// Writes `head` and then `body`, together as far as the socket takes them.
-pub(super) async fn write_both(to: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<()> {
-    let mut at = 0;
-    while at < head.len() {
-        let slices = [IoSlice::new(&head[at..]), IoSlice::new(body)];
-        let count = poll_fn(|cx| Pin::new(&mut *to).poll_write_vectored(cx, &slices)).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        at += count;
-    }
-    to.write_all(&body[at - head.len()..]).await
 }

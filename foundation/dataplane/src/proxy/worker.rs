@@ -10,9 +10,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::pool::Pool;
-use super::{Handler, ProxyOptions, connection};
+use super::senders::Senders;
+use super::tasks::Tasks;
+use super::{Fields, Handler, ProxyOptions, connection};
 use crate::buffer::Buffer;
-use crate::server::pause_after;
+use crate::listen::pause_after;
 use crate::ticker::Ticker;
 
 /// Sets of buffers that a worker keeps for the next request.
@@ -31,7 +33,7 @@ pub(super) struct Scratch {
     /// Canonical path and query.
     pub(super) target: String,
     /// Headers that the handler adds.
-    pub(super) fields: Vec<u8>,
+    pub(super) fields: Fields,
 }
 
 impl Scratch {
@@ -42,31 +44,39 @@ impl Scratch {
             request: Vec::with_capacity(1024),
             answer: Vec::with_capacity(4096),
             target: String::with_capacity(256),
-            fields: Vec::with_capacity(256),
+            fields: Fields(Vec::with_capacity(256)),
         })
     }
 }
 
 /// What all connections of one thread share.
-pub(super) struct Worker<H> {
+pub(crate) struct Worker<H> {
     pub(super) index: usize,
     pub(super) handler: Arc<H>,
     pub(super) options: Arc<ProxyOptions>,
     pub(super) ticker: Arc<Ticker>,
     pub(super) pool: Pool,
+    /// Connections of HTTP/2 to endpoints, and the tasks that work them.
+    pub(super) senders: Senders,
+    pub(super) tasks: Arc<Tasks>,
     draining: AtomicBool,
+    /// Whether what is in flight is being dropped.
+    cut: AtomicBool,
     #[expect(clippy::vec_box, reason = "a scratch moves from connection to connection; its box does not")]
     scratch: Mutex<Vec<Box<Scratch>>>,
 }
 
 impl<H: Handler> Worker<H> {
-    pub(super) fn new(index: usize, handler: Arc<H>, options: Arc<ProxyOptions>) -> Self {
+    pub(crate) fn new(index: usize, handler: Arc<H>, options: Arc<ProxyOptions>) -> Self {
         Self {
             index,
             handler,
             ticker: Ticker::new(),
             pool: Pool::new(options.kept_max),
+            senders: Senders::default(),
+            tasks: Arc::default(),
             draining: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             scratch: Mutex::default(),
             options,
         }
@@ -74,6 +84,11 @@ impl<H: Handler> Worker<H> {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether a stop has come to its end.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Buffers for a request: those used last, which the processor still has near.
@@ -91,14 +106,18 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    async fn run(self: Arc<Self>, listener: TcpListener, stop: Stop) -> io::Result<()> {
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, stop: Stop) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections_max = (self.options.connections_max / self.options.workers.max(1)).max(1);
         let mut connections = JoinSet::new();
         let mut upkeep = JoinSet::new();
         let sweeper = self.clone();
         let kept_for = u64::try_from(self.options.kept_for.as_millis()).unwrap_or(u64::MAX);
-        upkeep.spawn(self.ticker.clone().run(move |now| sweeper.pool.sweep(now.saturating_sub(kept_for))));
+        upkeep.spawn(self.ticker.clone().run(move |now| {
+            let oldest = now.saturating_sub(kept_for);
+            sweeper.pool.sweep(oldest);
+            sweeper.senders.sweep(oldest);
+        }));
         loop {
             tokio::select! { biased;
                 () = stop.soft.cancelled() => break,
@@ -115,8 +134,8 @@ impl<H: Handler> Worker<H> {
         while let Some(Ok((stream, peer))) = at_once(&listener).await {
             connections.spawn(connection::serve(self.clone(), stream, peer));
         }
-        drop(listener);
         self.draining.store(true, Ordering::Relaxed);
+        drop(listener);
         self.ticker.wake_all();
         while !connections.is_empty() {
             tokio::select! { biased;
@@ -124,6 +143,7 @@ impl<H: Handler> Worker<H> {
                 Some(ended) = connections.join_next() => note(ended),
             }
         }
+        self.cut.store(true, Ordering::Relaxed);
         connections.shutdown().await;
         upkeep.shutdown().await;
         Ok(())

@@ -1,0 +1,11 @@
+//! Seams, TLS, HTTP/2 and WebSockets of a proxy, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod http2;
+mod limits;
+mod seams;
+mod serving;
+mod tls;
+mod trailers;
+mod websockets;
+mod world;
