@@ -18,7 +18,8 @@ pub use dozen_lifecycle::BoxError;
 pub use error::Error;
 pub use problem::{problem, problem_document};
 pub use proxy::{
-    Failure, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Verdict,
+    Answered, Changes, Content, Cutoff, Failure, Forward, Handler, Incoming, Outcome, Outgoing, Proxy,
+    ProxyOptions, Reply, Verdict,
 };
 pub use server::{Limits, Peer, Server};
 pub use upstream::{Ejection, EndpointView, Lease, Resolve, Strategy, Upstream, Upstreams};

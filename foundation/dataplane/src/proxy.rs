@@ -17,11 +17,13 @@
 //! of the answer is sent there is no status left to give: the client's connection is cut.
 
 mod connection;
+mod cutoff;
 mod exchange;
 mod handler;
 mod plan;
 mod pool;
 mod relay;
+mod reply;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
@@ -32,7 +34,9 @@ use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::Error;
-pub use handler::{Failure, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Verdict};
+pub use cutoff::Cutoff;
+pub use handler::{Failure, Forward, Handler, Incoming, Outcome, Outgoing, Verdict};
+pub use reply::{Answered, Changes, Content, Reply};
 
 /// How a proxy treats its connections.
 #[derive(Clone, Debug)]

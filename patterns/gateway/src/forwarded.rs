@@ -21,12 +21,13 @@ const ABOUT_SERVICE: [&str; 6] =
     ["server", "x-powered-by", "via", "x-aspnet-version", "x-aspnetmvc-version", "x-backend-server"];
 
 /// Whether a request's header is replaced by ours.
-pub(crate) fn is_replaced(name: &str, is_trusted: bool) -> bool {
+pub(crate) fn is_replaced(name: &str, is_trusted: impl FnOnce() -> bool) -> bool {
     // Every name here begins with one of these; nearly no other header does.
     match name.as_bytes().first() {
         Some(b't' | b'T') => names_equal(name, "traceparent"),
-        Some(b'x' | b'X' | b'f' | b'F') if is_trusted => names_equal(name, ABOUT_CLIENT[0]),
-        Some(b'x' | b'X' | b'f' | b'F') => ABOUT_CLIENT.iter().any(|known| names_equal(name, known)),
+        Some(b'x' | b'X' | b'f' | b'F') if ABOUT_CLIENT.iter().any(|known| names_equal(name, known)) => {
+            names_equal(name, ABOUT_CLIENT[0]) || !is_trusted()
+        }
         _ => false,
     }
 }
@@ -100,8 +101,10 @@ mod tests {
 
     #[test]
     fn look_alikes_are_replaced_too() {
-        assert!(is_replaced("X_Forwarded-For", false) && is_replaced("X-Real-IP", false));
-        assert!(is_replaced("Traceparent", true) && !is_replaced("x-forwarded-host", true));
-        assert!(!is_replaced("x-request-id", false) && reveals("X-Powered-By") && !reveals("x-request-id"));
+        assert!(is_replaced("X_Forwarded-For", || false) && is_replaced("X-Real-IP", || false));
+        assert!(is_replaced("Traceparent", || true) && !is_replaced("x-forwarded-host", || true));
+        assert!(
+            !is_replaced("x-request-id", || false) && reveals("X-Powered-By") && !reveals("x-request-id")
+        );
     }
 }

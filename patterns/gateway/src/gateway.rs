@@ -1,20 +1,26 @@
 //! The gateway itself: decides, and lets the HTTP engine do.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::{
-    Ejection, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Resolve, Upstream,
-    Upstreams, Verdict,
+    Answered, Changes, Ejection, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply,
+    Resolve, Upstream, Upstreams, Verdict,
 };
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use tokio_util::sync::CancellationToken;
 
+use crate::access::{AccessLog, Ending, Line};
+use crate::asked::{Asked, Claims, Headers};
+use crate::decide::{Amendment, Case, Decision};
+use crate::diff::{diff, fixed};
 use crate::log::{Begun, Mark};
-use crate::table::{Asked, Found};
-use crate::{Error, Explanation, Options, RequestLog, RouteOptions, RouteTable, forwarded};
+use crate::measure::{Measure, Measured, UNROUTED};
+use crate::snapshot::{Snapshot, Standing};
+use crate::{Diff, Error, Explanation, Options, Question, RequestLog, forwarded};
 
 /// A door that listens, and runs as a [`Service`].
 #[derive(Debug)]
@@ -34,20 +40,22 @@ impl Gateway {
         ids: Ids,
         journal: Arc<RequestLog>,
     ) -> Result<Self, Error> {
-        let table = RouteTable::compile(&options.routes)?;
+        let snapshot = Snapshot::new(options.clone(), None)?;
         let ejection =
             Ejection { failures: options.eject_after.max(1), base: options.eject_for, ..Ejection::default() };
+        let defaults = ProxyOptions::default();
+        let workers = options.workers.map_or(defaults.workers, usize::from);
         let door = Arc::new(Door {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(table)),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            turn: Mutex::new(()),
             upstreams: Upstreams::new(resolve, options.balance, ejection),
             ids,
             journal,
-            trusted: options.trusted,
+            access: options.access_log.as_ref().map(|log| AccessLog::new(log, workers)),
         });
-        let defaults = ProxyOptions::default();
         let proxy = ProxyOptions {
             setting: "gateway.listen".into(),
-            workers: options.workers.map_or(defaults.workers, usize::from),
+            workers,
             connections_max: options.connections_max.into(),
             head_max: options.head_max.into(),
             header_timeout: options.header_timeout,
@@ -66,48 +74,80 @@ impl Gateway {
         self.proxy.local_addr()
     }
 
-    /// Replaces the routes, all or none. Requests in flight keep those that they began with; what is known of the
-    /// endpoints stays.
-    pub fn apply(&self, routes: &[RouteOptions]) -> Result<(), Error> {
-        let table = RouteTable::compile(routes)?;
-        self.door.snapshot.store(Arc::new(Snapshot::new(table)));
-        Ok(())
+    /// Takes over another configuration, all of it or nothing. Requests in flight keep the one that they began with;
+    /// what is known of the endpoints, and the counters of routes that stay, stays. Only streams that the new routes
+    /// have no place for are ended, each after the `stream-grace` of its route.
+    ///
+    /// What cannot change while it runs is refused, and so is everything with it.
+    pub fn apply(&self, options: &Options) -> Result<Diff, Error> {
+        // One at a time: each builds on what the one before has left.
+        let _turn = self.door.turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let before = self.door.snapshot.load_full();
+        let fixed = fixed(&before.options, options);
+        if !fixed.is_empty() {
+            return Err(Error::Fixed { what: fixed.join("`, `") });
+        }
+        let next = Snapshot::new(options.clone(), Some(&before))?;
+        let diff = diff(&before.options, &next.options);
+        let next = Arc::new(next);
+        self.door.snapshot.store(next.clone());
+        before.retire(&next);
+        if let Some(log) = &self.door.access {
+            log.reopen();
+        }
+        Ok(diff)
+    }
+
+    /// The configuration that holds for requests that begin now, and its number, counted up from 1.
+    pub fn options(&self) -> (Options, u64) {
+        let snapshot = self.door.snapshot.load();
+        (snapshot.options.clone(), snapshot.revision)
     }
 
     /// What would become of a request at this moment.
-    pub fn explain(&self, method: &str, url: &str, headers: &[(String, String)]) -> Explanation {
-        self.door.snapshot.load().table.explain(method, url, headers, Some(&self.door.upstreams))
+    pub fn explain(&self, question: &Question<'_>) -> Explanation {
+        self.door.snapshot.load().table.explain(question, Some(&self.door.upstreams))
+    }
+
+    /// What each route has done, in the order of the file; and last what no route took.
+    pub fn measured(&self) -> Vec<Measured> {
+        let snapshot = self.door.snapshot.load();
+        let routes = snapshot.standings.iter().map(|one| one.measure.read(&one.route.name));
+        routes.chain([snapshot.unrouted.read(&UNROUTED.into())]).collect()
+    }
+
+    /// Lines of the access log that were dropped because they could not be written in time.
+    pub fn lines_dropped(&self) -> u64 {
+        self.door.access.as_ref().map_or(0, AccessLog::dropped)
     }
 }
 
 #[async_trait]
 impl Service for Gateway {
     async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
-        self.proxy.clone().run(stop, ready).await
-    }
-}
-
-/// One configuration.
-struct Snapshot {
-    table: RouteTable,
-    /// For each route its service, from its first request on.
-    upstreams: Vec<OnceLock<Arc<Upstream>>>,
-}
-
-impl Snapshot {
-    fn new(table: RouteTable) -> Self {
-        let upstreams = table.routes.iter().map(|_| OnceLock::new()).collect();
-        Self { table, upstreams }
+        let Some(log) = &self.door.access else { return self.proxy.clone().run(stop, ready).await };
+        let wrong = |source| Error::AccessLog { path: log.to().to_owned(), source };
+        let out = log.open().await.map_err(wrong)?;
+        let done = CancellationToken::new();
+        let serving = async {
+            let ended = self.proxy.clone().run(stop, ready).await;
+            done.cancel();
+            ended
+        };
+        // The last lines come with the last requests.
+        let (ended, ()) = tokio::join!(serving, log.run(out, done.clone()));
+        ended
     }
 }
 
 /// Decides for each request, on the thread of its worker.
 struct Door {
     snapshot: ArcSwap<Snapshot>,
+    turn: Mutex<()>,
     upstreams: Upstreams,
     ids: Ids,
     journal: Arc<RequestLog>,
-    trusted: Vec<std::net::IpAddr>,
+    access: Option<AccessLog>,
 }
 
 impl std::fmt::Debug for Door {
@@ -116,18 +156,29 @@ impl std::fmt::Debug for Door {
     }
 }
 
+/// What is remembered of a request until it ends.
+pub(crate) struct Ticket {
+    mark: Mark,
+    standing: Option<Arc<Standing>>,
+    measure: Arc<Measure>,
+    service: Option<Arc<str>>,
+    line: Option<Line>,
+    amendment: Option<Amendment>,
+}
+
 impl Door {
-    fn upstream(&self, snapshot: &Snapshot, at: usize) -> Option<Arc<Upstream>> {
-        let known = snapshot.upstreams.get(at)?;
+    fn upstream(&self, standing: &Standing, at: usize, service: &str) -> Option<Arc<Upstream>> {
+        let known = standing.upstreams.get(at)?;
         if let Some(upstream) = known.get() {
             return Some(upstream.clone());
         }
-        let upstream = self.upstreams.get(&snapshot.table.routes.get(at)?.service)?;
+        let upstream = self.upstreams.get(service)?;
         Some(known.get_or_init(|| upstream).clone())
     }
 
-    fn trusts(&self, request: &Incoming<'_>) -> bool {
-        !self.trusted.is_empty() && self.trusted.contains(&request.peer.ip().to_canonical())
+    fn trusts(snapshot: &Snapshot, request: &Incoming<'_>) -> bool {
+        let trusted = &snapshot.options.trusted;
+        !trusted.is_empty() && trusted.contains(&request.peer.ip().to_canonical())
     }
 
     /// The trace that the request belongs to: the client's, if it sent one that can be read.
@@ -141,67 +192,92 @@ impl Door {
 }
 
 impl Handler for Door {
-    type Ticket = Mark;
+    type Ticket = Ticket;
 
-    fn begin(&self, request: &Incoming<'_>, outgoing: &mut Outgoing<'_>) -> Verdict<Mark> {
+    fn begin(&self, request: &Incoming<'_>, outgoing: &mut Outgoing<'_>) -> Verdict<Ticket> {
         let snapshot = self.snapshot.load();
-        let trace = self.trace(request);
-        let fields = |wanted: &str| {
-            let wanted = wanted.to_owned();
-            let all = request.head.fields.iter();
-            all.filter(move |field| field.name.eq_ignore_ascii_case(&wanted)).map(|field| field.value)
+        let (trace, now, random) = (self.trace(request), self.ids.clock().now(), self.ids.random());
+        let is_trusted = Self::trusts(&snapshot, request);
+        let asked = Asked {
+            method: request.head.method,
+            host: request.head.host,
+            path: request.path,
+            query: request.query,
+            headers: Headers::Wire(request.head.fields),
+            claims: Claims::NotYet,
+            consumer: None,
+            address: request.peer.ip().to_canonical(),
         };
-        let asked = Asked { method: request.head.method, query: request.query, fields };
-        let found = snapshot.table.find(request.head.host, request.path, &asked);
-        let route = match &found {
-            Found::Route(hit) => Some((&hit.route.name, &hit.route.service)),
-            _ => None,
+        let decision = snapshot.decide(&Case { asked, now, random, is_trusted }, outgoing);
+        let (standing, at) = match &decision {
+            Decision::Forward { standing, at, .. } => (Some(*standing), Some(*at)),
+            Decision::Reply { standing, .. } => (*standing, None),
         };
-        let mark = self.journal.begin(
-            request.worker,
-            &Begun {
-                trace: trace.trace_id,
-                time: self.ids.clock().now(),
-                method: request.head.method,
-                path: request.path,
-                route,
-            },
-        );
-        let hit = match found {
-            Found::Route(hit) => hit,
-            Found::Method(allowed) => {
-                let mut reply = Reply::new(405, "this path does not take this method");
-                reply.fields.push(("allow", allowed.join(", ")));
-                return Verdict::Reply(reply, mark);
+        let service = standing.zip(at).and_then(|(standing, at)| standing.route.services().nth(at));
+        let service = service.map(|(service, _)| service);
+        let measure = standing.map_or(&snapshot.unrouted, |standing| &standing.measure);
+        measure.begin();
+        let begun = Begun {
+            trace: trace.trace_id,
+            time: now,
+            method: request.head.method,
+            path: request.path,
+            route: standing.map(|standing| &standing.route.name),
+            service,
+        };
+        let mut ticket = Ticket {
+            mark: self.journal.begin(request.worker, &begun),
+            standing: standing.cloned(),
+            measure: measure.clone(),
+            service: service.cloned(),
+            line: self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked)),
+            amendment: None,
+        };
+        let (standing, at) = match decision {
+            Decision::Forward { standing, at, amendment } => {
+                ticket.amendment = amendment;
+                (standing, at)
             }
-            Found::Nothing => return Verdict::Reply(Reply::new(404, "no route matches this request"), mark),
+            Decision::Reply { reply, .. } => return Verdict::Reply(reply, ticket),
         };
-        let Some(upstream) = self.upstream(&snapshot, hit.at) else {
-            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), mark);
+        let Some(upstream) = service.and_then(|service| self.upstream(standing, at, service)) else {
+            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
         };
-        hit.rewrite(request.path, request.query, outgoing.target);
-        forwarded::add(request, self.trusts(request), outgoing);
+        forwarded::add(request, is_trusted, outgoing);
         outgoing.add("traceparent", &forwarded::trace_text(&trace));
-        let hit = hit.route;
+        let route = &standing.route;
         Verdict::Forward(Forward {
             upstream,
-            random: self.ids.random(),
-            body_max: hit.body_max,
-            timeout: hit.timeout,
-            total: hit.total,
-            ticket: mark,
+            random,
+            body_max: route.body_max,
+            timeout: route.timeout,
+            total: route.total,
+            cutoff: standing.cutoffs.get(at).cloned(),
+            ticket,
         })
     }
 
-    fn end(&self, mark: Mark, outcome: &Outcome<'_>) {
+    fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
+        let Ticket { mark, standing, measure, service, line, amendment: _ } = ticket;
         self.journal.end(mark, outcome);
+        measure.end(outcome);
+        if let (Some(log), Some(line)) = (&self.access, line) {
+            let route = standing.as_ref().map(|standing| &*standing.route.name);
+            log.end(line, &Ending { route, service: service.as_deref(), consumer: None, outcome });
+        }
     }
 
     fn strips_from_request(&self, request: &Incoming<'_>, name: &str) -> bool {
-        forwarded::is_replaced(name, self.trusts(request))
+        forwarded::is_replaced(name, || Self::trusts(&self.snapshot.load(), request))
     }
 
     fn strips_from_response(&self, name: &str) -> bool {
         forwarded::reveals(name)
+    }
+
+    fn amend(&self, ticket: &mut Ticket, answer: &Answered<'_>, changes: &mut Changes) {
+        if let (Some(amendment), Some(standing)) = (&ticket.amendment, &ticket.standing) {
+            amendment.amend(&standing.route, answer, changes);
+        }
     }
 }

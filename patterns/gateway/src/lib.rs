@@ -16,23 +16,48 @@
 //! When a service fails the client gets a problem document (RFC 9457): 404 no route, 405 with `Allow`, 413, 431,
 //! 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
 
+mod access;
+mod action;
+mod asked;
+mod condition;
+mod cors;
+mod decide;
+mod deprecated;
+mod diff;
 mod error;
 mod explain;
 mod forwarded;
 mod gateway;
+mod headers;
 mod host;
+mod identity;
 mod log;
+mod measure;
 mod options;
+mod path;
+mod pattern;
+mod rank;
+mod route;
+mod snapshot;
+mod split;
 mod table;
+mod target;
 mod template;
+mod text;
 mod tree;
 
+pub use diff::{Changed, Closes, Diff, diff};
 pub use error::Error;
-pub use explain::{Considered, Explanation};
+pub use explain::{Considered, Explanation, Question};
 pub use gateway::Gateway;
 pub use log::{Request, RequestLog};
-pub use options::{Match, Options, RouteOptions};
-pub use table::{Found, Route, RouteTable};
+pub use measure::{DURATIONS_US, Measured, UNROUTED};
+pub use options::{
+    AccessLogOptions, Answer, Change, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Options,
+    QueryShown, Redirect, Rewrite, RouteOptions,
+};
+pub use route::Route;
+pub use table::{Found, Hit, RouteTable};
 
 #[cfg(test)]
 mod tests;

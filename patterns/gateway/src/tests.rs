@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
+use crate::asked::{Asked, Claims, Headers};
+use crate::text::Facts;
+use crate::{Found, Options, Question, RouteOptions, RouteTable};
 
-use crate::table::Asked;
-use crate::{Found, Options, RouteOptions, RouteTable};
+mod reference;
 
 fn route(method: &str, path: &str, to: &str) -> RouteOptions {
     let mut route = RouteOptions::new(path, to);
@@ -14,16 +15,30 @@ fn route(method: &str, path: &str, to: &str) -> RouteOptions {
 }
 
 fn find<'t>(table: &'t RouteTable, method: &str, path: &str) -> Found<'t> {
-    let fields = |_: &str| std::iter::empty::<&[u8]>();
-    table.find("localhost", path, &Asked { method, query: None, fields })
+    table.find(&asked(method, path))
+}
+
+fn asked<'r>(method: &'r str, path: &'r str) -> Asked<'r> {
+    Asked {
+        method,
+        host: "localhost",
+        path,
+        query: None,
+        headers: Headers::Given(&[]),
+        claims: Claims::NotYet,
+        consumer: None,
+        address: std::net::IpAddr::from([127, 0, 0, 1]),
+    }
 }
 
 /// The winner's path template and what is asked of its service.
 fn winner(table: &RouteTable, path: &str) -> Option<(String, String)> {
     let Found::Route(hit) = find(table, "GET", path) else { return None };
     let mut target = path.to_owned();
-    hit.rewrite(path, None, &mut target);
-    Some((hit.route.template.shape(), target))
+    let asked = asked("GET", path);
+    let facts = Facts { asked: &asked, route: "", scheme: "http", captures: &hit.captures, captured: path };
+    hit.target(&facts, 0, &mut target).unwrap();
+    Some((hit.route.path.shape(), target))
 }
 
 #[test]
@@ -167,24 +182,152 @@ fn a_look_up_does_not_grow_with_the_number_of_routes() {
     );
 }
 
-proptest! {
-    /// The tree finds a route if and only if some template matches by itself.
-    #[test]
-    fn the_tree_agrees_with_matching_one_by_one(
-        paths in proptest::collection::vec("(/(a|b|\\{x\\})){1,3}|(/(a|b)){0,2}/\\{\\*r\\}", 1..6),
-        asked in "(/(a|b|c)?){1,4}",
-    ) {
-        let mut routes = Vec::new();
-        for (at, path) in paths.iter().enumerate() {
-            let mut names = 0;
-            let unique: String = path.split('x').map(|part| { names += 1; format!("{part}x{names}") }).collect();
-            let path = unique.strip_suffix(&format!("x{names}")).unwrap_or(&unique).to_owned();
-            routes.push(RouteOptions { name: Some(at.to_string()), ..RouteOptions::new(path, "s") });
-        }
-        if let Ok(table) = RouteTable::compile(&routes) {
-            let by_tree = matches!(find(&table, "GET", &asked), Found::Route(_));
-            let by_hand = table.routes.iter().any(|route| route.template.mismatch(&asked).is_none());
-            prop_assert_eq!(by_tree, by_hand, "{:?} {}", paths, asked);
-        }
+#[test]
+fn expressions_prefixes_and_names_stand_in_their_order() {
+    let mut regex = RouteOptions::new("", "a:/v{major}/{id}");
+    regex.matching.regex = Some("^/orders/v(?<major>[0-9]+)-(?<id>[a-z]+)$".into());
+    let mut any = RouteOptions::new("", "a:/any");
+    any.matching.regex = Some("/.*x".into());
+    let routes = vec![
+        any,
+        route("", "/orders/*", "a:/prefix/{rest}"),
+        route("", "/orders/{id}", "a:/one/{id}"),
+        regex,
+        route("", "/orders/v1-x", "a:/exact"),
+    ];
+    let table = RouteTable::compile(&routes).unwrap();
+    for (path, target) in [
+        ("/orders/v1-x", "/exact"),
+        ("/orders/v12-abc", "/v12/abc"),
+        ("/orders/7", "/one/7"),
+        ("/orders/7/8", "/prefix/7/8"),
+        ("/orders/7/x", "/prefix/7/x"),
+        ("/other/x", "/any"),
+    ] {
+        assert_eq!(winner(&table, path).unwrap().1, target, "{path}");
     }
+    let many: Vec<_> = (0..65)
+        .map(|at| {
+            let mut route = RouteOptions::new("", "a");
+            route.matching.regex = Some(format!("^/a/[0-9]+{at}$"));
+            route
+        })
+        .collect();
+    let error = RouteTable::compile(&many).unwrap_err().to_string();
+    assert!(error.contains("more than 64 routes match by regular expression"), "{error}");
+}
+
+#[test]
+fn a_route_that_asks_for_claims_waits_for_the_identity_and_the_rest_is_not_delayed() {
+    let mut admin = route("GET", "/a", "admin");
+    admin.matching.claim.insert("realm.roles".into(), "admin".into());
+    let mut when = route("GET", "/b", "when");
+    when.matching.when = Some("claims.sub == 'x' && query.a == '1'".into());
+    let table = RouteTable::compile(&[admin, when, route("GET", "/a", "all"), route("GET", "/{*r}", "rest")])
+        .unwrap();
+    let identified = |path: &str, query: Option<&str>, claims: Claims<'_>| match table.find(&Asked {
+        claims,
+        query,
+        ..asked("GET", path)
+    }) {
+        Found::Route(hit) => hit.route.services().next().unwrap().0.to_string(),
+        Found::Identify(hit) => format!("? {}", hit.route.name),
+        found => format!("{found:?}"),
+    };
+    let claims = serde_json::json!({ "realm": { "roles": ["user", "admin"] }, "sub": "x" });
+    assert_eq!(identified("/a", None, Claims::NotYet), "? GET /a realm.roles=admin");
+    assert_eq!(identified("/a", None, Claims::None), "all");
+    assert_eq!(identified("/a", None, Claims::Are(&claims)), "admin");
+    assert_eq!(identified("/b", Some("a=1"), Claims::Are(&claims)), "when");
+    assert_eq!(identified("/b", Some("a=2"), Claims::Are(&claims)), "rest");
+    assert_eq!(identified("/c", None, Claims::NotYet), "rest");
+}
+
+#[test]
+fn what_a_route_does_has_to_fit_together() {
+    let wrong = |change: &dyn Fn(&mut RouteOptions), says: &str| {
+        let mut route = RouteOptions::new("/a/{*rest}", "s");
+        change(&mut route);
+        let error = RouteTable::compile(&[route]).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    };
+    let redirect = |to: &str, status| Some(crate::Redirect { to: to.into(), status });
+    wrong(&|route| route.to.clear(), "leads nowhere");
+    wrong(&|route| route.redirect = redirect("https", 308), "more than one of `to`, `redirect`");
+    wrong(&|route| route.to[0].weight = 0, "only services of weight 0");
+    wrong(&|route| route.sticky = Some("user".into()), "is no key; write `cookie(user)`");
+    for to in ["//evil", "ftp://a", "{rest}", "/\\{rest}\n"] {
+        wrong(
+            &|route| {
+                route.to.clear();
+                route.redirect = redirect(to, 302);
+            },
+            "`",
+        );
+    }
+    wrong(
+        &|route| {
+            route.to.clear();
+            route.redirect = redirect("/b", 303);
+        },
+        "has the status 303",
+    );
+    let rewrite = |prefix: Option<&str>, regex: Option<&str>, with: Option<&str>| {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Some(crate::Rewrite {
+            path_prefix: owned(prefix),
+            regex: owned(regex),
+            with: owned(with),
+            host: None,
+        })
+    };
+    wrong(&|route| route.rewrite = rewrite(Some("/b"), Some("x"), Some("/y")), "in one way");
+    wrong(&|route| route.rewrite = rewrite(None, Some("x"), None), "needs both");
+    wrong(
+        &|route| {
+            route.to[0].service = "s:/x".into();
+            route.rewrite = rewrite(Some("/b"), None, None);
+        },
+        "another in `rewrite`",
+    );
+    wrong(
+        &|route| {
+            route.matching.path = "/a".into();
+            route.rewrite = rewrite(Some("/b"), None, None);
+        },
+        "the match has none",
+    );
+    wrong(&|route| route.matching.regex = Some("/b".into()), "beside a `path`");
+    wrong(
+        &|route| {
+            route.matching.headers.insert("a".into(), "~(".into());
+        },
+        "unclosed group",
+    );
+    wrong(&|route| route.matching.when = Some("nobody == 1".into()), "is no condition");
+}
+
+#[test]
+fn explain_says_why_one_wins_over_the_next_and_how_a_service_is_chosen() {
+    let mut beta = route("GET", "/a/{id}", "new");
+    beta.matching.headers.insert("x-group".into(), "~b.*".into());
+    beta.to.push(crate::Destination { service: "old".into(), weight: 3 });
+    beta.sticky = Some("cookie(user)".into());
+    let table =
+        RouteTable::compile(&[beta, route("GET", "/a/{id}", "old"), route("", "/*", "rest")]).unwrap();
+    let ask = |headers: &[(&str, &str)]| {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        table
+            .explain(&Question { method: "GET", url: "/a/7", headers: &headers, ..Question::default() }, None)
+    };
+    let told = ask(&[("x-group", "beta"), ("cookie", "user=7")]);
+    assert_eq!(told.why, "it wins over `GET /a/{id}`: it asks for more (1 condition against 0)");
+    assert!(told.choice.as_ref().unwrap().starts_with("cookie `user` lies at 0."), "{told:?}");
+    assert!(told.considered[1].why_not.contains("its path has `a` where the other has `{*…}`"), "{told:?}");
+    let lot = ask(&[("X-Group", "b")]).choice.unwrap();
+    assert_eq!(lot, "by lot, for the request does not have cookie `user`: new 25 %, old 75 %");
+    let plain = ask(&[]);
+    assert_eq!((plain.service.as_deref(), plain.choice), (Some("old"), None));
+    assert_eq!(plain.considered[1].why_not, "header `x-group` = `~b.*` does not hold");
 }

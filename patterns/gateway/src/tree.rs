@@ -1,8 +1,10 @@
 //! Routes by path: one step for each segment, whatever the number of routes.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::template::{Captures, Segment, Template};
+use crate::path::{PathMatch, Step};
+use crate::template::Captures;
 
 /// A tree of segments whose leaves are numbers of routes.
 #[derive(Debug, Default)]
@@ -13,23 +15,37 @@ pub(crate) struct Tree {
 #[derive(Debug, Default)]
 struct Node {
     texts: HashMap<Box<str>, usize>,
+    /// Routes by regular expression whose paths all come through here.
+    patterns: Vec<usize>,
     one: Option<usize>,
     here: Vec<usize>,
     rest: Vec<usize>,
 }
 
 impl Tree {
-    pub(crate) fn insert(&mut self, template: &Template, route: usize) {
+    /// How many routes by regular expression now stand in the same place as this one.
+    pub(crate) fn insert(&mut self, path: &PathMatch, route: usize) -> usize {
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }
         let mut at = 0;
-        for segment in &template.segments {
+        for step in path.steps() {
             let next = self.nodes.len();
-            let child = match segment {
-                Segment::Text(text) => *self.nodes[at].texts.entry(text.clone()).or_insert(next),
-                Segment::One(_) => *self.nodes[at].one.get_or_insert(next),
-                Segment::Rest(_) => return self.nodes[at].rest.push(route),
+            let node = &mut self.nodes[at];
+            let child = match step {
+                Step::Text(text) => match node.texts.get(text) {
+                    Some(child) => *child,
+                    None => *node.texts.entry(text.into()).or_insert(next),
+                },
+                Step::One(_) => *node.one.get_or_insert(next),
+                Step::Pattern(_) => {
+                    node.patterns.push(route);
+                    return node.patterns.len();
+                }
+                Step::Rest => {
+                    node.rest.push(route);
+                    return 0;
+                }
             };
             if child == next {
                 self.nodes.push(Node::default());
@@ -37,16 +53,18 @@ impl Tree {
             at = child;
         }
         self.nodes[at].here.push(route);
+        0
     }
 
     /// Offers the routes that match `path`, the most specific first, until `accept` takes one.
     ///
-    /// At each segment a text comes before `{name}`, and that before `{*rest}`. Every node is visited at most once.
+    /// At each segment a text comes before a regular expression, that before `{name}`, and that before `{*rest}`; see
+    /// [`crate::rank`]. Every node is visited at most once. `accept` matches regular expressions itself.
     pub(crate) fn find(
         &self,
         path: &str,
         captures: &mut Captures,
-        accept: &mut impl FnMut(usize) -> bool,
+        accept: &mut impl FnMut(usize, &mut Captures) -> bool,
     ) -> Option<usize> {
         match self.nodes.is_empty() {
             true => None,
@@ -61,11 +79,11 @@ impl Tree {
         path: &str,
         from: usize,
         captures: &mut Captures,
-        accept: &mut impl FnMut(usize) -> bool,
+        accept: &mut impl FnMut(usize, &mut Captures) -> bool,
     ) -> Option<usize> {
         let node = &self.nodes[node];
         if from >= path.len() {
-            return node.here.iter().copied().find(|route| accept(*route));
+            return node.here.iter().copied().find(|route| accept(*route, captures));
         }
         let start = from + 1;
         let end = path[start..].find('/').map_or(path.len(), |slash| start + slash);
@@ -73,6 +91,9 @@ impl Tree {
         if let Some(child) = node.texts.get(segment)
             && let Some(found) = self.walk(*child, path, end, captures, accept)
         {
+            return Some(found);
+        }
+        if let Some(found) = node.patterns.iter().copied().find(|route| accept(*route, captures)) {
             return Some(found);
         }
         if let Some(child) = node.one
@@ -85,7 +106,7 @@ impl Tree {
             captures.pop();
         }
         captures.push(start, path.len());
-        let found = node.rest.iter().copied().find(|route| accept(*route));
+        let found = node.rest.iter().copied().find(|route| accept(*route, captures));
         if found.is_none() {
             captures.pop();
         }
@@ -93,10 +114,13 @@ impl Tree {
     }
 
     /// Orders the routes of each leaf.
-    pub(crate) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(usize) -> K) {
+    pub(crate) fn sort_by(&mut self, order: impl Fn(usize, usize) -> Ordering) {
         for node in &mut self.nodes {
-            node.here.sort_by_key(|route| key(*route));
-            node.rest.sort_by_key(|route| key(*route));
+            for routes in [&mut node.here, &mut node.patterns, &mut node.rest] {
+                routes.sort_by(|one, other| order(*one, *other));
+                routes.shrink_to_fit();
+            }
         }
+        self.nodes.shrink_to_fit();
     }
 }

@@ -10,11 +10,10 @@ use super::connection::Next;
 use super::plan::{self, Answer, Asked, Plan};
 use super::relay::{Side, Upload, beside, write_both};
 use super::worker::{Scratch, Worker};
-use super::{Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
+use super::{Answered, Changes, Cutoff, Failure, Forward, Handler, Outcome, Reply, Verdict, pool};
 use crate::Lease;
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
-use crate::problem::problem;
 use crate::ticker::Alarm;
 
 /// Endpoints that are tried while none accepts a connection.
@@ -66,10 +65,10 @@ pub(super) async fn run<H: Handler>(
                 scratch.client.consume(usize::try_from(bytes).unwrap_or(usize::MAX));
             }
             end(ticket, reply.status, None, (0, 0), None);
-            return send(worker, client, alarm, asked, &reply, is_read).await;
+            return send(worker, client, alarm, asked, &reply, &Changes::default(), is_read).await;
         }
     };
-    let Forward { upstream, random, body_max, timeout, total, ticket } = forward;
+    let Forward { upstream, random, body_max, timeout, total, cutoff, mut ticket } = forward;
     alarm.set_last(total);
 
     // A body that is already here is sent together with the head, and again with it if it comes to that.
@@ -78,8 +77,9 @@ pub(super) async fn run<H: Handler>(
     if let Length::Exactly(bytes) = length {
         if bytes > body_max {
             let failure = Failure::Request(Refusal::BodyTooLarge);
+            let apology = amended(worker, &mut ticket, failure);
             end(ticket, 413, None, (0, 0), Some(failure));
-            return apologise(worker, client, alarm, asked, failure, false).await;
+            return apologise(worker, client, alarm, asked, apology, false).await;
         }
         if bytes <= scratch.client.len() as u64 {
             let count = usize::try_from(bytes).unwrap_or(0);
@@ -131,8 +131,9 @@ pub(super) async fn run<H: Handler>(
             stall: worker.options.stall_timeout,
             timeout,
         };
-        let talk = Talk { worker, alarm, asked, lease: &lease };
-        let ended = talk.run(client, link, scratch, upload, !whole).await;
+        let talk = Talk { worker, alarm, asked, lease: &lease, cutoff: cutoff.as_ref() };
+        let ended = talk.run(&mut ticket, client, link, scratch, upload, !whole).await;
+        alarm.set_cutoff(None);
         match ended {
             Ended::Unanswered { failure: Failure::Broken, untouched: true }
                 if is_kept && whole && is_idempotent && !replaced =>
@@ -165,8 +166,9 @@ pub(super) async fn run<H: Handler>(
                 upstream.failed(lease);
             }
             let status = failure.reply().map_or(499, |reply| reply.status);
+            let apology = amended(worker, &mut ticket, failure);
             end(ticket, status, address, (bytes_in, 0), Some(failure));
-            apologise(worker, client, alarm, asked, failure, whole).await
+            apologise(worker, client, alarm, asked, apology, whole).await
         }
         Ended::Cut { status, bytes_out, failure } => {
             if let Some(lease) = &lease
@@ -186,13 +188,26 @@ async fn apologise<H: Handler>(
     client: &mut TcpStream,
     alarm: &Alarm,
     asked: Asked,
-    failure: Failure,
+    apology: Option<(Reply, Changes)>,
     is_read: bool,
 ) -> Next {
-    match failure.reply() {
-        Some(reply) => send(worker, client, alarm, asked, &reply, is_read).await,
+    match apology {
+        Some((reply, changes)) => send(worker, client, alarm, asked, &reply, &changes, is_read).await,
         None => Next::Close,
     }
+}
+
+/// The problem document of a failure, and what the handler changes in it.
+fn amended<H: Handler>(
+    worker: &Worker<H>,
+    ticket: &mut H::Ticket,
+    failure: Failure,
+) -> Option<(Reply, Changes)> {
+    let reply = failure.reply()?;
+    let mut changes = Changes::default();
+    let answered = Answered { status: reply.status, failure: Some(failure), fields: &[] };
+    worker.handler.amend(ticket, &answered, &mut changes);
+    Some((reply, changes))
 }
 
 /// Sends an answer of our own. `is_read` says whether all of the request was.
@@ -202,13 +217,12 @@ async fn send<H: Handler>(
     alarm: &Alarm,
     asked: Asked,
     reply: &Reply,
+    changes: &Changes,
     is_read: bool,
 ) -> Next {
     let keep_alive = asked.keep_alive && asked.is_v11 && is_read && !worker.is_draining();
-    let fields: Vec<(&str, &str)> =
-        reply.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut out = Vec::new();
-    problem(reply.status, &reply.detail, &fields, keep_alive, !asked.is_head, &mut out);
+    reply.write(keep_alive, !asked.is_head, changes, &mut out);
     alarm.set_last(None);
     alarm.set(worker.options.header_timeout);
     match alarm.bound(client.write_all(&out)).await {
@@ -224,11 +238,13 @@ struct Talk<'t, H> {
     alarm: &'t Alarm,
     asked: Asked,
     lease: &'t Lease,
+    cutoff: Option<&'t Arc<Cutoff>>,
 }
 
 impl<H: Handler> Talk<'_, H> {
     async fn run(
         &self,
+        ticket: &mut H::Ticket,
         client: &mut TcpStream,
         link: Link,
         scratch: &mut Scratch,
@@ -266,6 +282,7 @@ impl<H: Handler> Talk<'_, H> {
             if let Some(end) = end {
                 let read = plan::response(
                     self.worker,
+                    ticket,
                     self.asked,
                     self.lease.address(),
                     &buffer.filled()[..end],
@@ -297,6 +314,10 @@ impl<H: Handler> Talk<'_, H> {
         let cut = |failure, bytes_out| Ended::Cut { status: answer.status, bytes_out, failure };
         if matches!(answer.length, Length::Exactly(bytes) if bytes > SMALL as u64) {
             buffer.grow(LARGE);
+        }
+        // Only an answer that goes on can be cut.
+        if !matches!(answer.length, Length::Exactly(bytes) if bytes <= buffer.len() as u64) {
+            self.alarm.set_cutoff(self.cutoff.cloned());
         }
         let mut is_closed = false;
         loop {

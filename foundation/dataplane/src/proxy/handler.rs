@@ -1,10 +1,10 @@
 //! The decisions that a proxy leaves to its user.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::{Answered, Changes, Cutoff, Reply};
 use crate::Upstream;
 use crate::framing::{Field, Refusal, RequestHead, field};
 
@@ -24,6 +24,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Whether a response's header is kept from the client.
     fn strips_from_response(&self, name: &str) -> bool;
+
+    /// Changes the head of an answer on its way to the client: an endpoint's, or the problem document that stands in
+    /// for one. A [`Reply`] is as the handler made it, and does not come by here.
+    fn amend(&self, ticket: &mut Self::Ticket, answer: &Answered<'_>, changes: &mut Changes) {
+        let _ = (ticket, answer, changes);
+    }
 }
 
 /// A request that has just been read.
@@ -57,6 +63,8 @@ pub struct Outgoing<'o> {
     /// Path and query; the client's canonical ones unless the handler changes them. Must stay canonical.
     pub target: &'o mut String,
     pub(crate) fields: &'o mut Vec<u8>,
+    pub(crate) dropped: &'o mut Vec<String>,
+    pub(crate) host: &'o mut Option<String>,
 }
 
 impl Outgoing<'_> {
@@ -64,6 +72,19 @@ impl Outgoing<'_> {
     pub fn add(&mut self, name: &str, value: &[u8]) {
         if value.iter().all(|byte| *byte >= 32 && *byte != 127) {
             field(name, value, self.fields);
+        }
+    }
+
+    /// Takes out all headers of this name that the client sent.
+    pub fn remove(&mut self, name: impl Into<String>) {
+        self.dropped.push(name.into());
+    }
+
+    /// Asks for this host instead of the client's, if it can be one.
+    pub fn set_host(&mut self, host: String) {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        if !host.is_empty() && host.bytes().all(allowed) {
+            *self.host = Some(host);
         }
     }
 }
@@ -90,26 +111,10 @@ pub struct Forward<T> {
     pub timeout: Duration,
     /// How long all of it may take, the bodies included.
     pub total: Option<Duration>,
+    /// When its answer is cut although the service goes on, if somebody says so.
+    pub cutoff: Option<Arc<Cutoff>>,
     /// Handed back at the end.
     pub ticket: T,
-}
-
-/// An answer that needs no service: a problem document.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// One sentence for the client; names nothing internal.
-    pub detail: Cow<'static, str>,
-    /// Further headers.
-    pub fields: Vec<(&'static str, String)>,
-}
-
-impl Reply {
-    /// A problem document without further headers.
-    pub fn new(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), fields: Vec::new() }
-    }
 }
 
 /// Why a request did not get its service's answer, or not all of it.
@@ -136,6 +141,9 @@ pub enum Failure {
     /// The client went away.
     #[error("the client went away")]
     ClientGone,
+    /// The answer was cut from outside.
+    #[error("it was cut, because what it was routed by is no longer there")]
+    Cutoff,
 }
 
 impl Failure {
@@ -148,7 +156,7 @@ impl Failure {
             }
             Self::TimedOut => Reply::new(504, "the service did not answer in time"),
             Self::Request(refusal) => Reply::new(refusal.status(), refusal.to_string()),
-            Self::ClientGone => return None,
+            Self::ClientGone | Self::Cutoff => return None,
         })
     }
 

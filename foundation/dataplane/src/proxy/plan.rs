@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::worker::{Scratch, Worker};
-use super::{Handler, Incoming, Outgoing, Verdict};
+use super::{Answered, Changes, Handler, Incoming, Outgoing, Verdict};
 use crate::framing::{self, Length, Refusal, Slashes};
 
 /// A request that was read and decided upon.
@@ -56,15 +56,19 @@ pub(super) fn request<H: Handler>(
     let query = head.query.map(|_| &copy[path_end + 1..]);
     let incoming =
         Incoming { worker: worker.index, peer, head: &head, path: &copy[..path_end], query, started };
-    let verdict = worker.handler.begin(&incoming, &mut Outgoing { target, fields });
+    let (mut dropped, mut host) = (Vec::new(), None);
+    let mut outgoing = Outgoing { target, fields, dropped: &mut dropped, host: &mut host };
+    let verdict = worker.handler.begin(&incoming, &mut outgoing);
     if let Verdict::Forward(forward) = &verdict {
         framing::request_line(head.method, target, request);
-        let host = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
+        let given = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
+        let host = host.as_deref().unwrap_or(given);
         framing::field("host", host.as_bytes(), request);
         let strip = |name: &str| {
             (name.len() == 4 && name.eq_ignore_ascii_case("host"))
                 || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
                 || worker.handler.strips_from_request(&incoming, name)
+                || dropped.iter().any(|dropped: &String| framing::names_equal(name, dropped))
         };
         framing::copy_fields(head.fields, head.names_more, strip, request);
         request.extend_from_slice(fields);
@@ -138,6 +142,7 @@ pub(super) struct Asked {
 /// (1xx) writes nothing.
 pub(super) fn response<H: Handler>(
     worker: &Worker<H>,
+    ticket: &mut H::Ticket,
     asked: Asked,
     address: &str,
     head: &[u8],
@@ -155,12 +160,18 @@ pub(super) fn response<H: Handler>(
     if head.status < 200 {
         return if head.status == 101 { Err(Refusal::Upgrade) } else { Ok(answer) };
     }
+    let mut changes = Changes::default();
+    let answered = Answered { status: head.status, failure: None, fields: head.fields };
+    worker.handler.amend(ticket, &answered, &mut changes);
     framing::status_line(head.status, out);
-    let strip = |name: &str| is_location(name) || worker.handler.strips_from_response(name);
+    let strip =
+        |name: &str| is_location(name) || worker.handler.strips_from_response(name) || changes.drops(name);
     framing::copy_fields(head.fields, head.names_more, strip, out);
-    for location in head.fields.iter().filter(|field| is_location(field.name)) {
+    let locations = head.fields.iter().filter(|field| is_location(field.name) && !changes.drops(field.name));
+    for location in locations {
         framing::field(location.name, without_address(location.value, address), out);
     }
+    out.extend_from_slice(&changes.added);
     match head.length {
         // No body follows, but its length may be told: after HEAD, and in 304.
         Length::Exactly(0) if asked.is_head || head.status == 304 => {
