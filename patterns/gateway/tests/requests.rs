@@ -3,7 +3,7 @@
 
 mod world;
 
-use dozen_gateway::RouteOptions;
+use dozen_gateway::{Options, RouteOptions};
 use world::{Registry, World, always, echo, nowhere, options, service};
 
 fn route(method: &str, path: &str, to: &str) -> RouteOptions {
