@@ -19,6 +19,9 @@ use crate::{RouteTable, rank};
 /// Routes that lost are listed up to here, the nearest first.
 const CONSIDERED_MAX: usize = 50;
 
+/// What is said of a route that could have taken the request; what follows is said of the winner.
+const ALSO: &str = "it matches too, and the winner is more specific: ";
+
 /// A request to be explained.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Question<'q> {
@@ -124,7 +127,7 @@ impl RouteTable {
         }
         explanation.considered = self.considered(winner.as_deref(), &asked);
         if let (Some(_), Some(next)) = (&winner, explanation.considered.first())
-            && let Some(because) = next.why_not.strip_prefix("it matches too, but ")
+            && let Some(because) = next.why_not.strip_prefix(ALSO)
         {
             explanation.why = format!("it wins over `{}`: {because}", next.route);
         }
@@ -235,7 +238,7 @@ fn why_not(route: &Route, winner: Option<&Route>, asked: &Asked<'_>) -> (u8, Str
         return (1, format!("it takes only {}", route.methods.join(", ")));
     }
     match winner {
-        Some(winner) => (0, format!("it matches too, but {}", rank::reason(winner, route))),
+        Some(winner) => (0, format!("{ALSO}{}", rank::reason(winner, route))),
         None => (0, "it matches".into()),
     }
 }

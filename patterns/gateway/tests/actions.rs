@@ -24,7 +24,7 @@ async fn asked(world: &World, line: &str, headers: &str) -> world::Answer {
 }
 
 #[tokio::test]
-async fn gw_m6_paths_hosts_and_headers_are_changed_on_the_way_in_and_out() {
+async fn paths_hosts_and_headers_are_changed_on_the_way_in_and_out() {
     let world = world(serde_json::json!([
         { "match": { "path": "/v1/{id}" }, "to": "orders:/v2/{id}?x={query.y}" },
         { "match": { "path": "/api/*" }, "to": "orders", "rewrite": { "path-prefix": "/internal", "host": "orders.local" } },

@@ -48,7 +48,7 @@ fn generation(number: usize) -> Vec<RouteOptions> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gw_d1_reloads_every_20_ms_under_load_fail_no_request_and_close_no_stream() {
+async fn reloads_every_20_ms_under_load_fail_no_request_and_close_no_stream() {
     let (next, registry) = (Arc::new(Semaphore::new(0)), Registry::default());
     registry.set("echo", &[echo("echo").await]);
     registry.set("ticking", &[ticking(&next).await]);

@@ -61,12 +61,12 @@ fn understood(checker: &mut Checker<'_>, route: &Item, matching: &Item) {
     let Err(error) = RouteTable::compile(&[options]) else { return };
     let help = "docs/gateway.md says what a route can hold; `dozen explain` shows what becomes of a request";
     match error {
-        Error::Text { text, problem, .. } => match text_of(route, &text) {
-            Some(item) if item.placeholder.is_some() => {
-                checker.wrong(item.span, format!("`{}` cannot stand here", item.shown()), help);
+        Error::Text { text, problem, .. } => match place_of(route, &text) {
+            Some((span, Some(placeholder))) => {
+                checker.wrong(span, format!("`{placeholder}` cannot stand here"), help);
             }
-            item => {
-                let span = item.map_or(matching.span, |item| item.span);
+            place => {
+                let span = place.map_or(matching.span, |(span, _)| span);
                 checker.wrong(span, format!("`{text}` {problem}"), help);
             }
         },
@@ -74,12 +74,15 @@ fn understood(checker: &mut Checker<'_>, route: &Item, matching: &Item) {
     }
 }
 
-/// The value that reads so.
-fn text_of<'i>(item: &'i Item, text: &str) -> Option<&'i Item> {
+/// Where the value or the name stands that reads so, and the placeholder that it came from.
+fn place_of(item: &Item, text: &str) -> Option<(Span, Option<String>)> {
     match &item.value {
-        Value::Text(own) if own == text => Some(item),
-        Value::Map(fields) => fields.iter().find_map(|field| text_of(&field.item, text)),
-        Value::List(items) => items.iter().find_map(|item| text_of(item, text)),
+        Value::Text(own) if own == text => Some((item.span, item.placeholder.clone())),
+        Value::Map(fields) => fields.iter().find_map(|field| {
+            let named = (field.name == text).then_some((field.span, None));
+            named.or_else(|| place_of(&field.item, text))
+        }),
+        Value::List(items) => items.iter().find_map(|item| place_of(item, text)),
         _ => None,
     }
 }
