@@ -25,10 +25,41 @@ const PATTERNS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct RouteTable {
     pub(crate) routes: Vec<Arc<Route>>,
+    /// One for each route, so that a look-up touches none but the one that it finds.
+    gates: Vec<Gate>,
     exact: HashMap<String, Tree>,
     /// The longest suffix first.
     below: Vec<(Host, Tree)>,
     any: Tree,
+}
+
+/// What decides about most routes without a look at them.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    /// The methods that it takes, each one bit; see [`bit`].
+    methods: u8,
+    /// Whether that is all: no conditions, no regular expression, no method without a bit of its own.
+    is_plain: bool,
+}
+
+/// The bit of a method; none for one that is not of the usual.
+fn bit(method: &str) -> Option<u8> {
+    let usual = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    usual.iter().position(|known| *known == method).map(|at| 1 << at)
+}
+
+impl Gate {
+    fn of(route: &Route) -> Self {
+        let bits: Option<u8> =
+            route.methods.iter().map(|method| bit(method)).try_fold(0, |all, one| Some(all | one?));
+        // `GET` includes `HEAD`, whose bit is the next.
+        let methods = match bits {
+            Some(0) | None => u8::MAX,
+            Some(bits) => bits | (bits & 1) << 1,
+        };
+        let is_template = matches!(route.path, PathMatch::Template(_));
+        Self { methods, is_plain: bits.is_some() && is_template && route.conditions.is_empty() }
+    }
 }
 
 /// What a look-up found.
@@ -75,6 +106,7 @@ impl RouteTable {
         for one in options {
             let route = Arc::new(Route::compile(one)?);
             let at = table.routes.len();
+            let number = u32::try_from(at).unwrap_or(u32::MAX);
             for (key, what) in keys(&route) {
                 if let Some(first) = taken.insert(key, at) {
                     let (first, second) = (table.routes.get(first).unwrap_or(&route), &route);
@@ -85,9 +117,10 @@ impl RouteTable {
             if names.insert(route.name.clone(), ()).is_some() {
                 return Err(Error::Name { name: route.name.to_string() });
             }
-            if table.tree(&route.host).insert(&route.path, at) > PATTERNS_MAX {
+            if table.tree(&route.host).insert(&route.path, number) > PATTERNS_MAX {
                 return Err(Error::Patterns { route: route.name.to_string(), max: PATTERNS_MAX });
             }
+            table.gates.push(Gate::of(&route));
             table.routes.push(route);
         }
         table.below.sort_by_key(|(host, _)| match host {
@@ -97,7 +130,7 @@ impl RouteTable {
         let routes = &table.routes;
         let below = table.below.iter_mut().map(|(_, tree)| tree);
         for tree in table.exact.values_mut().chain(below).chain([&mut table.any]) {
-            tree.sort_by(|one, other| rank::order(&routes[one], &routes[other]));
+            tree.sort_by(|one, other| rank::order(&routes[one as usize], &routes[other as usize]));
         }
         Ok(table)
     }
@@ -125,7 +158,17 @@ impl RouteTable {
         let mut captures = Captures::default();
         let mut other_methods = Vec::new();
         let mut needs_claims = false;
-        let mut accept = |at: usize, captures: &mut Captures| {
+        let method = bit(asked.method);
+        let mut accept = |at: u32, captures: &mut Captures| {
+            let at = at as usize;
+            let gate = self.gates[at];
+            if let (true, Some(method)) = (gate.is_plain, method) {
+                let takes = gate.methods & method != 0;
+                if !takes {
+                    other_methods.push(at);
+                }
+                return takes;
+            }
             let route = &self.routes[at];
             let pattern = match &route.path {
                 PathMatch::Pattern(pattern) => Some(pattern),
@@ -165,6 +208,7 @@ impl RouteTable {
         found = found.or_else(|| self.any.find(asked.path, &mut captures, &mut accept));
         match found {
             Some(at) => {
+                let at = at as usize;
                 let hit = Hit { at, route: &self.routes[at], captures };
                 if needs_claims { Found::Identify(hit) } else { Found::Route(hit) }
             }

@@ -7,6 +7,7 @@ use crate::text::Facts;
 use crate::{Found, Options, Question, RouteOptions, RouteTable};
 
 mod reference;
+mod scale;
 
 fn route(method: &str, path: &str, to: &str) -> RouteOptions {
     let mut route = RouteOptions::new(path, to);
