@@ -220,6 +220,7 @@ mod tests {
     fn line(log: &AccessLog, path: &str, query: Option<&str>) {
         let asked = Asked {
             method: "GET",
+            scheme: "http",
             host: "shop.example",
             path,
             query,

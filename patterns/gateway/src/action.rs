@@ -94,8 +94,8 @@ impl Redirect {
     pub(crate) fn location(&self, facts: &Facts<'_>) -> Result<String, Unsafe> {
         let mut out = String::new();
         self.to.write(facts, &mut out);
-        let is_fine =
-            !out.starts_with("//") && out.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        let has_host = !out.starts_with("//") && !out.contains(":///");
+        let is_fine = has_host && out.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         if is_fine { Ok(out) } else { Err(Unsafe) }
     }
 }

@@ -10,6 +10,8 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'r> {
     pub(crate) method: &'r str,
+    /// `http` or `https`, as the client sees it.
+    pub(crate) scheme: &'static str,
     /// As in the `Host` header: in any case, with or without a port.
     pub(crate) host: &'r str,
     /// Canonical.
@@ -148,6 +150,7 @@ mod tests {
     fn blank() -> Asked<'static> {
         Asked {
             method: "GET",
+            scheme: "http",
             host: "a",
             path: "/",
             query: None,

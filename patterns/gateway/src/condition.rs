@@ -172,7 +172,8 @@ impl fmt::Display for Part {
 /// What a `when` may refer to.
 pub(crate) fn scope() -> &'static Scope {
     static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
-        let texts = ["method", "host", "path", "address", "consumer"].map(|name| (name, Kind::Text));
+        let texts =
+            ["method", "scheme", "host", "path", "address", "consumer"].map(|name| (name, Kind::Text));
         let maps = ["query", "headers", "cookies", "claims"].map(|name| (name, Kind::Map));
         Scope::of(texts.into_iter().chain(maps))
     });
@@ -193,6 +194,7 @@ fn decide(when: &Expression, asked: &Asked<'_>) -> Verdict {
     let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let value_of = |variable: &str| match variable {
         "method" => asked.method.into(),
+        "scheme" => asked.scheme.into(),
         "host" => crate::host::without_port(asked.host).to_ascii_lowercase().into(),
         "path" => asked.path.into(),
         "address" => asked.address.to_string().into(),

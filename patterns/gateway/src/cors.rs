@@ -210,6 +210,7 @@ mod tests {
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         ask(&Asked {
             method: "OPTIONS",
+            scheme: "http",
             host: "a",
             path: "/",
             query: None,

@@ -76,13 +76,7 @@ impl Snapshot {
     fn take(&self, hit: &Hit<'_>, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision<'_> {
         let (route, asked) = (hit.route, &case.asked);
         let standing = self.standings.get(hit.at);
-        let facts = Facts {
-            asked,
-            route: &route.name,
-            scheme: "http",
-            captures: &hit.captures,
-            captured: asked.path,
-        };
+        let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
         let answer = |mut reply: Reply| {
             reply.fields.extend(spoken(route, asked));
             Decision::Reply { standing, reply }
@@ -112,7 +106,6 @@ impl Snapshot {
                 }
                 let Some(standing) = standing else { return refused() };
                 if let Some(said) = split.said(at) {
-                    outgoing.remove(split::HEADER);
                     outgoing.add(split::HEADER, said.as_bytes());
                 }
                 if let Some(host) = &rewrite.host {

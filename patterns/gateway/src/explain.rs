@@ -102,6 +102,7 @@ impl RouteTable {
         explanation.path.clone_from(&canonical);
         let asked = Asked {
             method: question.method,
+            scheme: if question.url.starts_with("https://") { "https" } else { "http" },
             host,
             path: &canonical,
             query: query.map(|_| canonical_query_text.as_str()),
@@ -159,8 +160,7 @@ fn taken(hit: &Hit<'_>, asked: &Asked<'_>, upstreams: Option<&Upstreams>, explan
     explanation.route = Some(route.name.to_string());
     explanation.why = "it is the only route whose every condition holds".into();
     explanation.status = None;
-    let facts =
-        Facts { asked, route: &route.name, scheme: "http", captures: &hit.captures, captured: asked.path };
+    let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
     match &route.action {
         Action::Redirect(redirect) => {
             explanation.status = Some(redirect.status);

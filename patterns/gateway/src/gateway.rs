@@ -200,13 +200,14 @@ impl Handler for Door {
         let is_trusted = Self::trusts(&snapshot, request);
         let asked = Asked {
             method: request.head.method,
+            scheme: if is_trusted { forwarded::scheme(request) } else { "http" },
             host: request.head.host,
             path: request.path,
             query: request.query,
             headers: Headers::Wire(request.head.fields),
             claims: Claims::NotYet,
             consumer: None,
-            address: request.peer.ip().to_canonical(),
+            address: forwarded::client(request, &snapshot.options.trusted),
         };
         let decision = snapshot.decide(&Case { asked, now, random, is_trusted }, outgoing);
         let (standing, at) = match &decision {

@@ -87,6 +87,7 @@ mod tests {
         let changes = Changes::compile(&change, &[]).unwrap();
         let asked = Asked {
             method: "GET",
+            scheme: "http",
             host: "shop.example",
             path: "/",
             query: None,
@@ -96,7 +97,7 @@ mod tests {
             address: IpAddr::from([127, 0, 0, 1]),
         };
         let captures = Captures::default();
-        let facts = Facts { asked: &asked, route: "r", scheme: "http", captures: &captures, captured: "/" };
+        let facts = Facts { asked: &asked, route: "r", captures: &captures, captured: "/" };
         let mut added = Vec::new();
         changes.write(&facts, |name, value| added.push((name.to_owned(), value.to_owned())));
         (changes, added)

@@ -66,8 +66,8 @@ impl Snapshot {
             let identity = written.identity();
             let cutoff = |(service, _): (&Arc<str>, u32)| {
                 let key = (identity, service.clone());
-                let old = before.and_then(|before| before.ways.get(&key));
-                let cutoff = old.map_or_else(Arc::default, |way| way.cutoff.clone());
+                let old = ways.get(&key).or_else(|| before.and_then(|before| before.ways.get(&key)));
+                let cutoff = old.map_or_else(Arc::default, |way: &Way| way.cutoff.clone());
                 ways.insert(key, Way { cutoff: cutoff.clone(), grace: route.stream_grace });
                 cutoff
             };

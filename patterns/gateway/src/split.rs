@@ -220,6 +220,7 @@ mod tests {
     fn asked(headers: &[(String, String)]) -> Asked<'_> {
         Asked {
             method: "GET",
+            scheme: "http",
             host: "a",
             path: "/",
             query: None,

@@ -22,6 +22,7 @@ fn find<'t>(table: &'t RouteTable, method: &str, path: &str) -> Found<'t> {
 fn asked<'r>(method: &'r str, path: &'r str) -> Asked<'r> {
     Asked {
         method,
+        scheme: "http",
         host: "localhost",
         path,
         query: None,
@@ -37,7 +38,7 @@ fn winner(table: &RouteTable, path: &str) -> Option<(String, String)> {
     let Found::Route(hit) = find(table, "GET", path) else { return None };
     let mut target = path.to_owned();
     let asked = asked("GET", path);
-    let facts = Facts { asked: &asked, route: "", scheme: "http", captures: &hit.captures, captured: path };
+    let facts = Facts { asked: &asked, route: "", captures: &hit.captures, captured: path };
     hit.target(&facts, 0, &mut target).unwrap();
     Some((hit.route.path.shape(), target))
 }

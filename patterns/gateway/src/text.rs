@@ -63,7 +63,6 @@ enum Spelling {
 pub(crate) struct Facts<'r> {
     pub(crate) asked: &'r Asked<'r>,
     pub(crate) route: &'r str,
-    pub(crate) scheme: &'r str,
     /// The captures, and the text that they are taken from.
     pub(crate) captures: &'r Captures,
     pub(crate) captured: &'r str,
@@ -206,8 +205,10 @@ impl Place {
         match self {
             Self::Capture(at) => facts.captured.get(facts.captures.range(*at)).map(Cow::from),
             Self::Method => Some(asked.method.into()),
-            Self::Host => Some(crate::host::without_port(asked.host).into()),
-            Self::Scheme => Some(facts.scheme.into()),
+            Self::Host => {
+                Some(crate::host::without_port(asked.host)).filter(|host| !host.is_empty()).map(Cow::from)
+            }
+            Self::Scheme => Some(asked.scheme.into()),
             Self::Address => Some(asked.address.to_string().into()),
             Self::Path => Some(asked.path.into()),
             Self::Uri => Some(match asked.query {
@@ -274,6 +275,7 @@ mod tests {
         let path = "/o/a&b/c";
         let asked = Asked {
             method: "GET",
+            scheme: "http",
             host: "Shop.example:80",
             path,
             query,
@@ -285,7 +287,7 @@ mod tests {
         let mut captures = Captures::default();
         captures.push(3, 6);
         captures.push(3, 8);
-        let facts = Facts { asked: &asked, route: "r", scheme: "http", captures: &captures, captured: path };
+        let facts = Facts { asked: &asked, route: "r", captures: &captures, captured: path };
         let mut out = String::new();
         let is_complete = text.unwrap().write(&facts, &mut out);
         (out, is_complete)

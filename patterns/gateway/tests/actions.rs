@@ -153,3 +153,29 @@ async fn a_user_stays_with_one_service_and_the_choice_travels_on() {
     assert_eq!(seen.len(), 2);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_trusted_proxy_says_where_the_client_is_what_it_spoke_and_what_was_chosen() {
+    let registry = Registry::default();
+    registry.set("orders", &[echo("orders").await]);
+    registry.set("stock", &[echo("stock").await]);
+    let json = serde_json::json!([
+        { "name": "split", "match": { "path": "/split" },
+          "to": [{ "service": "orders", "weight": 1 }, { "service": "stock", "weight": 1 }] },
+        { "match": { "path": "/plain" }, "redirect": { "to": "https" } },
+        { "match": { "path": "/plain", "when": "scheme == 'https'" }, "to": "orders",
+          "headers": { "request": { "set": { "x-client": "{address}" } } } },
+    ]);
+    let mut options = options(routes(json));
+    options.trusted = vec!["127.0.0.1".parse().unwrap(), "10.0.0.9".parse().unwrap()];
+    let world = World::start(options, registry).await;
+    for _ in 0..5 {
+        let text = asked(&world, "GET /split", "dozen-split: other=x, split=stock\r\n").await.text();
+        assert!(text.starts_with("stock\n") && text.contains("dozen-split: other=x"), "{text}");
+    }
+    assert_eq!(asked(&world, "GET /plain", "").await.status, 307);
+    let from = "x-forwarded-proto: https\r\nx-forwarded-for: 6.6.6.6, 192.0.2.7, 10.0.0.9\r\n";
+    let text = asked(&world, "GET /plain", from).await.text();
+    assert!(text.contains("\nx-client: 192.0.2.7\r"), "{text}");
+    world.end().await;
+}

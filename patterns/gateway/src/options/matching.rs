@@ -37,7 +37,7 @@ pub struct Match {
     /// them, and of a list one element is enough.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub claim: BTreeMap<String, String>,
-    /// A condition in CEL over `method`, `host`, `path`, `query`, `headers`, `cookies`, `claims` and `address`.
+    /// A condition in CEL over `method`, `scheme`, `host`, `path`, `query`, `headers`, `cookies`, `claims` and `address`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
 }

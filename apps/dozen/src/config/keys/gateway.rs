@@ -335,8 +335,8 @@ static MATCH: Section = Section {
             "when",
             Kind::Text,
             Optional,
-            "A condition in CEL over `method`, `host`, `path`, `query`, `headers`, `cookies`, `claims`, `consumer` \
-             and `address`.",
+            "A condition in CEL over `method`, `scheme`, `host`, `path`, `query`, `headers`, `cookies`, `claims`, \
+             `consumer` and `address`.",
         ),
     ],
 };
