@@ -37,7 +37,8 @@ Examples:
   dozen topic follow orders        what is published, as it comes
   dozen completion bash            completion for your shell
 
-Exit codes: 0 all is well, 1 it failed (or `diff` found something), 2 the arguments or the file are wrong.
+Exit codes: 0 all is well, 1 it failed, 2 the arguments or the file are wrong.
+`dozen diff` ends with 1 when something changes.
 `dozen up` ends with 0 after SIGINT or SIGTERM, with 130 if a second signal cut it short.
 docs/configuration.md describes every key of the file.";
 
