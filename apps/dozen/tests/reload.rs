@@ -18,15 +18,15 @@ struct Up {
     process: Child,
     lines: Receiver<String>,
     folder: tempfile::TempDir,
-    gateway: u16,
-    api: u16,
+    /// Where the gateway, the API and the console listen.
+    ports: [u16; 3],
 }
 
 impl Up {
     fn start(routes: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (gateway, api) = (free_port(), free_port());
-        write(folder.path(), gateway, api, routes, "");
+        let ports = [free_port(), free_port(), free_port()];
+        write(folder.path(), ports, routes, "");
         let mut process = Command::new(env!("CARGO_BIN_EXE_dozen"))
             .arg("up")
             .current_dir(folder.path())
@@ -41,13 +41,13 @@ impl Up {
         std::thread::spawn(move || {
             out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
         });
-        let mut up = Self { process, lines, folder, gateway, api };
+        let mut up = Self { process, lines, folder, ports };
         up.hear(" is up;");
         up
     }
 
     fn write(&self, routes: &str, more: &str) {
-        write(self.folder.path(), self.gateway, self.api, routes, more);
+        write(self.folder.path(), self.ports, routes, more);
     }
 
     fn hear(&mut self, text: &str) -> String {
@@ -63,7 +63,7 @@ impl Up {
     }
 
     fn get(&self, path: &str) -> u16 {
-        get(&format!("http://127.0.0.1:{}{path}", self.gateway)).unwrap().status
+        get(&format!("http://127.0.0.1:{}{path}", self.ports[0])).unwrap().status
     }
 
     fn hangup(&self) {
@@ -79,9 +79,9 @@ impl Drop for Up {
 }
 
 /// Replaces the file in one step, as a careful editor does.
-fn write(folder: &Path, gateway: u16, api: u16, routes: &str, more: &str) {
+fn write(folder: &Path, [gateway, api, console]: [u16; 3], routes: &str, more: &str) {
     let text = format!(
-        "app: test\nconsole: false\nregistry: {{ listen: '127.0.0.1:0' }}\napi: {{ listen: '127.0.0.1:{api}' }}\n\
+        "app: test\nconsole: {{ listen: '127.0.0.1:{console}' }}\nregistry: {{ listen: '127.0.0.1:0' }}\napi: {{ listen: '127.0.0.1:{api}' }}\n\
          gateway:\n  listen: 127.0.0.1:{gateway}\n  routes:\n{routes}{more}"
     );
     std::fs::write(folder.join("next"), text).unwrap();
@@ -98,13 +98,24 @@ fn a_changed_file_a_signal_and_a_request_take_over_new_routes_and_a_wrong_file_t
     up.write(&format!("{A}{B}"), "");
     up.hear("the routes of the file were taken over");
     assert_eq!((up.get("/a"), up.get("/b")), (201, 202));
+    let page = get(&format!("http://127.0.0.1:{}/metrics", up.ports[2])).unwrap().text();
+    // Twice: what a route has counted stays with it.
+    for line in [
+        "dozen_gateway_requests_total{route=\"/a\",status=\"2xx\"} 2\n",
+        "dozen_gateway_duration_seconds_count{route=\"/a\"} 2\n",
+        "dozen_gateway_requests_total{route=\"_none\",status=\"4xx\"} 1\n",
+        "dozen_gateway_revision 2\n",
+    ] {
+        assert!(page.contains(line), "{line}{page}");
+    }
 
     // All mistakes are told, and what ran goes on.
     up.write("    /a: { anwser: {} }\n    /b: nobody\n", "");
     up.hear("the file is not taken over");
     up.hear("did you mean `answer`?");
     up.hear("there is no service `nobody`");
-    let post = || request("POST", &format!("http://127.0.0.1:{}/dozen/v1/reload", up.api), &[], b"").unwrap();
+    let post =
+        || request("POST", &format!("http://127.0.0.1:{}/dozen/v1/reload", up.ports[1]), &[], b"").unwrap();
     let refused = post();
     assert_eq!((refused.status, up.get("/b")), (422, 202));
     assert!(refused.text().contains("did you mean `answer`?"), "{}", refused.text());
