@@ -1,4 +1,13 @@
 //! What becomes of one request, as far as that can be said without a socket.
+//!
+//! ```text
+//!  preflight? ── answered
+//!  find ──► Route(hit) ───────────────────────────┐
+//!     └───► Identify(hit) ── by the hit's route ──┴─► take: gone, redirect, answer, or a service and a target
+//! ```
+//!
+//! Between finding and taking stands whatever has to know the route first: who the caller is. What is found out there
+//! goes into [`Asked`], so that taking may use it: a sticky key, a header, a target.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -55,7 +64,7 @@ impl Snapshot {
         }
     }
 
-    /// Whoever has not been authenticated has no claims.
+    /// Nobody has been authenticated, so nobody has claims.
     fn find(&self, asked: &Asked<'_>) -> Found<'_> {
         match self.table.find(asked) {
             Found::Identify(_) => self.table.find(&Asked { claims: Claims::None, ..*asked }),

@@ -24,6 +24,7 @@ mod cors;
 mod decide;
 mod deprecated;
 mod diff;
+mod door;
 mod error;
 mod explain;
 mod forwarded;

@@ -33,7 +33,7 @@ enum Texts {
     #[default]
     None,
     One(Box<str>, u32),
-    Many(Box<HashMap<Box<str>, u32, BuildHasherDefault<Fnv>>>),
+    Many(HashMap<Box<str>, u32, BuildHasherDefault<Fnv>>),
 }
 
 /// Numbers of routes.
@@ -57,9 +57,7 @@ impl Texts {
     fn insert(&mut self, text: &str, child: u32) {
         *self = match std::mem::take(self) {
             Self::None => Self::One(text.into(), child),
-            Self::One(only, first) => {
-                Self::Many(Box::new([(only, first), (text.into(), child)].into_iter().collect()))
-            }
+            Self::One(only, first) => Self::Many([(only, first), (text.into(), child)].into_iter().collect()),
             Self::Many(mut children) => {
                 children.insert(text.into(), child);
                 Self::Many(children)
