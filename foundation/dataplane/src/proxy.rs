@@ -19,6 +19,7 @@
 mod account;
 mod answer;
 mod connection;
+mod cutoff;
 mod dial;
 mod exchange;
 mod feed;
@@ -50,6 +51,7 @@ use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::{Error, Tls};
+pub use cutoff::Cutoff;
 pub(crate) use feed::trailers;
 pub use fields::{Answered, Changes, Fields};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};

@@ -7,13 +7,15 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 use tokio::sync::Notify;
+
+use crate::proxy::Cutoff;
 
 const TICK: Duration = Duration::from_millis(50);
 
@@ -35,6 +37,9 @@ struct Setting {
     /// No alarm is later than this: the end of the whole request.
     last: AtomicU64,
     waker: AtomicWaker,
+    /// What is looked at besides, while an answer is on its way; the flag spares all others the lock.
+    has_cutoff: AtomicBool,
+    cutoff: Mutex<Option<Arc<Cutoff>>>,
 }
 
 /// One connection's time-out.
@@ -74,6 +79,8 @@ impl Ticker {
             at: AtomicU64::new(u64::MAX),
             last: AtomicU64::new(u64::MAX),
             waker: AtomicWaker::new(),
+            has_cutoff: AtomicBool::new(false),
+            cutoff: Mutex::new(None),
         });
         let mut alarms = self.alarms();
         let slot = match alarms.free.pop() {
@@ -109,7 +116,7 @@ impl Ticker {
             let is_empty = {
                 let alarms = self.alarms();
                 for setting in alarms.slots.iter().flatten() {
-                    if setting.moment() <= now {
+                    if setting.moment() <= now || setting.is_cut() {
                         setting.waker.wake();
                     }
                 }
@@ -125,6 +132,15 @@ impl Ticker {
 impl Setting {
     fn moment(&self) -> u64 {
         self.at.load(Ordering::Relaxed).min(self.last.load(Ordering::Relaxed))
+    }
+
+    fn is_cut(&self) -> bool {
+        self.has_cutoff.load(Ordering::Relaxed)
+            && self.cutoff().as_ref().is_some_and(|cutoff| cutoff.is_due())
+    }
+
+    fn cutoff(&self) -> MutexGuard<'_, Option<Arc<Cutoff>>> {
+        self.cutoff.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -155,10 +171,24 @@ impl Alarm {
         self.ticker.now() < self.setting.last.load(Ordering::Relaxed)
     }
 
+    /// Goes off as well when `cutoff` is due; `None` takes that back.
+    pub(crate) fn set_cutoff(&self, cutoff: Option<Arc<Cutoff>>) {
+        if cutoff.is_some() || self.setting.has_cutoff.load(Ordering::Relaxed) {
+            self.setting.has_cutoff.store(cutoff.is_some(), Ordering::Relaxed);
+            *self.setting.cutoff() = cutoff;
+        }
+    }
+
+    /// Whether it is a cutoff that it went off for.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.setting.is_cut()
+    }
+
     /// Ready once it has gone off. Also registers for [`Ticker::wake_all`].
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         self.setting.waker.register(cx.waker());
-        if self.ticker.now() >= self.setting.moment() { Poll::Ready(()) } else { Poll::Pending }
+        let is_due = self.ticker.now() >= self.setting.moment() || self.setting.is_cut();
+        if is_due { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// `work`, or `None` if the alarm goes off first.

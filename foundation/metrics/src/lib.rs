@@ -21,6 +21,6 @@ mod page;
 mod registry;
 mod top;
 
-pub use page::{CONTENT_TYPE, Family, Page, SERIES_MAX};
+pub use page::{CONTENT_TYPE, Family, Histogram, Page, SERIES_MAX};
 pub use registry::{Collector, Registry};
 pub use top::{NAMES_MAX, OTHER, top};

@@ -21,7 +21,31 @@ struct Samples {
     kind: &'static str,
     help: &'static str,
     /// By their labels as text, so that no series is there twice.
-    series: BTreeMap<String, f64>,
+    series: BTreeMap<String, Sample>,
+}
+
+#[derive(Debug)]
+enum Sample {
+    One(f64),
+    /// Upper bounds, each with how many lie between it and the one before.
+    Spread {
+        buckets: Vec<(f64, u64)>,
+        sum: f64,
+    },
+}
+
+/// Samples of one name that are spreads.
+pub struct Histogram<'a>(Family<'a>);
+
+impl Histogram<'_> {
+    /// Adds one series. Each bucket is an upper bound, the last of them infinite, and how many lie between it and the
+    /// one before; `sum` is that of all that was measured.
+    pub fn sample(&mut self, labels: &[(&str, &str)], buckets: &[(f64, u64)], sum: f64) -> &mut Self {
+        debug_assert!(buckets.is_sorted_by(|one, next| one.0 < next.0), "buckets come in their order");
+        debug_assert!(buckets.last().is_some_and(|last| last.0.is_infinite()), "the last bucket takes all");
+        self.0.put(labels_of(labels), Sample::Spread { buckets: buckets.to_vec(), sum });
+        self
+    }
 }
 
 /// Samples of one name.
@@ -40,6 +64,11 @@ impl Page {
     pub fn counter(&mut self, name: &'static str, help: &'static str) -> Family<'_> {
         debug_assert!(name.ends_with("_total"), "{name} counts, and is not called so");
         self.family(name, "counter", help)
+    }
+
+    /// How often a measure was how large. `name` ends with its unit.
+    pub fn histogram(&mut self, name: &'static str, help: &'static str) -> Histogram<'_> {
+        Histogram(self.family(name, "histogram", help))
     }
 
     fn family(&mut self, name: &'static str, kind: &'static str, help: &'static str) -> Family<'_> {
@@ -70,7 +99,12 @@ impl Page {
             // Writing to a string cannot fail.
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {}\n", samples.kind);
             for (labels, value) in &samples.series {
-                let _ = writeln!(text, "{name}{labels} {}", number(*value));
+                match value {
+                    Sample::One(value) => {
+                        let _ = writeln!(text, "{name}{labels} {}", number(*value));
+                    }
+                    Sample::Spread { buckets, sum } => spread(name, labels, buckets, *sum, &mut text),
+                }
             }
         }
         text
@@ -80,26 +114,41 @@ impl Page {
 impl Family<'_> {
     /// Adds one series. Labels of the same names and values again replace its value.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        let mut text = String::new();
-        for (at, (name, value)) in labels.iter().enumerate() {
-            debug_assert!(is_name(name) && !name.contains(':'), "{name} cannot name a label");
-            text.push(if at == 0 { '{' } else { ',' });
-            let _ = write!(text, "{name}=\"{}\"", escaped(value));
-        }
-        if !text.is_empty() {
-            text.push('}');
-        }
-        self.put(text, value);
+        self.put(labels_of(labels), Sample::One(value));
         self
     }
 
-    fn put(&mut self, labels: String, value: f64) {
+    fn put(&mut self, labels: String, value: Sample) {
         if self.samples.series.len() >= SERIES_MAX && !self.samples.series.contains_key(&labels) {
             *self.left_out += 1;
             return;
         }
         self.samples.series.insert(labels, value);
     }
+}
+
+fn labels_of(labels: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (at, (name, value)) in labels.iter().enumerate() {
+        debug_assert!(is_name(name) && !name.contains(':'), "{name} cannot name a label");
+        text.push(if at == 0 { '{' } else { ',' });
+        let _ = write!(text, "{name}=\"{}\"", escaped(value));
+    }
+    if !text.is_empty() {
+        text.push('}');
+    }
+    text
+}
+
+/// The lines of one histogram: each bucket has all that is no larger than its bound.
+fn spread(name: &str, labels: &str, buckets: &[(f64, u64)], sum: f64, text: &mut String) {
+    let open = labels.strip_suffix('}').map_or_else(|| "{".to_owned(), |labels| format!("{labels},"));
+    let mut count = 0;
+    for (bound, within) in buckets {
+        count += within;
+        let _ = writeln!(text, "{name}_bucket{open}le=\"{}\"}} {count}", number(*bound));
+    }
+    let _ = writeln!(text, "{name}_sum{labels} {}\n{name}_count{labels} {count}", number(sum));
 }
 
 fn is_name(name: &str) -> bool {
@@ -146,6 +195,29 @@ mod tests {
         let text = page.render();
         assert!(text.contains("# HELP g A \\\\ and\\na line.\n"), "{text}");
         assert!(text.contains("g{name=\"a\\\"b\\\\c\\nd\",other=\"é\"} +Inf\n"), "{text}");
+    }
+
+    #[test]
+    fn a_histogram_counts_up_to_its_last_bucket() {
+        let mut page = Page::default();
+        let buckets = [(0.5, 2), (1.0, 0), (f64::INFINITY, 1)];
+        page.histogram("h_seconds", "How long.").sample(&[("route", "a")], &buckets, 7.5).sample(
+            &[],
+            &buckets,
+            0.0,
+        );
+        let text = page.render();
+        assert!(
+            text.contains(
+                "# TYPE h_seconds histogram\n\
+                 h_seconds_bucket{le=\"0.5\"} 2\nh_seconds_bucket{le=\"1\"} 2\nh_seconds_bucket{le=\"+Inf\"} 3\n\
+                 h_seconds_sum 0\nh_seconds_count 3\n\
+                 h_seconds_bucket{route=\"a\",le=\"0.5\"} 2\nh_seconds_bucket{route=\"a\",le=\"1\"} 2\n\
+                 h_seconds_bucket{route=\"a\",le=\"+Inf\"} 3\n\
+                 h_seconds_sum{route=\"a\"} 7.5\nh_seconds_count{route=\"a\"} 3\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,13 +5,13 @@ use dozen_core::{Diagnose, Fault, Retry};
 /// Why a gateway, or a new set of routes, is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A path or target that is no template.
-    #[error("route `{route}`: `{template}` {problem}")]
-    Template {
+    /// A text of a route that cannot be used: a path, a target, a condition, a header.
+    #[error("route `{route}`: `{text}` {problem}")]
+    Text {
         /// The route.
         route: String,
         /// The text.
-        template: String,
+        text: String,
         /// What is wrong with it.
         problem: String,
     },
@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// Two routes that match the same requests.
     #[error(
-        "routes `{first}` and `{second}` match the same requests ({what}); give one of them another path, method, host, header or query"
+        "routes `{first}` and `{second}` match the same requests ({what}); give one of them another path, method, host or condition"
     )]
     Conflict {
         /// One.
@@ -43,11 +43,35 @@ pub enum Error {
         /// What both match.
         what: String,
     },
+    /// More routes by regular expression in one place than are tried one after the other.
+    #[error(
+        "more than {max} routes match by regular expression below the same host and path, `{route}` among them"
+    )]
+    Patterns {
+        /// One of them.
+        route: String,
+        /// So many may be.
+        max: usize,
+    },
     /// Two routes of one name.
     #[error("two routes are called `{name}`")]
     Name {
         /// The name.
         name: String,
+    },
+    /// A change that only a restart can make.
+    #[error("`{what}` cannot change while the gateway runs; restart it, or take the change back")]
+    Fixed {
+        /// The settings.
+        what: String,
+    },
+    /// The access log cannot be written.
+    #[error("cannot open the access log `{path}`")]
+    AccessLog {
+        /// Where.
+        path: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// It cannot listen.
     #[error(transparent)]
@@ -61,6 +85,7 @@ impl Diagnose for Error {
     fn fault(&self) -> Fault {
         match self {
             Self::Listen { source } => source.fault(),
+            Self::AccessLog { .. } => Fault::Dependency,
             _ => Fault::Caller,
         }
     }

@@ -1,18 +1,44 @@
 //! What would happen to a request, and why.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use dozen_dataplane::framing::{Slashes, canonical_path, canonical_query};
 use dozen_dataplane::{EndpointView, Upstreams};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::RouteTable;
+use crate::action::Action;
+use crate::asked::{Asked, Claims, Headers};
 use crate::host::without_port;
-use crate::table::{Asked, Found, Route};
+use crate::route::Route;
+use crate::split::{Because, Split};
+use crate::table::{Found, Hit};
+use crate::text::Facts;
+use crate::{RouteTable, rank};
 
 /// Routes that lost are listed up to here, the nearest first.
 const CONSIDERED_MAX: usize = 50;
 
+/// What is said of a route that could have taken the request; what follows is said of the winner.
+const ALSO: &str = "it matches too, and the winner is more specific: ";
+
+/// A request to be explained.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Question<'q> {
+    /// The method, in capitals.
+    pub method: &'q str,
+    /// A path, or an absolute URL.
+    pub url: &'q str,
+    /// Names and values.
+    pub headers: &'q [(String, String)],
+    /// What the caller's token would say, if it had one.
+    pub claims: Option<&'q Value>,
+    /// Where the caller would be; this machine, if nothing is said.
+    pub address: Option<IpAddr>,
+}
+
 /// What a gateway would do with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Explanation {
     /// The method asked about.
@@ -27,7 +53,9 @@ pub struct Explanation {
     pub why: String,
     /// The service that it goes to.
     pub service: Option<String>,
-    /// Path and query there.
+    /// Why that service, where there are several.
+    pub choice: Option<String>,
+    /// Path and query there; or where the client is sent.
     pub target: Option<String>,
     /// The service's endpoints as they stand.
     pub endpoints: Vec<EndpointView>,
@@ -48,35 +76,21 @@ pub struct Considered {
 }
 
 impl RouteTable {
-    /// Says what would become of a request. `url` is a path, or an absolute URL; `headers` are names and values.
-    ///
-    /// With `upstreams` the endpoints are shown as well.
-    pub fn explain(
-        &self,
-        method: &str,
-        url: &str,
-        headers: &[(String, String)],
-        upstreams: Option<&Upstreams>,
-    ) -> Explanation {
-        let (authority, rest) = split(url);
-        let given = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    /// Says what would become of a request. With `upstreams` the endpoints are shown as well.
+    pub fn explain(&self, question: &Question<'_>, upstreams: Option<&Upstreams>) -> Explanation {
+        let (authority, rest) = split(question.url);
+        let given = question.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         let host = authority.or(given.map(|(_, value)| value.as_str())).unwrap_or("localhost");
-        let host = without_port(host).to_ascii_lowercase();
         let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
         let mut explanation = Explanation {
-            method: method.to_owned(),
-            host: host.clone(),
+            method: question.method.to_owned(),
+            host: without_port(host).to_ascii_lowercase(),
             path: path.to_owned(),
-            route: None,
-            why: String::new(),
-            service: None,
-            target: None,
-            endpoints: Vec::new(),
             status: Some(400),
-            considered: Vec::new(),
+            ..Explanation::default()
         };
         let (mut canonical, mut canonical_query_text) = (String::new(), String::new());
         let read = canonical_path(path, Slashes::Merge, &mut canonical)
@@ -85,37 +99,23 @@ impl RouteTable {
             explanation.why = format!("refused before routing: {refusal}");
             return explanation;
         }
-        let query = query.map(|_| canonical_query_text.as_str());
-        let fields = |wanted: &str| {
-            let wanted = wanted.to_owned();
-            headers
-                .iter()
-                .filter(move |(name, _)| name.eq_ignore_ascii_case(&wanted))
-                .map(|(_, value)| value.as_bytes())
+        explanation.path.clone_from(&canonical);
+        let asked = Asked {
+            method: question.method,
+            scheme: if question.url.starts_with("https://") { "https" } else { "http" },
+            host,
+            path: &canonical,
+            query: query.map(|_| canonical_query_text.as_str()),
+            headers: Headers::Given(question.headers),
+            claims: question.claims.map_or(Claims::None, Claims::Are),
+            consumer: None,
+            address: question.address.unwrap_or(Ipv4Addr::LOCALHOST.into()),
         };
-        let asked = Asked { method, query, fields };
         let mut winner = None;
-        match self.find(&host, &canonical, &asked) {
-            Found::Route(hit) => {
-                winner = Some(hit.at);
-                let mut target = canonical.clone();
-                if let Some(query) = query {
-                    target = target + "?" + query;
-                }
-                hit.rewrite(&canonical, query, &mut target);
-                explanation.route = Some(hit.route.name.to_string());
-                explanation.service = Some(hit.route.service.to_string());
-                explanation.why = "the most specific route whose every condition holds".into();
-                explanation.target = Some(target);
-                explanation.status = None;
-                if let Some(upstreams) = upstreams {
-                    let upstream = upstreams.get(&hit.route.service);
-                    explanation.endpoints = upstream.map(|upstream| upstream.endpoints()).unwrap_or_default();
-                    if !explanation.endpoints.iter().any(|endpoint| endpoint.healthy) {
-                        explanation.status = Some(503);
-                        explanation.why += "; but its service has no healthy endpoint";
-                    }
-                }
+        match self.find(&asked) {
+            Found::Route(hit) | Found::Identify(hit) => {
+                winner = Some(hit.route.clone());
+                taken(&hit, &asked, upstreams, &mut explanation);
             }
             Found::Method(allowed) => {
                 explanation.status = Some(405);
@@ -126,38 +126,121 @@ impl RouteTable {
                 explanation.why = "no route matches".into();
             }
         }
-        explanation.path = canonical;
-        let mut losers: Vec<(u8, Considered)> = Vec::new();
-        for (at, route) in self.routes.iter().enumerate().filter(|(at, _)| Some(*at) != winner) {
-            let (distance, why_not) = why_not(route, &host, &explanation.path, &asked);
-            let _ = at;
-            losers.push((distance, Considered { route: route.name.to_string(), why_not }));
+        explanation.considered = self.considered(winner.as_deref(), &asked);
+        if let (Some(_), Some(next)) = (&winner, explanation.considered.first())
+            && let Some(because) = next.why_not.strip_prefix(ALSO)
+        {
+            explanation.why = format!("it wins over `{}`: {because}", next.route);
         }
-        losers.sort_by_key(|(distance, _)| *distance);
-        explanation.considered = losers.into_iter().take(CONSIDERED_MAX).map(|(_, loser)| loser).collect();
         explanation
+    }
+
+    fn considered(&self, winner: Option<&Route>, asked: &Asked<'_>) -> Vec<Considered> {
+        let others = self.routes.iter().filter(|route| winner.is_none_or(|winner| winner.name != route.name));
+        let mut losers: Vec<(u8, &Route, String)> = others
+            .map(|route| {
+                let (distance, why_not) = why_not(route, winner, asked);
+                (distance, &**route, why_not)
+            })
+            .collect();
+        losers.sort_by(|(near, one, _), (far, other, _)| {
+            // Those that match too, in the order in which they would have been taken.
+            let order =
+                if *near == 0 && *far == 0 { rank::order(one, other) } else { std::cmp::Ordering::Equal };
+            near.cmp(far).then(order)
+        });
+        let told = losers.into_iter().take(CONSIDERED_MAX);
+        told.map(|(_, route, why_not)| Considered { route: route.name.to_string(), why_not }).collect()
     }
 }
 
+/// What the route that was found does with the request.
+fn taken(hit: &Hit<'_>, asked: &Asked<'_>, upstreams: Option<&Upstreams>, explanation: &mut Explanation) {
+    let route = hit.route;
+    explanation.route = Some(route.name.to_string());
+    explanation.why = "it is the only route whose every condition holds".into();
+    explanation.status = None;
+    let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
+    match &route.action {
+        Action::Redirect(redirect) => {
+            explanation.status = Some(redirect.status);
+            match redirect.location(&facts) {
+                Ok(location) => explanation.target = Some(location),
+                Err(_) => explanation.status = Some(400),
+            }
+        }
+        Action::Answer(answer) => explanation.status = Some(answer.status),
+        Action::Forward { split, .. } => {
+            let (at, because) = split.choose(asked, 0, false);
+            explanation.choice = choice(split, at, because);
+            let mut target = asked.path.to_owned();
+            if let Some(query) = asked.query {
+                target = target + "?" + query;
+            }
+            match hit.target(&facts, at, &mut target) {
+                Ok(()) => explanation.target = Some(target),
+                Err(_) => explanation.status = Some(400),
+            }
+            let Some(destination) = split.destinations.get(at) else { return };
+            explanation.service = Some(destination.service.to_string());
+            if let Some(upstreams) = upstreams {
+                let upstream = upstreams.get(&destination.service);
+                explanation.endpoints = upstream.map(|upstream| upstream.endpoints()).unwrap_or_default();
+                if !explanation.endpoints.iter().any(|endpoint| endpoint.healthy) {
+                    explanation.status = Some(503);
+                    explanation.choice = Some("its service has no healthy endpoint".into());
+                }
+            }
+        }
+    }
+}
+
+fn choice(split: &Split, at: usize, because: Because) -> Option<String> {
+    let total: u64 = split.destinations.iter().map(|one| u64::from(one.weight)).sum();
+    let share = |at: usize| {
+        let weight = split.destinations.get(at).map_or(0, |one| u64::from(one.weight));
+        format!("{:.4}", weight as f64 * 100.0 / total as f64)
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_owned()
+    };
+    let key = split.sticky.as_ref();
+    Some(match because {
+        Because::Only => return None,
+        Because::Told => format!("chosen before, says `{}`", crate::split::HEADER),
+        Because::Key(point) => {
+            let key = key.map_or(String::new(), ToString::to_string);
+            format!("{key} lies at {point:.4} of 1, within its {} %", share(at))
+        }
+        Because::Lot => {
+            let all = split.destinations.iter().enumerate();
+            let all: Vec<String> = all.map(|(at, one)| format!("{} {} %", one.service, share(at))).collect();
+            match key {
+                Some(key) => format!("by lot, for the request does not have {key}: {}", all.join(", ")),
+                None => format!("by lot for each request: {}", all.join(", ")),
+            }
+        }
+    })
+}
+
 /// Why a route did not win, and how near it came.
-fn why_not<'f, F, I>(route: &Route, host: &str, path: &str, asked: &Asked<'_, F>) -> (u8, String)
-where
-    F: Fn(&str) -> I,
-    I: Iterator<Item = &'f [u8]>,
-{
-    if let Some(mismatch) = route.template.mismatch(path) {
+fn why_not(route: &Route, winner: Option<&Route>, asked: &Asked<'_>) -> (u8, String) {
+    if let Some(mismatch) = route.path.mismatch(asked.path) {
         return (4, mismatch);
     }
-    if !route.host.matches(host) {
+    if !route.host.matches(&without_port(asked.host).to_ascii_lowercase()) {
         return (3, "it is for another host".into());
     }
-    if let Some(unmet) = route.unmet(asked) {
+    if let Some(unmet) = route.conditions.unmet(asked) {
         return (2, unmet);
     }
     if !route.takes_method(asked.method) {
         return (1, format!("it takes only {}", route.methods.join(", ")));
     }
-    (0, "it matches too, but is less specific".into())
+    match winner {
+        Some(winner) => (0, format!("{ALSO}{}", rank::reason(winner, route))),
+        None => (0, "it matches".into()),
+    }
 }
 
 /// The authority of an absolute URL, and the rest.

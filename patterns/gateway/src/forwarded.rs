@@ -20,15 +20,46 @@ const ABOUT_CLIENT: [&str; 6] = [
 const ABOUT_SERVICE: [&str; 6] =
     ["server", "x-powered-by", "via", "x-aspnet-version", "x-aspnetmvc-version", "x-backend-server"];
 
-/// Whether a request's header is replaced by ours.
-pub(crate) fn is_replaced(name: &str, is_trusted: bool) -> bool {
+/// Whether a request's header is replaced by ours, or is not believed.
+pub(crate) fn is_replaced(name: &str, is_trusted: impl FnOnce() -> bool) -> bool {
     // Every name here begins with one of these; nearly no other header does.
     match name.as_bytes().first() {
         Some(b't' | b'T') => names_equal(name, "traceparent"),
-        Some(b'x' | b'X' | b'f' | b'F') if is_trusted => names_equal(name, ABOUT_CLIENT[0]),
-        Some(b'x' | b'X' | b'f' | b'F') => ABOUT_CLIENT.iter().any(|known| names_equal(name, known)),
+        Some(b'd' | b'D') => names_equal(name, crate::split::HEADER) && !is_trusted(),
+        Some(b'x' | b'X' | b'f' | b'F') if ABOUT_CLIENT.iter().any(|known| names_equal(name, known)) => {
+            names_equal(name, ABOUT_CLIENT[0]) || !is_trusted()
+        }
         _ => false,
     }
+}
+
+/// What the client spoke, as a trusted proxy in front says.
+pub(crate) fn scheme(request: &Incoming<'_>) -> &'static str {
+    match request.field("x-forwarded-proto") {
+        Some(said) if said.trim_ascii().eq_ignore_ascii_case(b"https") => "https",
+        _ => "http",
+    }
+}
+
+/// Where the client is: the peer, or the last that trusted proxies name which is not one of them.
+pub(crate) fn client(request: &Incoming<'_>, trusted: &[IpAddr]) -> IpAddr {
+    let peer = request.peer.ip().to_canonical();
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let named = request.head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case("x-forwarded-for"));
+    let named: Vec<&[u8]> = named.flat_map(|field| field.value.split(|byte| *byte == b',')).collect();
+    let mut client = peer;
+    for text in named.into_iter().rev() {
+        let parsed = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
+        // What cannot be read vouches for nothing before it.
+        let Some(address) = parsed else { return client };
+        client = address.to_canonical();
+        if !trusted.contains(&client) {
+            return client;
+        }
+    }
+    client
 }
 
 /// Whether a response's header would tell what stands behind.
@@ -100,8 +131,11 @@ mod tests {
 
     #[test]
     fn look_alikes_are_replaced_too() {
-        assert!(is_replaced("X_Forwarded-For", false) && is_replaced("X-Real-IP", false));
-        assert!(is_replaced("Traceparent", true) && !is_replaced("x-forwarded-host", true));
-        assert!(!is_replaced("x-request-id", false) && reveals("X-Powered-By") && !reveals("x-request-id"));
+        assert!(is_replaced("Dozen_Split", || false) && !is_replaced("dozen-split", || true));
+        assert!(is_replaced("X_Forwarded-For", || false) && is_replaced("X-Real-IP", || false));
+        assert!(is_replaced("Traceparent", || true) && !is_replaced("x-forwarded-host", || true));
+        assert!(
+            !is_replaced("x-request-id", || false) && reveals("X-Powered-By") && !reveals("x-request-id")
+        );
     }
 }

@@ -1,20 +1,21 @@
 //! The gateway itself: decides, and lets the HTTP engine do.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use dozen_core::{Ids, TraceContext};
-use dozen_dataplane::{
-    Ejection, Forward, Handler, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Resolve,
-    ServicePolicy, Upstream, Upstreams, Verdict,
-};
+use dozen_core::Ids;
+use dozen_dataplane::{Ejection, Proxy, ProxyOptions, Resolve, ServicePolicy, Upstreams};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use tokio_util::sync::CancellationToken;
 
-use crate::log::{Begun, Mark};
-use crate::table::{Asked, Found};
-use crate::{Error, Explanation, Options, RequestLog, RouteOptions, RouteTable, forwarded};
+use crate::access_log::AccessLog;
+use crate::diff::{diff, fixed};
+use crate::door::Door;
+use crate::measure::{Measured, UNROUTED};
+use crate::snapshot::Snapshot;
+use crate::{Diff, Error, Explanation, Options, Question, RequestLog};
 
 /// A door that listens, and runs as a [`Service`].
 #[derive(Debug)]
@@ -34,21 +35,23 @@ impl Gateway {
         ids: Ids,
         journal: Arc<RequestLog>,
     ) -> Result<Self, Error> {
-        let table = RouteTable::compile(&options.routes)?;
+        let snapshot = Snapshot::new(options.clone(), None)?;
         let ejection =
             Ejection { failures: options.eject_after.max(1), base: options.eject_for, ..Ejection::default() };
         let usual = ServicePolicy { strategy: options.balance, ejection, ..ServicePolicy::default() };
+        let defaults = ProxyOptions::default();
+        let workers = options.workers.map_or(defaults.workers, usize::from);
         let door = Arc::new(Door {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(table)),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            turn: Mutex::new(()),
             upstreams: Upstreams::new(resolve, usual),
             ids,
             journal,
-            trusted: options.trusted,
+            access: options.access_log.as_ref().map(|log| AccessLog::new(log, workers)),
         });
-        let defaults = ProxyOptions::default();
         let proxy = ProxyOptions {
             setting: "gateway.listen".into(),
-            workers: options.workers.map_or(defaults.workers, usize::from),
+            workers,
             connections_max: options.connections_max.into(),
             head_max: options.head_max.into(),
             header_timeout: options.header_timeout,
@@ -67,140 +70,68 @@ impl Gateway {
         self.proxy.local_addr()
     }
 
-    /// Replaces the routes, all or none. Requests in flight keep those that they began with; what is known of the
-    /// endpoints stays.
-    pub fn apply(&self, routes: &[RouteOptions]) -> Result<(), Error> {
-        let table = RouteTable::compile(routes)?;
-        self.door.snapshot.store(Arc::new(Snapshot::new(table)));
-        Ok(())
+    /// Takes over another configuration, all of it or nothing. Requests in flight keep the one that they began with;
+    /// what is known of the endpoints, and the counters of routes that stay, stays. Only streams that the new routes
+    /// have no place for are ended, each after the `stream-grace` of its route.
+    ///
+    /// What cannot change while it runs is refused, and so is everything with it.
+    pub fn apply(&self, options: &Options) -> Result<Diff, Error> {
+        // One at a time: each builds on what the one before has left.
+        let _turn = self.door.turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let before = self.door.snapshot.load_full();
+        let fixed = fixed(&before.options, options);
+        if !fixed.is_empty() {
+            return Err(Error::Fixed { what: fixed.join("`, `") });
+        }
+        let next = Snapshot::new(options.clone(), Some(&before))?;
+        let diff = diff(&before.options, &next.options);
+        let next = Arc::new(next);
+        self.door.snapshot.store(next.clone());
+        before.retire(&next);
+        if let Some(log) = &self.door.access {
+            log.reopen();
+        }
+        Ok(diff)
+    }
+
+    /// The configuration that holds for requests that begin now, and its number, counted up from 1.
+    pub fn options(&self) -> (Options, u64) {
+        let snapshot = self.door.snapshot.load();
+        (snapshot.options.clone(), snapshot.revision)
     }
 
     /// What would become of a request at this moment.
-    pub fn explain(&self, method: &str, url: &str, headers: &[(String, String)]) -> Explanation {
-        self.door.snapshot.load().table.explain(method, url, headers, Some(&self.door.upstreams))
+    pub fn explain(&self, question: &Question<'_>) -> Explanation {
+        self.door.snapshot.load().table.explain(question, Some(&self.door.upstreams))
+    }
+
+    /// What each route has done, in the order of the file; and last what no route took.
+    pub fn measured(&self) -> Vec<Measured> {
+        let snapshot = self.door.snapshot.load();
+        let routes = snapshot.standings.iter().map(|one| one.measure.read(&one.route.name));
+        routes.chain([snapshot.unrouted.read(&UNROUTED.into())]).collect()
+    }
+
+    /// Lines of the access log that were dropped because they could not be written in time.
+    pub fn lines_dropped(&self) -> u64 {
+        self.door.access.as_ref().map_or(0, AccessLog::dropped)
     }
 }
 
 #[async_trait]
 impl Service for Gateway {
     async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
-        self.proxy.clone().run(stop, ready).await
-    }
-}
-
-/// One configuration.
-struct Snapshot {
-    table: RouteTable,
-    /// For each route its service, from its first request on.
-    upstreams: Vec<OnceLock<Arc<Upstream>>>,
-}
-
-impl Snapshot {
-    fn new(table: RouteTable) -> Self {
-        let upstreams = table.routes.iter().map(|_| OnceLock::new()).collect();
-        Self { table, upstreams }
-    }
-}
-
-/// Decides for each request, on the thread of its worker.
-struct Door {
-    snapshot: ArcSwap<Snapshot>,
-    upstreams: Upstreams,
-    ids: Ids,
-    journal: Arc<RequestLog>,
-    trusted: Vec<std::net::IpAddr>,
-}
-
-impl std::fmt::Debug for Door {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Door").finish_non_exhaustive()
-    }
-}
-
-impl Door {
-    fn upstream(&self, snapshot: &Snapshot, at: usize) -> Option<Arc<Upstream>> {
-        let known = snapshot.upstreams.get(at)?;
-        if let Some(upstream) = known.get() {
-            return Some(upstream.clone());
-        }
-        let upstream = self.upstreams.get(&snapshot.table.routes.get(at)?.service)?;
-        Some(known.get_or_init(|| upstream).clone())
-    }
-
-    fn trusts(&self, request: &Incoming<'_>) -> bool {
-        !self.trusted.is_empty() && self.trusted.contains(&request.peer.ip().to_canonical())
-    }
-
-    /// The trace that the request belongs to: the client's, if it sent one that can be read.
-    fn trace(&self, request: &Incoming<'_>) -> TraceContext {
-        let sent = request.field("traceparent").and_then(|value| std::str::from_utf8(value).ok());
-        match sent.and_then(|text| text.parse::<TraceContext>().ok()) {
-            Some(sent) => sent.child(&self.ids),
-            None => TraceContext::start(&self.ids),
-        }
-    }
-}
-
-impl Handler for Door {
-    type Ticket = Mark;
-
-    fn begin(&self, request: &Incoming<'_>, outgoing: &mut Outgoing<'_>) -> Verdict<Mark> {
-        let snapshot = self.snapshot.load();
-        let trace = self.trace(request);
-        let fields = |wanted: &str| {
-            let wanted = wanted.to_owned();
-            let all = request.head.fields.iter();
-            all.filter(move |field| field.name.eq_ignore_ascii_case(&wanted)).map(|field| field.value)
+        let Some(log) = &self.door.access else { return self.proxy.clone().run(stop, ready).await };
+        let wrong = |source| Error::AccessLog { path: log.to().to_owned(), source };
+        let out = log.open().await.map_err(wrong)?;
+        let done = CancellationToken::new();
+        let serving = async {
+            let ended = self.proxy.clone().run(stop, ready).await;
+            done.cancel();
+            ended
         };
-        let asked = Asked { method: request.head.method, query: request.query, fields };
-        let found = snapshot.table.find(request.head.host, request.path, &asked);
-        let route = match &found {
-            Found::Route(hit) => Some((&hit.route.name, &hit.route.service)),
-            _ => None,
-        };
-        let mark = self.journal.begin(
-            request.worker,
-            &Begun {
-                trace: trace.trace_id,
-                time: self.ids.clock().now(),
-                method: request.head.method,
-                path: request.path,
-                route,
-            },
-        );
-        let hit = match found {
-            Found::Route(hit) => hit,
-            Found::Method(allowed) => {
-                let mut reply = Reply::new(405, "this path does not take this method");
-                reply.fields.push(("allow", allowed.join(", ")));
-                return Verdict::Reply(reply, mark);
-            }
-            Found::Nothing => return Verdict::Reply(Reply::new(404, "no route matches this request"), mark),
-        };
-        let Some(upstream) = self.upstream(&snapshot, hit.at) else {
-            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), mark);
-        };
-        hit.rewrite(request.path, request.query, outgoing.target);
-        forwarded::add(request, self.trusts(request), outgoing);
-        outgoing.add("traceparent", &forwarded::trace_text(&trace));
-        let hit = hit.route;
-        Verdict::Forward(Forward {
-            body_max: hit.body_max,
-            timeout: hit.timeout,
-            total: hit.total,
-            ..Forward::new(upstream, self.ids.random(), mark)
-        })
-    }
-
-    fn end(&self, mark: Mark, outcome: &Outcome<'_>) {
-        self.journal.end(mark, outcome);
-    }
-
-    fn strips_from_request(&self, request: &Incoming<'_>, name: &str) -> bool {
-        forwarded::is_replaced(name, self.trusts(request))
-    }
-
-    fn strips_from_response(&self, name: &str) -> bool {
-        forwarded::reveals(name)
+        // The last lines come with the last requests.
+        let (ended, ()) = tokio::join!(serving, log.run(out, done.clone()));
+        ended
     }
 }

@@ -17,27 +17,53 @@
 //! 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
 
 pub mod access;
+mod access_log;
+mod action;
+mod asked;
 pub mod auth;
+mod condition;
+mod cors;
+mod decide;
+mod deprecated;
+mod diff;
+mod door;
 mod error;
 mod explain;
 mod forwarded;
 mod gateway;
+mod headers;
 mod host;
+mod identity;
 mod keeper;
 pub mod limit;
 mod log;
+mod measure;
 mod options;
+mod path;
+mod pattern;
+mod rank;
+mod route;
+mod snapshot;
+mod split;
 mod table;
+mod target;
 mod template;
+mod text;
 mod tree;
 
+pub use diff::{Changed, Closes, Diff, diff};
 pub use error::Error;
-pub use explain::{Considered, Explanation};
+pub use explain::{Considered, Explanation, Question};
 pub use gateway::Gateway;
 pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
-pub use options::{Match, Options, RouteOptions};
-pub use table::{Found, Route, RouteTable};
+pub use measure::{DURATIONS_US, Measured, UNROUTED};
+pub use options::{
+    AccessLogOptions, Answer, Change, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Options,
+    QueryShown, Redirect, Rewrite, RouteOptions,
+};
+pub use route::Route;
+pub use table::{Found, Hit, RouteTable};
 
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,8 @@ pub(crate) struct Begun<'r> {
     pub(crate) time: Timestamp,
     pub(crate) method: &'r str,
     pub(crate) path: &'r str,
-    pub(crate) route: Option<(&'r Arc<str>, &'r Arc<str>)>,
+    pub(crate) route: Option<&'r Arc<str>>,
+    pub(crate) service: Option<&'r Arc<str>>,
 }
 
 impl Default for RequestLog {
@@ -116,8 +117,8 @@ impl RequestLog {
         request.path.clear();
         // A canonical path is ASCII, so it may be cut anywhere.
         request.path.push_str(begun.path.get(..PATH_MAX).unwrap_or(begun.path));
-        request.route = begun.route.map(|(route, _)| route.clone());
-        request.service = begun.route.map(|(_, service)| service.clone());
+        request.route = begun.route.cloned();
+        request.service = begun.service.cloned();
         request.upstream = None;
         request.status = None;
         request.duration_us = 0;
@@ -202,7 +203,10 @@ mod tests {
     fn begin(log: &RequestLog, worker: usize, at: i64) -> Mark {
         let trace = u128::try_from(at % 3).unwrap();
         let path = format!("/{at}");
-        log.begin(worker, &Begun { trace, time: Timestamp(at), method: "GET", path: &path, route: None })
+        log.begin(
+            worker,
+            &Begun { trace, time: Timestamp(at), method: "GET", path: &path, route: None, service: None },
+        )
     }
 
     #[test]

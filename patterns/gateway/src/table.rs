@@ -4,139 +4,62 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::action::Action;
+use crate::asked::Asked;
+use crate::condition::Holds;
 use crate::host::{Host, without_port};
-use crate::template::{Captures, Target, Template};
+use crate::path::PathMatch;
+use crate::rank;
+use crate::route::Route;
+use crate::target::Unsafe;
+use crate::template::Captures;
+use crate::text::Facts;
 use crate::tree::Tree;
 use crate::{Error, RouteOptions};
 
-/// One route, checked.
-#[derive(Debug)]
-pub struct Route {
-    /// What it is called.
-    pub name: Arc<str>,
-    /// The service that it leads to.
-    pub service: Arc<str>,
-    /// How long the service may take.
-    pub timeout: Duration,
-    /// How long all of it may take.
-    pub total: Option<Duration>,
-    /// Bytes of a request's body.
-    pub body_max: u64,
-    pub(crate) host: Host,
-    pub(crate) template: Template,
-    pub(crate) target: Option<Target>,
-    pub(crate) methods: Vec<String>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) query: Vec<(String, String)>,
-}
-
-/// What a route looks at in a request, beside host and path.
-pub(crate) struct Asked<'r, F> {
-    pub(crate) method: &'r str,
-    pub(crate) query: Option<&'r str>,
-    /// The values of a header.
-    pub(crate) fields: F,
-}
-
-impl Route {
-    fn compile(options: &RouteOptions) -> Result<Self, Error> {
-        let name = options.name();
-        let wrong = |template: &str, problem: String| Error::Template {
-            route: name.clone(),
-            template: template.to_owned(),
-            problem,
-        };
-        let matching = &options.matching;
-        let template = Template::parse(&matching.path).map_err(|problem| wrong(&matching.path, problem))?;
-        let (service, path) = match options.to.split_once(':') {
-            Some((service, path)) => (service, Some(path)),
-            None => (options.to.as_str(), None),
-        };
-        if service.is_empty() || service.contains('/') {
-            return Err(wrong(
-                &options.to,
-                "names no service; write `orders` or `orders:/orders/{id}`".into(),
-            ));
-        }
-        if path.is_some_and(|path| path.starts_with("//")) {
-            let problem = "is a URL; name a service here, and say in `services` where it is";
-            return Err(wrong(&options.to, problem.into()));
-        }
-        let target =
-            path.map(|path| Target::parse(path, &template).map_err(|problem| wrong(&options.to, problem)));
-        let is_method = |method: &&String| {
-            !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
-        };
-        if let Some(method) = matching.method.iter().find(|method| !is_method(method)) {
-            return Err(Error::Method { route: name, method: method.clone() });
-        }
-        let host = Host::parse(matching.host.as_deref());
-        let host = host.ok_or_else(|| Error::Host {
-            route: name.clone(),
-            host: matching.host.clone().unwrap_or_default(),
-        })?;
-        Ok(Self {
-            service: service.into(),
-            timeout: options.timeout,
-            total: options.total,
-            body_max: options.body_max,
-            host,
-            target: target.transpose()?,
-            template,
-            methods: matching.method.clone(),
-            headers: matching
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-                .collect(),
-            query: matching.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            name: name.into(),
-        })
-    }
-
-    /// `GET` includes `HEAD`.
-    pub(crate) fn takes_method(&self, method: &str) -> bool {
-        let takes = |wanted: &str| self.methods.iter().any(|one| one == wanted);
-        self.methods.is_empty() || takes(method) || (method == "HEAD" && takes("GET"))
-    }
-
-    /// The first condition on headers or query that does not hold.
-    pub(crate) fn unmet<'f, F, I>(&self, asked: &Asked<'_, F>) -> Option<String>
-    where
-        F: Fn(&str) -> I,
-        I: Iterator<Item = &'f [u8]>,
-    {
-        let holds = |wanted: &str, value: &[u8]| wanted == "*" || wanted.as_bytes() == value;
-        for (name, wanted) in &self.headers {
-            if !(asked.fields)(name).any(|value| holds(wanted, value)) {
-                return Some(format!("header `{name}` is not `{wanted}`"));
-            }
-        }
-        for (name, wanted) in &self.query {
-            let mut pairs =
-                asked.query.unwrap_or("").split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-            if !pairs.any(|(key, value)| key == name && holds(wanted, value.as_bytes())) {
-                return Some(format!("query parameter `{name}` is not `{wanted}`"));
-            }
-        }
-        None
-    }
-
-    fn conditions(&self) -> usize {
-        self.headers.len() + self.query.len()
-    }
-}
+/// Routes by regular expression that are tried one after the other in one place.
+const PATTERNS_MAX: usize = 64;
 
 /// All routes: immutable, made whole or not at all.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    pub(crate) routes: Vec<Route>,
+    pub(crate) routes: Vec<Arc<Route>>,
+    /// One for each route, so that a look-up touches none but the one that it finds.
+    gates: Vec<Gate>,
     exact: HashMap<String, Tree>,
     /// The longest suffix first.
     below: Vec<(Host, Tree)>,
     any: Tree,
+}
+
+/// What decides about most routes without a look at them.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    /// The methods that it takes, each one bit; see [`bit`].
+    methods: u8,
+    /// Whether that is all: no conditions, no regular expression, no method without a bit of its own.
+    is_plain: bool,
+}
+
+/// The bit of a method; none for one that is not of the usual.
+fn bit(method: &str) -> Option<u8> {
+    let usual = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    usual.iter().position(|known| *known == method).map(|at| 1 << at)
+}
+
+impl Gate {
+    fn of(route: &Route) -> Self {
+        let bits: Option<u8> =
+            route.methods.iter().map(|method| bit(method)).try_fold(0, |all, one| Some(all | one?));
+        // `GET` includes `HEAD`, whose bit is the next.
+        let methods = match bits {
+            Some(0) | None => u8::MAX,
+            Some(bits) => bits | (bits & 1) << 1,
+        };
+        let is_template = matches!(route.path, PathMatch::Template(_));
+        Self { methods, is_plain: bits.is_some() && is_template && route.conditions.is_empty() }
+    }
 }
 
 /// What a look-up found.
@@ -144,6 +67,9 @@ pub struct RouteTable {
 pub enum Found<'t> {
     /// A route.
     Route(Hit<'t>),
+    /// A route of which everything holds but what it asks of the caller's token, which nobody has looked at: it says
+    /// how the caller is authenticated, and then it is to be asked again.
+    Identify(Hit<'t>),
     /// Routes for this path, but none for this method; these are allowed.
     Method(Vec<&'t str>),
     /// Nothing.
@@ -156,19 +82,17 @@ pub struct Hit<'t> {
     /// The route's number in its table.
     pub(crate) at: usize,
     /// The route.
-    pub route: &'t Route,
-    captures: Captures,
+    pub route: &'t Arc<Route>,
+    pub(crate) captures: Captures,
 }
 
 impl Hit<'_> {
-    /// Writes the target over `out`, which holds the client's own; the query is kept.
-    pub(crate) fn rewrite(&self, path: &str, query: Option<&str>, out: &mut String) {
-        let Some(target) = &self.route.target else { return };
-        out.clear();
-        target.write(path, &self.captures, out);
-        if let Some(query) = query {
-            out.push('?');
-            out.push_str(query);
+    /// Writes what the service is asked for over `out`, which holds what the client asked for.
+    pub(crate) fn target(&self, facts: &Facts<'_>, at: usize, out: &mut String) -> Result<(), Unsafe> {
+        let Action::Forward { split, rewrite } = &self.route.action else { return Ok(()) };
+        match split.destinations.get(at).and_then(|destination| destination.target.as_ref()) {
+            Some(target) => target.write(facts, out),
+            None => rewrite.write(facts, out),
         }
     }
 }
@@ -177,17 +101,14 @@ impl RouteTable {
     /// Compiles routes, or says what is wrong with them.
     pub fn compile(options: &[RouteOptions]) -> Result<Self, Error> {
         let mut table = Self::default();
-        let mut names: HashMap<Arc<str>, ()> = HashMap::new();
-        let mut taken: HashMap<String, usize> = HashMap::new();
+        let mut names: HashMap<Arc<str>, ()> = HashMap::with_capacity(options.len());
+        let mut taken: HashMap<String, usize> = HashMap::with_capacity(options.len());
         for one in options {
-            let route = Route::compile(one)?;
+            let route = Arc::new(Route::compile(one)?);
             let at = table.routes.len();
-            let everything = vec![String::from("any method")];
-            let methods = if route.methods.is_empty() { &everything } else { &route.methods };
-            for method in methods {
-                let conditions = format!("{:?} {:?} {:?}", route.host, route.headers, route.query);
-                let what = format!("{method} {}", route.template.shape());
-                if let Some(first) = taken.insert(format!("{what} {conditions}"), at) {
+            let number = u32::try_from(at).unwrap_or(u32::MAX);
+            for (key, what) in keys(&route) {
+                if let Some(first) = taken.insert(key, at) {
                     let (first, second) = (table.routes.get(first).unwrap_or(&route), &route);
                     let (first, second) = (first.name.to_string(), second.name.to_string());
                     return Err(Error::Conflict { first, second, what });
@@ -196,19 +117,10 @@ impl RouteTable {
             if names.insert(route.name.clone(), ()).is_some() {
                 return Err(Error::Name { name: route.name.to_string() });
             }
-            let tree = match &route.host {
-                Host::Any => &mut table.any,
-                Host::Exact(name) => table.exact.entry(name.clone()).or_default(),
-                host => {
-                    let at = table.below.iter().position(|(known, _)| known == host);
-                    let at = at.unwrap_or_else(|| {
-                        table.below.push((host.clone(), Tree::default()));
-                        table.below.len() - 1
-                    });
-                    &mut table.below[at].1
-                }
-            };
-            tree.insert(&route.template, at);
+            if table.tree(&route.host).insert(&route.path, number) > PATTERNS_MAX {
+                return Err(Error::Patterns { route: route.name.to_string(), max: PATTERNS_MAX });
+            }
+            table.gates.push(Gate::of(&route));
             table.routes.push(route);
         }
         table.below.sort_by_key(|(host, _)| match host {
@@ -216,56 +128,90 @@ impl RouteTable {
             _ => Reverse(0),
         });
         let routes = &table.routes;
-        // Among routes for one path, those that ask for more come first.
-        let key = |at: usize| {
-            let route: &Route = &routes[at];
-            (Reverse(route.conditions()), route.methods.is_empty(), at)
-        };
-        table.any.sort_by_key(key);
-        table
-            .exact
-            .values_mut()
-            .chain(table.below.iter_mut().map(|(_, tree)| tree))
-            .for_each(|tree| tree.sort_by_key(key));
+        let below = table.below.iter_mut().map(|(_, tree)| tree);
+        for tree in table.exact.values_mut().chain(below).chain([&mut table.any]) {
+            tree.sort_by(|one, other| rank::order(&routes[one as usize], &routes[other as usize]));
+        }
         Ok(table)
     }
 
-    /// The route for a request: the most specific of those whose every condition holds.
+    fn tree(&mut self, host: &Host) -> &mut Tree {
+        match host {
+            Host::Any => &mut self.any,
+            Host::Exact(name) => self.exact.entry(name.clone()).or_default(),
+            host => {
+                let at = self.below.iter().position(|(known, _)| known == host);
+                let at = at.unwrap_or_else(|| {
+                    self.below.push((host.clone(), Tree::default()));
+                    self.below.len() - 1
+                });
+                &mut self.below[at].1
+            }
+        }
+    }
+
+    /// The route for a request: the most specific of those whose every condition holds, by the order of [`crate::rank`].
     ///
-    /// Host before path before conditions before method; `host` as in the `Host` header, `path` canonical.
-    pub(crate) fn find<'f, F, I>(&self, host: &str, path: &str, asked: &Asked<'_, F>) -> Found<'_>
-    where
-        F: Fn(&str) -> I,
-        I: Iterator<Item = &'f [u8]>,
-    {
+    /// It takes a step for each segment of the path, whatever the number of routes; only routes for the same path are
+    /// tried one after the other.
+    pub(crate) fn find(&self, asked: &Asked<'_>) -> Found<'_> {
         let mut captures = Captures::default();
         let mut other_methods = Vec::new();
-        let mut accept = |at: usize| {
+        let mut needs_claims = false;
+        let method = bit(asked.method);
+        let mut accept = |at: u32, captures: &mut Captures| {
+            let at = at as usize;
+            let gate = self.gates[at];
+            if let (true, Some(method)) = (gate.is_plain, method) {
+                let takes = gate.methods & method != 0;
+                if !takes {
+                    other_methods.push(at);
+                }
+                return takes;
+            }
             let route = &self.routes[at];
-            let has_conditions = route.conditions() > 0;
-            if has_conditions && route.unmet(asked).is_some() {
+            let pattern = match &route.path {
+                PathMatch::Pattern(pattern) => Some(pattern),
+                PathMatch::Template(_) => None,
+            };
+            if pattern.is_some_and(|pattern| !pattern.captures(asked.path, captures)) {
                 return false;
             }
-            let takes = route.takes_method(asked.method);
-            if !takes {
+            let holds = match route.conditions.is_empty() {
+                true => Holds::Yes,
+                false => route.conditions.hold(asked),
+            };
+            let takes = holds != Holds::No && route.takes_method(asked.method);
+            if takes {
+                needs_claims = holds == Holds::Claims;
+                return true;
+            }
+            if holds == Holds::Yes {
                 other_methods.push(at);
             }
-            takes
+            if pattern.is_some() {
+                captures.clear();
+            }
+            false
         };
         let mut found = None;
         if !self.exact.is_empty() || !self.below.is_empty() {
-            let host = without_port(host);
+            let host = without_port(asked.host);
             let host: Cow<'_, str> = match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 true => host.to_ascii_lowercase().into(),
                 false => host.into(),
             };
             let exact = self.exact.get(&*host).into_iter();
             let below = self.below.iter().filter(|(suffix, _)| suffix.matches(&host)).map(|(_, tree)| tree);
-            found = exact.chain(below).find_map(|tree| tree.find(path, &mut captures, &mut accept));
+            found = exact.chain(below).find_map(|tree| tree.find(asked.path, &mut captures, &mut accept));
         }
-        found = found.or_else(|| self.any.find(path, &mut captures, &mut accept));
+        found = found.or_else(|| self.any.find(asked.path, &mut captures, &mut accept));
         match found {
-            Some(at) => Found::Route(Hit { at, route: &self.routes[at], captures }),
+            Some(at) => {
+                let at = at as usize;
+                let hit = Hit { at, route: &self.routes[at], captures };
+                if needs_claims { Found::Identify(hit) } else { Found::Route(hit) }
+            }
             None if other_methods.is_empty() => Found::Nothing,
             None => {
                 let methods = other_methods.iter().flat_map(|at| self.routes[*at].methods.iter());
@@ -281,7 +227,18 @@ impl RouteTable {
     }
 
     /// All routes, in the order of the file.
-    pub fn routes(&self) -> &[Route] {
+    pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
+}
+
+/// What no other route may match as well: for each method a key, and what it is called.
+fn keys(route: &Route) -> Vec<(String, String)> {
+    let any = ["any method".to_owned()];
+    let methods: &[String] = if route.methods.is_empty() { &any } else { &route.methods };
+    let key = |method: &String| {
+        let what = format!("{method} {}", route.path.shape());
+        (format!("{what} {:?} {}", route.host, route.conditions), what)
+    };
+    methods.iter().map(key).collect()
 }

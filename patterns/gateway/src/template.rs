@@ -1,4 +1,4 @@
-//! Path templates: `/orders/{id}` and `/files/{*rest}`, to match with and to write with.
+//! Path templates to match with: `/orders/{id}` and `/files/{*rest}`.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(crate) struct Template {
     pub(crate) segments: Vec<Segment>,
 }
 
-/// The parts of a path that a template's names stand for, in their order.
+/// The parts of a path that the names of a template or a pattern stand for, in their order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Captures {
     ranges: [(u32, u32); NAMES_MAX],
@@ -41,7 +41,11 @@ impl Captures {
         self.count = self.count.saturating_sub(1);
     }
 
-    fn range(&self, at: usize) -> Range<usize> {
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    pub(crate) fn range(&self, at: usize) -> Range<usize> {
         let (start, end) = if at < self.count { self.ranges[at] } else { (0, 0) };
         start as usize..end as usize
     }
@@ -78,6 +82,11 @@ impl Template {
         })
     }
 
+    /// Whether it takes all that follows.
+    pub(crate) fn has_rest(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Rest(_)))
+    }
+
     /// Two templates of the same shape match the same paths, whatever their names are.
     pub(crate) fn shape(&self) -> String {
         let shape = |segment: &Segment| match segment {
@@ -110,6 +119,10 @@ impl Template {
 }
 
 fn segment(part: &str) -> Result<Segment, String> {
+    // A prefix, as many write it.
+    if part == "*" {
+        return Ok(Segment::Rest("rest".into()));
+    }
     let Some(inside) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
         if part.contains(['{', '}']) {
             return Err("has a `{` or `}` inside a segment; `{name}` takes a whole segment".into());
@@ -138,48 +151,5 @@ fn segment(part: &str) -> Result<Segment, String> {
         (false, _) => Err("has a name with other characters than letters, digits, `_`, `-` and `.`".into()),
         (true, true) => Ok(Segment::Rest(name.into())),
         (true, false) => Ok(Segment::One(name.into())),
-    }
-}
-
-/// A path to be written: texts, and the places of names in the template that was matched.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    parts: Vec<Part>,
-}
-
-#[derive(Clone, Debug)]
-enum Part {
-    Text(Box<str>),
-    Capture(usize),
-}
-
-impl Target {
-    /// A target written with the names of `from`.
-    pub(crate) fn parse(text: &str, from: &Template) -> Result<Self, String> {
-        let template = Template::parse(text)?;
-        let mut parts = Vec::new();
-        for segment in &template.segments {
-            match segment {
-                Segment::Text(text) => parts.push(Part::Text(format!("/{text}").into())),
-                Segment::One(name) | Segment::Rest(name) => {
-                    parts.push(Part::Text("/".into()));
-                    let at = from.names().position(|known| *known == **name);
-                    parts.push(Part::Capture(
-                        at.ok_or_else(|| format!("uses `{{{name}}}`, which its route does not match"))?,
-                    ));
-                }
-            }
-        }
-        Ok(Self { parts })
-    }
-
-    /// Appends the path. What is taken from a canonical path stays canonical: escapes are not undone.
-    pub(crate) fn write(&self, path: &str, captures: &Captures, out: &mut String) {
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Capture(at) => out.push_str(path.get(captures.range(*at)).unwrap_or("")),
-            }
-        }
     }
 }

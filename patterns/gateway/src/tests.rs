@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
+use crate::asked::{Asked, Claims, Headers};
+use crate::text::Facts;
+use crate::{Found, Options, Question, RouteOptions, RouteTable};
 
-use crate::table::Asked;
-use crate::{Found, Options, RouteOptions, RouteTable};
+mod reference;
+mod refused;
+mod scale;
 
 fn route(method: &str, path: &str, to: &str) -> RouteOptions {
     let mut route = RouteOptions::new(path, to);
@@ -14,16 +17,31 @@ fn route(method: &str, path: &str, to: &str) -> RouteOptions {
 }
 
 fn find<'t>(table: &'t RouteTable, method: &str, path: &str) -> Found<'t> {
-    let fields = |_: &str| std::iter::empty::<&[u8]>();
-    table.find("localhost", path, &Asked { method, query: None, fields })
+    table.find(&asked(method, path))
+}
+
+fn asked<'r>(method: &'r str, path: &'r str) -> Asked<'r> {
+    Asked {
+        method,
+        scheme: "http",
+        host: "localhost",
+        path,
+        query: None,
+        headers: Headers::Given(&[]),
+        claims: Claims::NotYet,
+        consumer: None,
+        address: std::net::IpAddr::from([127, 0, 0, 1]),
+    }
 }
 
 /// The winner's path template and what is asked of its service.
 fn winner(table: &RouteTable, path: &str) -> Option<(String, String)> {
     let Found::Route(hit) = find(table, "GET", path) else { return None };
     let mut target = path.to_owned();
-    hit.rewrite(path, None, &mut target);
-    Some((hit.route.template.shape(), target))
+    let asked = asked("GET", path);
+    let facts = Facts { asked: &asked, route: "", captures: &hit.captures, captured: path };
+    hit.target(&facts, 0, &mut target).unwrap();
+    Some((hit.route.path.shape(), target))
 }
 
 #[test]
@@ -67,55 +85,6 @@ fn a_method_that_no_route_takes_falls_through_to_a_wider_route_or_lists_what_is_
     routes.push(route("", "/{*rest}", "a"));
     let table = RouteTable::compile(&routes).unwrap();
     assert!(matches!(find(&table, "POST", "/a/b"), Found::Route(hit) if &*hit.route.name == "/{*rest}"));
-}
-
-#[test]
-fn what_is_wrong_with_a_route_is_said() {
-    for (path, to, says) in [
-        ("a", "s", "does not begin with `/`"),
-        ("/a//b", "s", "empty segment"),
-        ("/a/../b", "s", "resolved before routing"),
-        ("/a/v{x}", "s", "inside a segment"),
-        ("/a/{x}/{x}", "s", "the name `x` twice"),
-        ("/{*r}/b", "s", "goes on after"),
-        ("/{}", "s", "a name with other characters"),
-        ("/a?b", "s", "a path ends before"),
-        ("/%zz", "s", "bad escape"),
-        ("/a", ":/b", "names no service"),
-        ("/a", "http://b/", "is a URL"),
-        ("/{x}", "s:/{y}", "`{y}`, which its route does not match"),
-        ("/{x}", "s:x", "does not begin with `/`"),
-    ] {
-        let result = RouteTable::compile(&[RouteOptions::new(path, to)]);
-        let text = result.err().map(|error| error.to_string());
-        assert!(text.as_ref().is_some_and(|text| text.contains(says)), "{path} {to}: {text:?}");
-    }
-    let error = RouteTable::compile(&[route("get", "/a", "s")]).unwrap_err().to_string();
-    assert!(error.contains("`get` is no HTTP method"), "{error}");
-    let mut bad_host = route("", "/a", "s");
-    bad_host.matching.host = Some("a b".into());
-    assert!(RouteTable::compile(&[bad_host]).unwrap_err().to_string().contains("`a b` is no host name"));
-}
-
-#[test]
-fn routes_that_cannot_be_told_apart_are_refused_and_named() {
-    let error = RouteTable::compile(&[route("GET,PUT", "/a/{x}", "s"), route("PUT", "/a/{y}", "t")]);
-    let text = error.unwrap_err().to_string();
-    assert!(text.contains("`GET,PUT /a/{x}` and `PUT /a/{y}`") && text.contains("PUT /a/{}"), "{text}");
-    // Each of these differs in something.
-    let mut beta = route("GET", "/a", "t");
-    beta.matching.headers.insert("x-group".into(), "beta".into());
-    beta.name = Some("beta".into());
-    let mut host = route("GET", "/a", "t");
-    host.matching.host = Some("a.example".into());
-    RouteTable::compile(&[
-        route("GET", "/a", "s"),
-        route("", "/a", "s"),
-        route("GET", "/a/", "s"),
-        beta,
-        host,
-    ])
-    .unwrap();
 }
 
 #[test]
@@ -167,24 +136,88 @@ fn a_look_up_does_not_grow_with_the_number_of_routes() {
     );
 }
 
-proptest! {
-    /// The tree finds a route if and only if some template matches by itself.
-    #[test]
-    fn the_tree_agrees_with_matching_one_by_one(
-        paths in proptest::collection::vec("(/(a|b|\\{x\\})){1,3}|(/(a|b)){0,2}/\\{\\*r\\}", 1..6),
-        asked in "(/(a|b|c)?){1,4}",
-    ) {
-        let mut routes = Vec::new();
-        for (at, path) in paths.iter().enumerate() {
-            let mut names = 0;
-            let unique: String = path.split('x').map(|part| { names += 1; format!("{part}x{names}") }).collect();
-            let path = unique.strip_suffix(&format!("x{names}")).unwrap_or(&unique).to_owned();
-            routes.push(RouteOptions { name: Some(at.to_string()), ..RouteOptions::new(path, "s") });
-        }
-        if let Ok(table) = RouteTable::compile(&routes) {
-            let by_tree = matches!(find(&table, "GET", &asked), Found::Route(_));
-            let by_hand = table.routes.iter().any(|route| route.template.mismatch(&asked).is_none());
-            prop_assert_eq!(by_tree, by_hand, "{:?} {}", paths, asked);
-        }
+#[test]
+fn expressions_prefixes_and_names_stand_in_their_order() {
+    let mut regex = RouteOptions::new("", "a:/v{major}/{id}");
+    regex.matching.regex = Some("^/orders/v(?<major>[0-9]+)-(?<id>[a-z]+)$".into());
+    let mut any = RouteOptions::new("", "a:/any");
+    any.matching.regex = Some("/.*x".into());
+    let routes = vec![
+        any,
+        route("", "/orders/*", "a:/prefix/{rest}"),
+        route("", "/orders/{id}", "a:/one/{id}"),
+        regex,
+        route("", "/orders/v1-x", "a:/exact"),
+    ];
+    let table = RouteTable::compile(&routes).unwrap();
+    for (path, target) in [
+        ("/orders/v1-x", "/exact"),
+        ("/orders/v12-abc", "/v12/abc"),
+        ("/orders/7", "/one/7"),
+        ("/orders/7/8", "/prefix/7/8"),
+        ("/orders/7/x", "/prefix/7/x"),
+        ("/other/x", "/any"),
+    ] {
+        assert_eq!(winner(&table, path).unwrap().1, target, "{path}");
     }
+    let many: Vec<_> = (0..65)
+        .map(|at| {
+            let mut route = RouteOptions::new("", "a");
+            route.matching.regex = Some(format!("^/a/[0-9]+{at}$"));
+            route
+        })
+        .collect();
+    let error = RouteTable::compile(&many).unwrap_err().to_string();
+    assert!(error.contains("more than 64 routes match by regular expression"), "{error}");
+}
+
+#[test]
+fn a_route_that_asks_for_claims_waits_for_the_identity_and_the_rest_is_not_delayed() {
+    let mut admin = route("GET", "/a", "admin");
+    admin.matching.claim.insert("realm.roles".into(), "admin".into());
+    let mut when = route("GET", "/b", "when");
+    when.matching.when = Some("claims.sub == 'x' && query.a == '1'".into());
+    let table = RouteTable::compile(&[admin, when, route("GET", "/a", "all"), route("GET", "/{*r}", "rest")])
+        .unwrap();
+    let identified = |path: &str, query: Option<&str>, claims: Claims<'_>| match table.find(&Asked {
+        claims,
+        query,
+        ..asked("GET", path)
+    }) {
+        Found::Route(hit) => hit.route.services().next().unwrap().0.to_string(),
+        Found::Identify(hit) => format!("? {}", hit.route.name),
+        found => format!("{found:?}"),
+    };
+    let claims = serde_json::json!({ "realm": { "roles": ["user", "admin"] }, "sub": "x" });
+    assert_eq!(identified("/a", None, Claims::NotYet), "? GET /a realm.roles=admin");
+    assert_eq!(identified("/a", None, Claims::None), "all");
+    assert_eq!(identified("/a", None, Claims::Are(&claims)), "admin");
+    assert_eq!(identified("/b", Some("a=1"), Claims::Are(&claims)), "when");
+    assert_eq!(identified("/b", Some("a=2"), Claims::Are(&claims)), "rest");
+    assert_eq!(identified("/c", None, Claims::NotYet), "rest");
+}
+
+#[test]
+fn explain_says_why_one_wins_over_the_next_and_how_a_service_is_chosen() {
+    let mut beta = route("GET", "/a/{id}", "new");
+    beta.matching.headers.insert("x-group".into(), "~b.*".into());
+    beta.to.push(crate::Destination { service: "old".into(), weight: 3 });
+    beta.sticky = Some("cookie(user)".into());
+    let table =
+        RouteTable::compile(&[beta, route("GET", "/a/{id}", "old"), route("", "/*", "rest")]).unwrap();
+    let ask = |headers: &[(&str, &str)]| {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        table
+            .explain(&Question { method: "GET", url: "/a/7", headers: &headers, ..Question::default() }, None)
+    };
+    let told = ask(&[("x-group", "beta"), ("cookie", "user=7")]);
+    assert_eq!(told.why, "it wins over `GET /a/{id}`: it asks for more (1 condition against 0)");
+    assert!(told.choice.as_ref().unwrap().starts_with("cookie `user` lies at 0."), "{told:?}");
+    assert!(told.considered[1].why_not.contains("its path has `a` where the other has `{*…}`"), "{told:?}");
+    let lot = ask(&[("X-Group", "b")]).choice.unwrap();
+    assert_eq!(lot, "by lot, for the request does not have cookie `user`: new 25 %, old 75 %");
+    let plain = ask(&[]);
+    assert_eq!((plain.service.as_deref(), plain.choice), (Some("old"), None));
+    assert_eq!(plain.considered[1].why_not, "header `x-group` = `~b.*` does not hold");
 }

@@ -3,7 +3,7 @@
 
 mod world;
 
-use dozen_gateway::RouteOptions;
+use dozen_gateway::{Options, RouteOptions};
 use world::{Registry, World, always, echo, nowhere, options, service};
 
 fn route(method: &str, path: &str, to: &str) -> RouteOptions {
@@ -183,12 +183,20 @@ async fn a_trace_is_carried_on_or_begun_and_can_be_looked_up() {
 #[tokio::test]
 async fn routes_are_swapped_whole_and_a_bad_set_changes_nothing() {
     let world = shop().await;
-    let error =
-        world.gateway.apply(&[route("", "/a/{x}", "stock"), route("", "/a/{y}", "orders")]).unwrap_err();
+    let with = |routes: Vec<RouteOptions>| Options { routes, ..world.gateway.options().0 };
+    let error = world
+        .gateway
+        .apply(&with(vec![route("", "/a/{x}", "stock"), route("", "/a/{y}", "orders")]))
+        .unwrap_err();
     let text = error.to_string();
     assert!(text.contains("`/a/{x}`") && text.contains("`/a/{y}`"), "{text}");
     assert_eq!(world.get("/orders/1").await.status, 200);
-    world.gateway.apply(&[route("", "/a/{x}", "stock")]).unwrap();
+    let mut moved = with(vec![route("", "/a/{x}", "stock")]);
+    moved.listen.set_port(1);
+    let error = world.gateway.apply(&moved).unwrap_err().to_string();
+    assert!(error.contains("`listen` cannot change while the gateway runs"), "{error}");
+    let diff = world.gateway.apply(&with(vec![route("", "/a/{x}", "stock")])).unwrap();
+    assert_eq!((diff.added, world.gateway.options().1), (vec!["/a/{x}".to_owned()], 2));
     assert_eq!((world.get("/orders/1").await.status, world.get("/a/1").await.status), (404, 200));
     world.end().await;
 }
@@ -196,7 +204,10 @@ async fn routes_are_swapped_whole_and_a_bad_set_changes_nothing() {
 #[tokio::test]
 async fn an_explanation_names_the_route_its_endpoints_and_the_losers() {
     let world = shop().await;
-    let explained = world.gateway.explain("GET", "http://shop.example/orders/../orders/special?x=1", &[]);
+    let ask = |method: &str, url: &str| {
+        world.gateway.explain(&dozen_gateway::Question { method, url, ..Default::default() })
+    };
+    let explained = ask("GET", "http://shop.example/orders/../orders/special?x=1");
     assert_eq!(explained.route.as_deref(), Some("GET /orders/special"));
     assert_eq!(
         (explained.path.as_str(), explained.target.as_deref()),
@@ -207,9 +218,9 @@ async fn an_explanation_names_the_route_its_endpoints_and_the_losers() {
         (Some("stock"), 1, None)
     );
     assert_eq!(explained.considered[0].route, "GET /orders/{id}");
-    assert!(explained.considered[0].why_not.contains("less specific"));
-    assert_eq!(world.gateway.explain("PUT", "/orders", &[]).status, Some(405));
-    assert_eq!(world.gateway.explain("PUT", "/%00", &[]).status, Some(400));
+    assert!(explained.considered[0].why_not.contains("its path has `special` where the other has `{id}`"));
+    assert_eq!(ask("PUT", "/orders").status, Some(405));
+    assert_eq!(ask("PUT", "/%00").status, Some(400));
     assert!(serde_json::to_string(&explained).unwrap().contains("\"why-not\""));
     world.end().await;
 }

@@ -271,7 +271,8 @@ async fn a_dead_endpoint_is_passed_over_and_taken_back_when_it_recovers() {
         failed += u32::from(world.get("/a").await.status != 200);
     }
     assert_eq!(failed, 3, "three failures eject the broken one, and the dead one is never noticed");
-    let explained = world.gateway.explain("GET", "/a", &[]);
+    let explained =
+        world.gateway.explain(&dozen_gateway::Question { method: "GET", url: "/a", ..Default::default() });
     assert_eq!(explained.endpoints.iter().filter(|endpoint| endpoint.ejected).count(), 2, "{explained:?}");
     broken.store(false, Ordering::SeqCst);
     let back = async { while world.get("/a").await.text() != "flaky" {} };

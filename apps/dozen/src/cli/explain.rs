@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use dozen_gateway::{Explanation, RouteTable};
+use dozen_gateway::{Explanation, Question, RouteTable};
+use serde_json::Value;
 
 use crate::config::{self, App};
 use crate::{Error, up};
@@ -17,7 +18,7 @@ Nothing is sent. `dozen service list` says whether the service would answer.";
 
 /// Says what the gateway would do with a request.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP, override_usage = "dozen explain [FILE] <METHOD> <URL> [-H 'name: value']...")]
+#[command(after_help = HELP, override_usage = "dozen explain [FILE] <METHOD> <URL> [-H 'name: value']... [--claims JSON]")]
 pub(crate) struct Explain {
     /// The configuration (dozen.yaml if it is left out), the method, and a path or URL
     #[arg(required = true, num_args = 2..=3, value_names = ["FILE", "METHOD", "URL"])]
@@ -28,6 +29,16 @@ pub(crate) struct Explain {
     /// Print it as JSON
     #[arg(long)]
     json: bool,
+    /// What the caller's token would say, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = claims)]
+    claims: Option<Value>,
+}
+
+fn claims(text: &str) -> Result<Value, String> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(claims) if claims.is_object() => Ok(claims),
+        _ => Err("write a JSON object: `{\"sub\": \"u-1\"}`".into()),
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -52,7 +63,10 @@ impl Explain {
         }
         let table =
             RouteTable::compile(&up::routes(&app)).map_err(Error::pattern("understand the routes"))?;
-        let explanation = table.explain(&method.to_uppercase(), url, &self.headers, None);
+        let method = method.to_uppercase();
+        let claims = self.claims.as_ref();
+        let question = Question { method: &method, url, headers: &self.headers, claims, address: None };
+        let explanation = table.explain(&question, None);
         if self.json {
             let json = serde_json::to_string_pretty(&explanation).unwrap_or_default();
             return super::print(&format!("{json}\n"));
@@ -71,10 +85,16 @@ fn told(app: &App, explanation: &Explanation) -> String {
     }
     if let Some(status) = explanation.status {
         line("answer", &format!("{status}, by the gateway itself"));
+        if let (Some(location), None) = (&explanation.target, &explanation.service) {
+            line("location", location);
+        }
     }
     let service = explanation.service.as_deref().and_then(|name| app.service(name));
     if let (Some(service), Some(target)) = (service, &explanation.target) {
         line("upstream", &format!("{} {target}", service.name));
+        if let Some(choice) = &explanation.choice {
+            line("choice", choice);
+        }
         line("at", &service.addresses().join(", "));
     }
     let named =

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod child;
 mod completion;
+mod diff;
 mod explain;
 mod letters;
 mod look;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use dozen_core::{Diagnose as _, chain};
 
-use crate::config::{self, App};
+use crate::config;
 use crate::{Error, up};
 
 const EXAMPLES: &str = "\
@@ -29,6 +30,7 @@ Examples:
   dozen check shop.yaml            name every mistake in the file
   dozen check --expanded           the file with every default written out
   dozen explain GET /orders/7      which route takes it, and where it goes
+  dozen diff dozen.yaml new.yaml   what would change, and which streams would end
   dozen service list               which services answer
   dozen queue list                 what waits, what failed
   dozen queue send mails '{}'      put a message into a queue
@@ -36,6 +38,7 @@ Examples:
   dozen completion bash            completion for your shell
 
 Exit codes: 0 all is well, 1 it failed, 2 the arguments or the file are wrong.
+`dozen diff` ends with 1 when something changes.
 `dozen up` ends with 0 after SIGINT or SIGTERM, with 130 if a second signal cut it short.
 docs/configuration.md describes every key of the file.";
 
@@ -56,6 +59,8 @@ enum Command {
     Check(check::Check),
     /// Say what the gateway would do with a request, without sending it
     Explain(explain::Explain),
+    /// Say what another file would change, and which streams would end
+    Diff(diff::Diff),
     /// Look at services
     Service(service::Service),
     /// Send to queues, look at them, and give what failed another try
@@ -76,6 +81,7 @@ enum Command {
 const UP_HELP: &str = "\
 Starts the services of the file as child processes, restarts those that crash, and stops them all
 with itself. SIGINT or SIGTERM drains and exits 0; a second signal cuts at once and exits 130.
+Routes are taken over when the file changes, on SIGHUP, and on POST /dozen/v1/reload of the API.
 
 Examples:
   dozen up
@@ -91,8 +97,8 @@ pub(crate) struct File {
 }
 
 impl File {
-    pub(crate) fn load(&self) -> Result<App, Error> {
-        Ok(config::load(&self.path).map(|loaded| loaded.app)?)
+    fn load(&self) -> Result<config::Loaded, Error> {
+        Ok(config::load(&self.path)?)
     }
 }
 
@@ -106,9 +112,10 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Up(file) => file.load().and_then(up::run),
+        Command::Up(file) => file.load().and_then(|loaded| up::run(&file.path, loaded)),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Service(service) => service.run(),
         Command::Queue(queue) => queue.run(),
         Command::Topic(topic) => topic.run(),

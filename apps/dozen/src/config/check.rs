@@ -71,6 +71,9 @@ impl<'a> Checker<'a> {
             (Data::Null, _) => (at, Vec::new()),
             (Data::Scalar { text, .. }, Short::Word(word)) if text == word => (node.span, Vec::new()),
             (Data::Scalar { text, .. }, Short::RequestLine) => (node.span, request_line(&text, node.span)),
+            (data @ Data::Scalar { .. }, Short::Key(key)) => {
+                (node.span, vec![Entry { name: key.into(), span: at, node: Node { span: node.span, data } }])
+            }
             (data, _) => return self.mismatch(&kind, &Node { span: node.span, data }, at),
         };
         let mut fields: Vec<Field> = Vec::new();

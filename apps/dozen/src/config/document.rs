@@ -21,7 +21,7 @@ mistake in it with its line, `dozen check --expanded` prints it with every short
 - **Placeholders** may stand in every value: `${env:NAME}`, `${env:NAME:-default}`, `${file:path}`. What they stand for
   is never printed. `$${` is a plain `${`.
 - Relative paths start from the folder of the file.
-- Anchors and aliases of YAML work, within a bound of 20000 values.
+- Anchors and aliases of YAML work, within a bound of 100000 values.
 ";
 
 /// The manual page of the file.
@@ -44,7 +44,7 @@ fn nested(text: &mut String, path: &str, kind: &Kind) {
     let (path, section) = match kind {
         Kind::Section(section) | Kind::Switch(section) => (path.to_owned(), section),
         Kind::Named { of, .. } => return nested(text, &format!("{path}.NAME"), of),
-        Kind::Routes(route) => return nested(text, &format!("{path}[]"), route),
+        Kind::Routes(of) | Kind::Many(of) => return nested(text, &format!("{path}[]"), of),
         _ => return,
     };
     table(text, &format!("`{path}`"), section);
@@ -97,7 +97,8 @@ fn value(kind: &Kind) -> String {
         Kind::Range => "range of durations".into(),
         Kind::Path => "path".into(),
         Kind::Template => "path template".into(),
-        Kind::Target => "`service` or `service:/path`".into(),
+        Kind::Target | Kind::Destination => "`service` or `service:/path`".into(),
+        Kind::Ip => "IP address".into(),
         Kind::Host => "host".into(),
         Kind::Method => "`GET`, `POST`…".into(),
         Kind::Choice(words) => format!("`{}`", words.join("` or `")),
@@ -106,6 +107,10 @@ fn value(kind: &Kind) -> String {
         Kind::Named { noun, .. } => format!("mapping, one entry for each {noun}"),
         Kind::Section(Section { short: Short::Word(word), .. }) => format!("`{word}` or a mapping"),
         Kind::Section(Section { short: Short::RequestLine, .. }) => "mapping, or `GET /path`".into(),
+        Kind::Section(of @ Section { short: Short::Key(key), .. }) => match of.key(key) {
+            Some(key) => format!("{}, or a mapping", value(&key.kind)),
+            None => "mapping".into(),
+        },
         Kind::Section(_) => "mapping".into(),
         Kind::Switch(_) => "mapping, `true` or `false`".into(),
         Kind::Routes(_) => "list of routes, or a mapping from request line to target".into(),

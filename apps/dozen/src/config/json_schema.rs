@@ -86,7 +86,8 @@ fn kind(of: &Kind) -> Value {
         Kind::Range => pattern(&format!("^{DURATION} ?\\.\\. ?{DURATION}$")),
         Kind::Size => pattern("^[0-9_]+ ?([KMG]i?B|kB|B)$"),
         Kind::Path | Kind::Template => pattern("^/"),
-        Kind::Target => pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(:/.*)?$"),
+        Kind::Ip => pattern("^[0-9A-Fa-f.:]+$"),
+        Kind::Target | Kind::Destination => pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(:/.*)?$"),
         Kind::Host => pattern("^(\\*\\.)?[A-Za-z0-9._-]+$"),
         Kind::Method => pattern("^[A-Z]+$"),
         Kind::Choice(words) => json!({ "anyOf": [{ "enum": words }, placeholder()] }),
@@ -107,6 +108,10 @@ fn kind(of: &Kind) -> Value {
             Short::None => json!({ "anyOf": [section(of), { "type": "null" }] }),
             Short::Word(word) => json!({ "anyOf": [section(of), { "type": "null" }, { "const": word }] }),
             Short::RequestLine => json!({ "anyOf": [section(of), { "type": "string" }] }),
+            Short::Key(key) => {
+                let one = of.key(key).map_or(json!({}), |key| kind(&key.kind));
+                json!({ "anyOf": [section(of), one] })
+            }
         },
         Kind::Switch(of) => json!({ "anyOf": [section(of), { "type": ["boolean", "null"] }] }),
         Kind::Routes(route) => json!({ "anyOf": [

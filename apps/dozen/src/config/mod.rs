@@ -24,6 +24,7 @@ mod placeholder;
 mod read;
 mod scalar;
 mod schema;
+mod sections;
 mod template;
 mod yaml;
 
@@ -34,13 +35,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use app::{
-    Api, App, Gateway, Limits, Origin, Queue, Receiver, Relay, Route, Run, Secret, Service, StoreAddress,
+    Api, App, Gateway, Limits, Origin, Queue, Receiver, Relay, Run, Secret, Service, StoreAddress,
     Subscription, Target, Topic, Url,
 };
 pub use diagnostic::Mistakes;
 pub use document::markdown;
 pub use json_schema::schema;
 pub use placeholder::Surroundings;
+pub use sections::differing;
 
 use diagnostic::{Mistake, Span};
 use schema::Kind;
@@ -88,6 +90,8 @@ pub struct Loaded {
     pub app: App,
     /// The file with short forms written out, defaults filled in and secrets masked.
     pub expanded: String,
+    /// Each section of it by itself, to be held against those of another.
+    pub sections: Vec<(String, String)>,
 }
 
 /// Reads the file at `path`, with placeholders filled from this process's environment.
@@ -146,7 +150,9 @@ pub fn parse(file: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
     let secrets = checker.secrets;
     let app = tree.as_ref().filter(|_| mistakes.is_empty()).and_then(|tree| app::build(tree, around.folder));
     match (app, tree) {
-        (Some(app), Some(tree)) => Ok(Loaded { app, expanded: expand::expanded(&tree) }),
+        (Some(app), Some(tree)) => {
+            Ok(Loaded { app, expanded: expand::expanded(&tree), sections: sections::sections(&tree) })
+        }
         _ if mistakes.is_empty() => {
             Err(alone(text, "this file cannot be understood".into(), "please report it"))
         }

@@ -54,6 +54,10 @@ pub(crate) enum Kind {
     Template,
     /// `service` or `service:/path`.
     Target,
+    /// The same with a path that may be filled with anything of the request.
+    Destination,
+    /// An address without a port.
+    Ip,
     /// A host name, or `*.name`.
     Host,
     /// An HTTP method.
@@ -93,6 +97,8 @@ pub(crate) enum Short {
     Word(&'static str),
     /// `GET /path` or `/path`: the keys `method` and `path`.
     RequestLine,
+    /// The value of this key.
+    Key(&'static str),
 }
 
 /// One key of a section.
@@ -173,7 +179,8 @@ impl Kind {
             Self::Size => "a size".into(),
             Self::Path => "a path".into(),
             Self::Template => "a path template".into(),
-            Self::Target => "a target".into(),
+            Self::Target | Self::Destination => "a target".into(),
+            Self::Ip => "an IP address".into(),
             Self::Host => "a host".into(),
             Self::Method => "an HTTP method".into(),
             Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
@@ -223,7 +230,10 @@ impl Kind {
             Self::Size => "write a whole number and a unit: `512B`, `64KiB`, `4MiB` or `1GiB`",
             Self::Path => "write a path, for example `/healthz`",
             Self::Template => "write a path, for example `/orders/{id}` or `/files/{*rest}`",
-            Self::Target => "write a service, or a service and a path: `orders` or `orders:/orders/{id}`",
+            Self::Target | Self::Destination => {
+                "write a service, or a service and a path: `orders` or `orders:/orders/{id}`"
+            }
+            Self::Ip => "write an IP address, for example `10.0.0.1`",
             Self::Host => "write a host name without port, for example `shop.example` or `*.shop.example`",
             Self::Method => "write for example `GET` or `[GET, POST]`",
             Self::Choice(words) => return format!("write `{}`", words.join("` or `")),
@@ -239,6 +249,9 @@ impl Kind {
             }
             Self::Section(Section { short: Short::RequestLine, .. }) => {
                 "write `{ path: /orders, method: GET }` or `GET /orders`"
+            }
+            Self::Section(Section { short: Short::Key(key), .. }) => {
+                return format!("write the value of `{key}`, or `{{ {key}: … }}`");
             }
             Self::Section(_) => "write `key: value` lines below it, or `{ key: value }`",
             Self::Switch(_) => "write `true`, `false` or `{ key: value }`",

@@ -66,6 +66,9 @@ fn segment(part: &str) -> Result<Segment<'_>, &'static str> {
     if part == "." || part == ".." {
         return Err("holds `.` or `..`, which are resolved before routing");
     }
+    if part == "*" {
+        return Ok(Segment::Rest("rest"));
+    }
     let Some(inside) = part.strip_prefix('{') else {
         return if part.contains(['{', '}']) {
             Err("has a `{` or `}` inside a segment; `{name}` takes a whole segment")
@@ -104,6 +107,19 @@ pub(crate) fn target(text: &str) -> Result<(&str, Option<&str>), &'static str> {
         Template::parse(path)?;
     }
     Ok((service, path))
+}
+
+/// The same, but what the path is filled with is not looked at.
+pub(crate) fn destination(text: &str) -> Result<(&str, Option<&str>), &'static str> {
+    let (service, path) = match text.split_once(':') {
+        Some((service, path)) => (service, Some(path)),
+        None => (text, None),
+    };
+    match path {
+        _ if !is_name(service) => Err("does not begin with the name of a service"),
+        Some(path) if !path.starts_with('/') => Err("has a path that does not begin with `/`"),
+        path => Ok((service, path)),
+    }
 }
 
 /// Names of services, queues, topics and the like: they become parts of URLs, file names and metrics.

@@ -1,5 +1,6 @@
 //! What a file becomes: the configuration, its expanded form, the schema, the manual; and what it cannot do to us.
 
+mod gateway;
 mod messages;
 mod mistakes;
 
@@ -99,7 +100,7 @@ fn text_that_is_no_yaml_and_yaml_that_is_a_bomb() {
         let before = format!("*a{}, ", level - 1).repeat(10);
         laughs.push_str(&format!("b{level}: &a{level} [{before}]\n"));
     }
-    assert!(read(&laughs).unwrap_err().to_string().contains("more than 20000 values"));
+    assert!(read(&laughs).unwrap_err().to_string().contains("more than 100000 values"));
     let long = format!("app: {}", "x".repeat(yaml::BYTES_MAX));
     assert!(read(&long).unwrap_err().to_string().contains("longer than 1024 KiB"));
     surroundings(Path::new("."), |around| {
@@ -138,8 +139,9 @@ fn a_full_file_becomes_the_configuration_that_it_describes() {
     let sidecars: Vec<_> = app.services.iter().map(|s| s.sidecar.map(|sidecar| sidecar.port())).collect();
     assert_eq!(sidecars, [Some(3500), Some(3600), None]);
     let gateway = app.gateway.unwrap();
-    assert_eq!(gateway.routes[0].methods, ["GET"]);
-    assert_eq!(gateway.routes[0].to, Target { service: "orders".into(), path: Some("/o/{id}".into()) });
+    assert_eq!(gateway.routes[0].matching.method, ["GET"]);
+    assert_eq!(gateway.routes[0].to[0].service, "orders:/o/{id}");
+    assert_eq!(gateway.routes[1].timeout, std::time::Duration::from_secs(2), "its service's");
     assert_eq!((gateway.routes[0].body_max, gateway.routes[1].body_max), (4 << 20, 64 << 10));
     assert_eq!(app.subscriptions[0].topics[0].text(), "orders.*");
     assert_eq!(app.queues[0].options.policy.backoff.cap, std::time::Duration::from_secs(300));
@@ -201,7 +203,7 @@ fn sections(section: &'static Section, found: &mut Vec<&'static Section>) {
     found.push(section);
     for key in section.keys {
         let mut kind = &key.kind;
-        while let Kind::Named { of, .. } | Kind::Routes(of) = kind {
+        while let Kind::Named { of, .. } | Kind::Routes(of) | Kind::Many(of) = kind {
             kind = of;
         }
         if let Kind::Section(inner) | Kind::Switch(inner) = kind {

@@ -15,7 +15,7 @@ pub(crate) const BYTES_MAX: usize = 1 << 20;
 /// The deepest nesting.
 const DEPTH_MAX: usize = 32;
 /// The largest tree.
-const NODES_MAX: usize = 20_000;
+const NODES_MAX: usize = 100_000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, Default)]

@@ -44,17 +44,21 @@ impl Api {
         let router = dozen_queue::http::router(face.clone())
             .merge(dozen_pubsub::http::router(face, self.topics.clone()))
             .merge(served(&self.document));
+        self.guarded(router)
+    }
+
+    fn guarded(&self, router: Router) -> Router {
         let token = self.app.api.as_ref().and_then(|api| api.token.as_ref());
         guarded(router, token.map(|token| token.reveal().to_owned()))
     }
 
-    /// Binds the port of the file, unless it is off.
-    pub(super) fn bind(&self) -> Result<Option<Arc<dyn Service>>, Error> {
+    /// Binds the port of the file, unless it is off. Only there a reload can be asked for, not beside a service.
+    pub(super) fn bind(&self, reload: Router) -> Result<Option<Arc<dyn Service>>, Error> {
         let Some(api) = &self.app.api else { return Ok(None) };
         let limits = Limits { setting: "api.listen".into(), ..Limits::default() };
         let server = Server::bind(api.listen, limits).map_err(Error::pattern("serve the API"))?;
         let closing = Closing::default();
-        let server = server.serving(alone(self.router(&closing)));
+        let server = server.serving(alone(self.router(&closing).merge(self.guarded(reload))));
         Ok(Some(Arc::new(Listener { closing, server })))
     }
 }

@@ -7,7 +7,7 @@ use dozen_console::{Declared, ProcessView, RequestView, RouteView, ServiceView, 
 use dozen_core::Ids;
 use dozen_dataplane::{Limits, Server};
 use dozen_discovery::Registry;
-use dozen_gateway::{Request, RequestLog};
+use dozen_gateway::{Gateway, Request, RequestLog, RouteOptions};
 use dozen_lifecycle::Service;
 use dozen_pubsub::Topics;
 use dozen_store::Store;
@@ -26,6 +26,7 @@ pub(super) struct Views<'a> {
     pub(super) registry: &'a Arc<Registry>,
     pub(super) children: watch::Receiver<Vec<Child>>,
     pub(super) log: &'a Arc<RequestLog>,
+    pub(super) gateway: Option<&'a Arc<Gateway>>,
     pub(super) metrics: Arc<dozen_metrics::Registry>,
     pub(super) ids: &'a Ids,
 }
@@ -46,8 +47,11 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
     sources.metrics = Some(views.metrics);
     let (known, file) = (registry.clone(), app.clone());
     sources.services = Arc::new(move || services(&file, &known, &children.borrow()));
-    let shown = routes(app);
-    sources.routes = Arc::new(move || shown.clone());
+    let gateway = views.gateway.cloned();
+    sources.routes = Arc::new(move || match &gateway {
+        Some(gateway) => gateway.options().0.routes.iter().map(route).collect(),
+        None => Vec::new(),
+    });
     let recent = log.clone();
     sources.recent_requests = Arc::new(move |count| recent.recent(count).iter().map(request).collect());
     let traced = log.clone();
@@ -93,19 +97,24 @@ fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceVi
     views
 }
 
-fn routes(app: &App) -> Vec<RouteView> {
-    let routes = app.gateway.iter().flat_map(|gateway| &gateway.routes);
-    let view = |route: &crate::config::Route| RouteView {
-        method: if route.methods.is_empty() { "*".into() } else { route.methods.join(" ") },
-        host: route.host.clone(),
-        path: route.path.clone(),
-        target: match &route.to.path {
-            Some(path) => format!("{}:{path}", route.to.service),
-            None => route.to.service.clone(),
-        },
-        policies: vec![format!("body {} bytes at most", route.body_max)],
+fn route(route: &RouteOptions) -> RouteView {
+    let matching = &route.matching;
+    let services: Vec<String> = match route.to.as_slice() {
+        [one] => vec![one.service.clone()],
+        several => several.iter().map(|one| format!("{} × {}", one.service, one.weight)).collect(),
     };
-    routes.map(view).collect()
+    let target = match (&route.redirect, &route.answer) {
+        (Some(redirect), _) => format!("{} {}", redirect.status, redirect.to),
+        (_, Some(answer)) => format!("answers {}", answer.status),
+        _ => services.join(", "),
+    };
+    RouteView {
+        method: if matching.method.is_empty() { "*".into() } else { matching.method.join(" ") },
+        host: matching.host.clone(),
+        path: matching.regex.clone().unwrap_or_else(|| matching.path.clone()),
+        target,
+        policies: vec![format!("body {} bytes at most", route.body_max)],
+    }
 }
 
 fn request(request: &Request) -> RequestView {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use dozen_core::Ids;
-use dozen_gateway::{Gateway, Options, RequestLog};
+use dozen_gateway::{Gateway, RequestLog};
 
+use super::gateway_options;
 use super::registry::Resolve;
-use super::routes;
 use crate::Error;
 use crate::config::App;
 
@@ -20,8 +20,7 @@ pub(super) fn bind(
     ids: &Ids,
 ) -> Result<(Option<Arc<Gateway>>, Arc<RequestLog>), Error> {
     let log = Arc::new(RequestLog::new(REMEMBERED));
-    let Some(gateway) = &app.gateway else { return Ok((None, log)) };
-    let options = Options { listen: gateway.listen, routes: routes(app), ..Options::default() };
+    let Some(options) = gateway_options(app) else { return Ok((None, log)) };
     let bound = Gateway::new(options, resolve.clone(), ids.clone(), log.clone());
     Ok((Some(Arc::new(bound.map_err(Error::pattern("open the gateway"))?)), log))
 }

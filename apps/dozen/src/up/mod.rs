@@ -11,7 +11,8 @@
 //! there are.
 //!
 //! SIGINT or SIGTERM drains: services get SIGTERM, requests in flight are finished, exit 0. A second signal cuts at
-//! once, exit 130. A part that ends by itself stops the rest, exit 1.
+//! once, exit 130. A part that ends by itself stops the rest, exit 1. SIGHUP, a changed file or a request takes over
+//! what can change while it runs: see [`reload`].
 
 mod api;
 mod child;
@@ -29,11 +30,13 @@ mod probe;
 mod pushes;
 mod registry;
 mod relays;
+mod reload;
 mod routes;
 mod sidecars;
 mod signals;
 pub mod table;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ use dozen_dataplane::Client;
 use dozen_lifecycle::{Report, Service, Supervisor};
 use dozen_messaging::Broker;
 use dozen_sidecar::Sidecar;
+use tokio::sync::Notify;
 
 pub(crate) use lines::printable;
 pub(crate) use messages::topics;
@@ -49,10 +53,10 @@ pub(crate) use messages::topics;
 pub use children::{Child, Children, State};
 pub use output::{Printer, colours_wanted};
 pub use plan::{Plan, plans};
-pub use routes::routes;
+pub use routes::{gateway_options, routes};
 
 use crate::Error;
-use crate::config::App;
+use crate::config::{App, Loaded};
 use signals::Signals;
 
 /// The parts of an application, each bound to its port and none running yet.
@@ -72,7 +76,13 @@ struct Assembly {
 type Parts = Vec<(String, Arc<dyn Service>)>;
 
 /// Binds every part. A port that is taken or a store that cannot be opened is told before anything has started.
-async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assembly, Error> {
+async fn assemble(
+    app: &Arc<App>,
+    source: &Source,
+    hangup: Arc<Notify>,
+    printer: &Printer,
+    ids: &Ids,
+) -> Result<Assembly, Error> {
     let opened = dozen_open::open_observed(&app.store_url()).await;
     let (store, observed) = opened.map_err(Error::pattern("open the store"))?;
     let children = Children::new(plans(app), printer.clone(), ids.clone(), app.limits.stop_deadline)
@@ -109,6 +119,7 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         topics: &messages.topics,
         relays: &relays,
         tallies: &tallies,
+        gateway: gateway.as_ref(),
     };
     let (api, closing) = (api::Api::new(app, &store, &messages.topics, ids), api::Closing::default());
     for beside in sidecars {
@@ -136,18 +147,22 @@ async fn assemble(app: &Arc<App>, printer: &Printer, ids: &Ids) -> Result<Assemb
         registry: &registry,
         children: children.states(),
         log: &log,
+        gateway: gateway.as_ref(),
         metrics: measured.all(),
         ids,
     };
     if let Some(console) = console::bind(app, views)? {
         before.push(("console".into(), console));
     }
-    if let Some(api) = api.bind()? {
+    let reloader = reload::Reloader::new(source.path.clone(), &source.sections, gateway.clone(), hangup);
+    let reloader = Arc::new(reloader);
+    if let Some(api) = api.bind(reloader.router())? {
         before.push(("api".into(), api));
     }
     if let Some(gateway) = gateway {
         before.push(("gateway".into(), gateway));
     }
+    before.push(("reload".into(), reloader));
     Ok(Assembly {
         supervisor: Supervisor::new(app.limits.stop_deadline),
         children,
@@ -198,27 +213,35 @@ impl Assembly {
 /// How long a healthy service is waited for to answer `GET /dapr/subscribe`.
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Where the application was read from, and what was read.
+struct Source {
+    path: PathBuf,
+    sections: Vec<(String, String)>,
+}
+
 /// Runs the application until a signal stops it.
-pub fn run(app: App) -> Result<ExitCode, Error> {
+pub fn run(path: &Path, loaded: Loaded) -> Result<ExitCode, Error> {
+    let Loaded { app, sections, .. } = loaded;
+    let source = Source { path: path.to_owned(), sections };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)
         .enable_all()
         .build()
         .map_err(Error::system("start the runtime"))?;
-    let ended = runtime.block_on(up(Arc::new(app)));
+    let ended = runtime.block_on(up(Arc::new(app), &source));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     ended
 }
 
-async fn up(app: Arc<App>) -> Result<ExitCode, Error> {
+async fn up(app: Arc<App>, source: &Source) -> Result<ExitCode, Error> {
     let widest = plans(&app).iter().map(|plan| plan.label.len()).max().unwrap_or(0);
     let printer = Printer::start(widest.clamp("dozen".len(), 24), colours_wanted())
         .map_err(Error::system("start the output"))?;
     log_to(&printer);
     let signals = Signals::watch().map_err(Error::system("listen to signals"))?;
     let ended = tokio::select! {
-        ended = attended(&app, &printer, &signals) => ended,
+        ended = attended(&app, source, &printer, &signals) => ended,
         () = signals.received(2) => {
             printer.say("second signal: cutting at once");
             Ok(ExitCode::from(130))
@@ -229,9 +252,14 @@ async fn up(app: Arc<App>) -> Result<ExitCode, Error> {
 }
 
 /// From start to stop, with one signal in between.
-async fn attended(app: &Arc<App>, printer: &Printer, signals: &Signals) -> Result<ExitCode, Error> {
+async fn attended(
+    app: &Arc<App>,
+    source: &Source,
+    printer: &Printer,
+    signals: &Signals,
+) -> Result<ExitCode, Error> {
     let ids = Ids::new(Arc::new(SystemClock), seed());
-    let mut assembly = assemble(app, printer, &ids).await?;
+    let mut assembly = assemble(app, source, signals.hangup(), printer, &ids).await?;
     let started = tokio::select! {
         started = assembly.start() => started,
         () = signals.received(1) => Ok(()),

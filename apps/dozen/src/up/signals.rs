@@ -1,14 +1,16 @@
-//! Counts the signals that ask the process to stop.
+//! Counts the signals that ask the process to stop, and hears the one that asks for a reload.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// SIGINT and SIGTERM so far. Dropping it stops counting.
 pub(crate) struct Signals {
     count: watch::Receiver<u32>,
+    hangup: Arc<Notify>,
     _counter: JoinSet<()>,
 }
 
@@ -16,6 +18,9 @@ impl Signals {
     pub(crate) fn watch() -> io::Result<Self> {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hang = signal(SignalKind::hangup())?;
+        let (hangup, has_terminal) = (Arc::new(Notify::new()), io::stdin().is_terminal());
+        let heard = hangup.clone();
         let (sender, count) = watch::channel(0);
         let mut counter = JoinSet::new();
         counter.spawn(async move {
@@ -23,12 +28,25 @@ impl Signals {
                 tokio::select! {
                     Some(()) = interrupt.recv() => {}
                     Some(()) = terminate.recv() => {}
+                    // The kernel sends the same signal when the terminal is closed, and nobody is left to stop us.
+                    Some(()) = hang.recv() => match has_terminal && !io::stdin().is_terminal() {
+                        true => {}
+                        false => {
+                            heard.notify_one();
+                            continue;
+                        }
+                    },
                     else => return,
                 }
                 sender.send_modify(|count| *count += 1);
             }
         });
-        Ok(Self { count, _counter: counter })
+        Ok(Self { count, hangup, _counter: counter })
+    }
+
+    /// Notified by each SIGHUP that asks for a reload.
+    pub(crate) fn hangup(&self) -> Arc<Notify> {
+        self.hangup.clone()
     }
 
     pub(crate) fn count(&self) -> u32 {

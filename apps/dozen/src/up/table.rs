@@ -110,17 +110,24 @@ pub fn render(rows: &[Row]) -> String {
 pub fn hint(app: &App) -> Option<String> {
     let plain = |path: &str| !path.contains('{');
     let curl = app.gateway.as_ref().and_then(|gateway| {
-        let asked = |route: &&crate::config::Route| {
-            route.host.is_none()
-                && (route.methods.is_empty() || route.methods.iter().any(|method| method == "GET"))
+        let asked = |route: &&dozen_gateway::RouteOptions| {
+            let matching = &route.matching;
+            matching.host.is_none()
+                && matching.regex.is_none()
+                && (matching.method.is_empty() || matching.method.iter().any(|method| method == "GET"))
         };
         let routes: Vec<_> = gateway.routes.iter().filter(asked).collect();
-        let route = routes.iter().find(|route| plain(&route.path)).or(routes.first())?;
+        let route = routes
+            .iter()
+            .map(|route| &route.matching)
+            .find(|route| plain(&route.path))
+            .or(routes.first().map(|route| &route.matching))?;
         let path = if plain(&route.path) {
             route.path.clone()
         } else {
             let segments = route.path.split('/').map(|part| match part.strip_prefix("{") {
                 Some(name) if name.starts_with('*') => "",
+                None if part == "*" => "",
                 Some(_) => "1",
                 None => part,
             });

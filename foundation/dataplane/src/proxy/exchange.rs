@@ -86,7 +86,8 @@ impl<H: Handler> Client<'_, H> {
 
 /// Relays between the client's connection and an endpoint's, both of HTTP/1.1.
 async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket>, facts: Facts) -> Next {
-    let Forward { upstream, random, body_max, timeout, total, transport, websocket, ticket } = forward;
+    let Forward { upstream, random, body_max, timeout, total, cutoff, transport, websocket, ticket } =
+        forward;
     let Facts { asked, length, expects_continue, is_idempotent, announced } = facts;
     let transport = transport.as_deref();
     let worker = client.worker;
@@ -142,8 +143,10 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             stall: worker.options.stall_timeout,
             timeout,
         };
-        let talk = Talk { worker, alarm: client.alarm, asked, key, websocket };
-        match talk.run(client.stream, link, client.scratch, upload, !whole, &mut account).await {
+        let talk = Talk { worker, alarm: client.alarm, asked, key, websocket, cutoff: cutoff.as_ref() };
+        let ended = talk.run(client.stream, link, client.scratch, upload, !whole, &mut account).await;
+        client.alarm.set_cutoff(None);
+        match ended {
             Ended::Unanswered { failure: Failure::Broken, untouched: true }
                 if is_kept && whole && is_idempotent && !replaced =>
             {

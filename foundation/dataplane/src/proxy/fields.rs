@@ -35,6 +35,27 @@ impl Fields {
     }
 }
 
+/// What a handler changes in the head of a request. Kept from one request to the next, so that it costs no memory anew.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    pub(super) added: Fields,
+    pub(super) dropped: Vec<Cow<'static, str>>,
+    /// Asked for instead of the client's.
+    pub(super) host: Option<String>,
+}
+
+impl Edits {
+    pub(super) fn clear(&mut self) {
+        self.added.0.clear();
+        self.dropped.clear();
+        self.host = None;
+    }
+
+    pub(super) fn drops(&self, name: &str) -> bool {
+        self.dropped.iter().any(|dropped| names_equal(name, dropped))
+    }
+}
+
 /// What a handler changes in the head of an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {

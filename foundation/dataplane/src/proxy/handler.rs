@@ -1,10 +1,12 @@
 //! The decisions that a proxy leaves to its user.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Answered, Changes, Fields, Verdict};
+use super::fields::Edits;
+use super::{Answered, Changes, Verdict};
 use crate::framing::{Field, Refusal, RequestHead};
 use crate::{TlsSession, Unavailable};
 
@@ -64,13 +66,26 @@ impl<'r> Incoming<'r> {
 pub struct Outgoing<'o> {
     /// Path and query; the client's canonical ones unless the handler changes them. Must stay canonical.
     pub target: &'o mut String,
-    pub(crate) fields: &'o mut Fields,
+    pub(super) edits: &'o mut Edits,
 }
 
 impl Outgoing<'_> {
     /// Adds a header. A value that cannot stand in one (a line end, a control character) is left out.
     pub fn add(&mut self, name: &str, value: &[u8]) {
-        self.fields.add(name, value);
+        self.edits.added.add(name, value);
+    }
+
+    /// Takes out all headers of this name that the client sent.
+    pub fn remove(&mut self, name: impl Into<Cow<'static, str>>) {
+        self.edits.dropped.push(name.into());
+    }
+
+    /// Asks for this host instead of the client's, if it can be one.
+    pub fn set_host(&mut self, host: String) {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        if !host.is_empty() && host.bytes().all(allowed) {
+            self.edits.host = Some(host);
+        }
     }
 }
 
@@ -101,6 +116,9 @@ pub enum Failure {
     /// The client went away.
     #[error("the client went away")]
     ClientGone,
+    /// The answer was cut from outside.
+    #[error("it was cut, because what it was routed by is no longer there")]
+    Cutoff,
     /// The proxy was stopped before the answer was complete.
     #[error("cut at the end of a stop")]
     Stopped,

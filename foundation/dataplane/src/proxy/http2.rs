@@ -19,12 +19,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout_at;
 
 use super::account::Account;
+use super::fields::Edits;
 use super::order::{Given, Order, deadline};
 use super::plan::{self, Origin, Plan, Planned, Settled};
 use super::streamed::{Limited, Reported};
 use super::tasks::{Spawner, Tasks};
 use super::worker::Worker;
-use super::{Decision, Failure, Fields, Forward, Handler, Reply, answer as head, grpc};
+use super::{Decision, Failure, Forward, Handler, Reply, answer as head, grpc};
 use crate::Body;
 use crate::framing::{self, Field, HEADERS_MAX, Length, Refusal, Streamed};
 use crate::stream::Rewound;
@@ -104,11 +105,11 @@ async fn answer<H: Handler>(
     join_cookies(&mut parts.headers);
     let is_grpc = grpc::is(&parts.headers);
     let is_whole = body.is_end_stream();
-    let (mut target, mut fields) = (String::new(), Fields::default());
+    let (mut target, mut edits) = (String::new(), Edits::default());
     let mut decision: Option<Decision<H::Ticket>> = None;
     let plan = loop {
         let decided = decision.take();
-        match decide(worker, origin, started, &parts, is_whole, &mut target, &mut fields, decided) {
+        match decide(worker, origin, started, &parts, is_whole, &mut target, &mut edits, decided) {
             Ok(Planned::Now(plan)) => break plan,
             Ok(Planned::Later(future, ticket)) => {
                 let account = Owned::new(worker.clone(), ticket, started);
@@ -187,7 +188,7 @@ fn decide<H: Handler>(
     parts: &http::request::Parts,
     is_whole: bool,
     target: &mut String,
-    fields: &mut Fields,
+    edits: &mut Edits,
     decision: Option<Decision<H::Ticket>>,
 ) -> Result<Planned<H::Ticket>, Refusal> {
     if parts.headers.len() > HEADERS_MAX {
@@ -205,7 +206,7 @@ fn decide<H: Handler>(
         is_whole,
     };
     let head = framing::stream_request(head, &lines)?;
-    plan::stream(worker, origin, started, &head, target, fields, decision)
+    plan::stream(worker, origin, started, &head, target, edits, decision)
 }
 
 /// A client of HTTP/2 may send its cookies one by one; HTTP/1.1 knows only one line of them (RFC 9113 §8.2.3).

@@ -51,7 +51,17 @@ impl<T> From<Serving<T>> for Order<T> {
 
 impl<T> From<Forward<T>> for Order<T> {
     fn from(forward: Forward<T>) -> Self {
-        let Forward { upstream, random, body_max, timeout, total, transport, websocket: _, ticket } = forward;
+        let Forward {
+            upstream,
+            random,
+            body_max,
+            timeout,
+            total,
+            cutoff: _,
+            transport,
+            websocket: _,
+            ticket,
+        } = forward;
         Self { by: By::Endpoint(Route { upstream, random, timeout, transport }), body_max, total, ticket }
     }
 }

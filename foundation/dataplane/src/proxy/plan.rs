@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use http::{Method, Request, Uri, Version, header};
 
+use super::fields::Edits;
 use super::order::Order;
 use super::worker::{Scratch, Worker};
 use super::{Decision, Fields, Forward, Handler, Incoming, Outgoing, Reply, Verdict};
@@ -71,13 +72,13 @@ pub(super) fn request<H: Handler>(
     scratch: &mut Scratch,
     end: usize,
 ) -> Result<Planned<H::Ticket>, Refusal> {
-    let Scratch { client, request, target, fields, .. } = scratch;
-    fields.0.clear();
+    let Scratch { client, request, target, edits, .. } = scratch;
+    edits.clear();
     let mut slots = framing::slots();
     let head = framing::request(&client.filled()[..end], &mut slots)?;
     let planned = incoming(worker, origin, started, &head, target, |incoming, target| {
-        let verdict = worker.handler.begin(incoming, &mut Outgoing { target, fields });
-        settle(worker, incoming, verdict, target, fields, Some(request))
+        let verdict = worker.handler.begin(incoming, &mut Outgoing { target, edits });
+        settle(worker, incoming, verdict, target, edits, Some(request))
     })?;
     if matches!(planned, Planned::Now(_)) {
         client.consume(end);
@@ -94,12 +95,12 @@ pub(super) fn resume<H: Handler>(
     end: usize,
     decision: Decision<H::Ticket>,
 ) -> Result<Planned<H::Ticket>, Refusal> {
-    let Scratch { client, request, target, fields, .. } = scratch;
+    let Scratch { client, request, target, edits, .. } = scratch;
     let mut slots = framing::slots();
     let head = framing::request(&client.filled()[..end], &mut slots)?;
     let planned = incoming(worker, origin, started, &head, &mut String::new(), |incoming, _| {
-        let verdict = decide(decision, target, fields);
-        settle(worker, incoming, verdict, target, fields, Some(request))
+        let verdict = decide(decision, target, edits);
+        settle(worker, incoming, verdict, target, edits, Some(request))
     })?;
     if matches!(planned, Planned::Now(_)) {
         client.consume(end);
@@ -114,27 +115,27 @@ pub(super) fn stream<H: Handler>(
     started: Instant,
     head: &RequestHead<'_, '_>,
     target: &mut String,
-    fields: &mut Fields,
+    edits: &mut Edits,
     decision: Option<Decision<H::Ticket>>,
 ) -> Result<Planned<H::Ticket>, Refusal> {
     match decision {
         None => incoming(worker, origin, started, head, target, |incoming, target| {
-            let verdict = worker.handler.begin(incoming, &mut Outgoing { target, fields });
-            settle(worker, incoming, verdict, target, fields, None)
+            let verdict = worker.handler.begin(incoming, &mut Outgoing { target, edits });
+            settle(worker, incoming, verdict, target, edits, None)
         }),
         Some(decision) => incoming(worker, origin, started, head, &mut String::new(), |incoming, _| {
-            let verdict = decide(decision, target, fields);
-            settle(worker, incoming, verdict, target, fields, None)
+            let verdict = decide(decision, target, edits);
+            settle(worker, incoming, verdict, target, edits, None)
         }),
     }
 }
 
 /// Takes over what a decision changes in the request.
-fn decide<T>(decision: Decision<T>, target: &mut String, fields: &mut Fields) -> Verdict<T> {
+fn decide<T>(decision: Decision<T>, target: &mut String, edits: &mut Edits) -> Verdict<T> {
     if let Some(changed) = decision.target {
         *target = changed;
     }
-    fields.0.extend_from_slice(&decision.fields.0);
+    edits.added.0.extend_from_slice(&decision.fields.0);
     decision.verdict
 }
 
@@ -180,7 +181,7 @@ fn settle<H: Handler>(
     incoming: &Incoming<'_>,
     verdict: Verdict<H::Ticket>,
     target: &str,
-    fields: &Fields,
+    edits: &Edits,
     wire: Option<&mut Vec<u8>>,
 ) -> Planned<H::Ticket> {
     let head = incoming.head;
@@ -188,6 +189,7 @@ fn settle<H: Handler>(
         (name.len() == 4 && name.eq_ignore_ascii_case("host"))
             || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
             || worker.handler.strips_from_request(incoming, name)
+            || edits.drops(name)
     };
     let announced = match head.announces && head.length == Length::Chunked {
         true => framing::announced(head.fields, strip),
@@ -203,11 +205,12 @@ fn settle<H: Handler>(
                     Settled::Reply(Reply::from(Refusal::Upgrade), forward.ticket)
                 }
                 Some(wire) if !is_value => {
-                    let host = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
-                    write(head, host, target, fields, &announced, strip, wire);
+                    let given = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
+                    let host = edits.host.as_deref().unwrap_or(given);
+                    write(head, host, target, &edits.added, &announced, strip, wire);
                     Settled::Wire(forward)
                 }
-                _ => match valued(head, &announced, target, fields, strip) {
+                _ => match valued(head, &announced, target, edits, strip) {
                     Ok(request) => Settled::Value(Order::from(forward), request),
                     Err(refusal) => Settled::Reply(Reply::from(refusal), forward.ticket),
                 },
@@ -216,7 +219,7 @@ fn settle<H: Handler>(
         Verdict::Serve(serving) if head.websocket => {
             Settled::Reply(Reply::from(Refusal::Upgrade), serving.ticket)
         }
-        Verdict::Serve(serving) => match valued(head, &announced, target, fields, strip) {
+        Verdict::Serve(serving) => match valued(head, &announced, target, edits, strip) {
             Ok(request) => Settled::Value(Order::from(serving), request),
             Err(refusal) => Settled::Reply(Reply::from(refusal), serving.ticket),
         },
@@ -274,14 +277,15 @@ fn valued(
     head: &RequestHead<'_, '_>,
     announced: &str,
     target: &str,
-    fields: &Fields,
+    edits: &Edits,
     strip: impl Fn(&str) -> bool,
 ) -> Result<Box<Request<()>>, Refusal> {
     let mut map = headers::map(head.fields, head.names_more, |name| strip(name))?;
-    if !head.host.is_empty() {
-        headers::append(&mut map, b"host", head.host.as_bytes())?;
+    let host = edits.host.as_deref().unwrap_or(head.host);
+    if !host.is_empty() {
+        headers::append(&mut map, b"host", host.as_bytes())?;
     }
-    for (name, value) in fields.iter() {
+    for (name, value) in edits.added.iter() {
         headers::append(&mut map, name, value)?;
     }
     if head.takes_trailers {

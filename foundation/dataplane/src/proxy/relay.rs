@@ -74,7 +74,7 @@ pub(super) async fn beside<T>(
         if let Poll::Ready(failure) = side.poll(cx) {
             return Poll::Ready(Err(failure));
         }
-        alarm.poll(cx).map(|()| Err(Failure::TimedOut))
+        alarm.poll(cx).map(|()| Err(if alarm.is_cut() { Failure::Cutoff } else { Failure::TimedOut }))
     })
     .await
 }

@@ -128,7 +128,7 @@ impl Failure {
             }
             Self::TimedOut | Self::Idle => Reply::new(504, "the service did not answer in time"),
             Self::Request(refusal) => Reply::from(refusal),
-            Self::ClientGone | Self::Stopped => return None,
+            Self::ClientGone | Self::Cutoff | Self::Stopped => return None,
         })
     }
 }

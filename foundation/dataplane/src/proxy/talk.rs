@@ -1,5 +1,6 @@
 //! One attempt at an exchange, on one connection to an endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
@@ -9,7 +10,7 @@ use super::plan::Asked;
 use super::pool::Key;
 use super::relay::{Side, Upload, beside};
 use super::worker::{Scratch, Worker};
-use super::{Failure, Handler, tunnel};
+use super::{Cutoff, Failure, Handler, tunnel};
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
 use crate::stream::Stream;
@@ -37,6 +38,7 @@ pub(super) struct Talk<'t, H> {
     pub(super) asked: Asked,
     pub(super) key: Key,
     pub(super) websocket: Option<Duration>,
+    pub(super) cutoff: Option<&'t Arc<Cutoff>>,
 }
 
 impl<H: Handler> Talk<'_, H> {
@@ -105,6 +107,12 @@ impl<H: Handler> Talk<'_, H> {
         account.status = Some(answer.status);
         if matches!(answer.length, Length::Exactly(bytes) if bytes > SMALL as u64) {
             buffer.grow(LARGE);
+        }
+        // Only an answer that goes on can be cut.
+        if !matches!(answer.length, Length::Exactly(bytes) if bytes <= buffer.len() as u64)
+            || answer.status == 101
+        {
+            self.alarm.set_cutoff(self.cutoff.cloned());
         }
         if let (101, Some(idle)) = (answer.status, self.websocket) {
             drop(side);

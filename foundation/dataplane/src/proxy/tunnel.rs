@@ -62,7 +62,9 @@ pub(super) async fn run<H: Handler>(
         }
         match (&up_ended, &down_ended) {
             (Some(Err(_)), _) | (_, Some(Err(_))) | (Some(_), Some(_)) => Poll::Ready(Ok(())),
-            (None, None) => alarm.poll(cx).map(|()| Err(Failure::Idle)),
+            (None, None) => {
+                alarm.poll(cx).map(|()| Err(if alarm.is_cut() { Failure::Cutoff } else { Failure::Idle }))
+            }
             _ => alarm.poll(cx).map(Ok),
         }
     })

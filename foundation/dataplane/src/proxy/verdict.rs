@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
-use super::{Fields, Reply};
+use super::{Cutoff, Fields, Reply};
 use crate::{Body, TlsSession, Transport, Upstream};
 
 /// What becomes of a request.
@@ -66,6 +66,8 @@ pub struct Forward<T> {
     pub timeout: Duration,
     /// How long all of it may take, the bodies included.
     pub total: Option<Duration>,
+    /// When its answer is cut although the service goes on, if somebody says so.
+    pub cutoff: Option<Arc<Cutoff>>,
     /// How the service is spoken to; plain HTTP/1.1 without.
     pub transport: Option<Arc<Transport>>,
     /// Whether a WebSocket may be opened, and for how long it may then be silent. Only over HTTP/1.1 on both sides.
@@ -83,6 +85,7 @@ impl<T> Forward<T> {
             body_max: 16 * 1024 * 1024,
             timeout: Duration::from_secs(60),
             total: None,
+            cutoff: None,
             transport: None,
             websocket: None,
             ticket,

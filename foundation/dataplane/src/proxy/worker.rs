@@ -9,6 +9,7 @@ use dozen_lifecycle::Stop;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::fields::Edits;
 use super::pool::Pool;
 use super::senders::Senders;
 use super::tasks::Tasks;
@@ -33,7 +34,7 @@ pub(super) struct Scratch {
     /// Canonical path and query.
     pub(super) target: String,
     /// Headers that the handler adds.
-    pub(super) fields: Fields,
+    pub(super) edits: Edits,
 }
 
 impl Scratch {
@@ -44,7 +45,7 @@ impl Scratch {
             request: Vec::with_capacity(1024),
             answer: Vec::with_capacity(4096),
             target: String::with_capacity(256),
-            fields: Fields(Vec::with_capacity(256)),
+            edits: Edits { added: Fields(Vec::with_capacity(256)), ..Edits::default() },
         })
     }
 }

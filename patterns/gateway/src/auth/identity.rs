@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dozen_dataplane::{Outgoing, Reply};
+use dozen_dataplane::{Content, Outgoing, Reply};
 use serde_json::Value;
 
 use super::Consumer;
@@ -210,8 +210,15 @@ impl Refusal {
         }
     }
 
-    /// As the proxy answers: a problem document. The body that a service gave, if any, is left to the caller.
+    /// As the proxy answers: a problem document, or what a service said.
     pub fn reply(&self) -> Reply {
-        Reply { status: self.status, detail: self.detail.clone(), fields: self.fields.clone() }
+        let content = match &self.body {
+            Some(Passed { content_type, bytes }) => {
+                let kind = content_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
+                Content::Bytes { kind: kind.into(), bytes: bytes.clone() }
+            }
+            None => Content::Problem(self.detail.clone()),
+        };
+        Reply { status: self.status, content, fields: self.fields.clone() }
     }
 }

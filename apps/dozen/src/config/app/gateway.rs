@@ -1,56 +1,90 @@
 //! The door.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
-use super::super::item::Item;
-use super::{Target, target_of, texts};
+use dozen_gateway::{AccessLogOptions, QueryShown, RouteOptions};
+use serde_json::Value as Json;
+
+use super::super::item::{Item, Value};
+use super::super::scalar;
+use super::Service;
 
 /// The door for requests from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gateway {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// In the order of the file.
-    pub routes: Vec<Route>,
+    /// Proxies in front of it that are believed.
+    pub trusted: Vec<IpAddr>,
+    /// Where a line for each request is written.
+    pub access_log: Option<AccessLogOptions>,
+    /// In the order of the file; what a route leaves open is filled in from its service and the limits.
+    pub routes: Vec<RouteOptions>,
 }
 
-/// Which requests go where.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// This host, or `*.suffix`; `None` is every host.
-    pub host: Option<String>,
-    /// A path template.
-    pub path: String,
-    /// These methods; empty is every method.
-    pub methods: Vec<String>,
-    /// Headers that must have this value; `*` is any.
-    pub headers: BTreeMap<String, String>,
-    /// Query parameters that must have this value; `*` is any.
-    pub query: BTreeMap<String, String>,
-    /// Where they go.
-    pub to: Target,
-    /// How long it may take; `None` is the service's own.
-    pub timeout: Option<Duration>,
-    /// The longest request body.
-    pub body_max: u64,
+impl std::fmt::Debug for Gateway {
+    /// The names of its routes: their headers may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let routes: Vec<String> = self.routes.iter().map(RouteOptions::name).collect();
+        f.debug_struct("Gateway")
+            .field("listen", &self.listen)
+            .field("routes", &routes)
+            .finish_non_exhaustive()
+    }
 }
 
-pub(super) fn route(item: &Item, body_max: u64) -> Option<Route> {
-    let matching = item.get("match")?;
-    Some(Route {
-        host: matching.text("host").map(str::to_ascii_lowercase),
-        path: matching.text("path")?.to_owned(),
-        methods: matching
-            .list("method")
-            .iter()
-            .filter_map(|item| item.as_text().map(str::to_owned))
-            .collect(),
-        headers: texts(matching.get("headers")?)?,
-        query: texts(matching.get("query")?)?,
-        to: target_of(item)?,
-        timeout: item.duration("timeout"),
-        body_max: item.number("body-max").unwrap_or(body_max),
+pub(super) fn gateway(item: &Item, folder: &Path, services: &[Service], body_max: u64) -> Option<Gateway> {
+    let trusted = item.list("trusted").iter().map(|item| item.as_text()?.parse().ok());
+    let routes = item.list("routes").iter().map(|item| {
+        let mut options = route(item)?;
+        if item.get("timeout").is_none() {
+            let named = |name: &str| services.iter().find(|service| service.name == name);
+            let names = options.to.iter().map(|one| one.service.split(':').next().unwrap_or_default());
+            let longest = names.filter_map(named).map(|service| service.timeout).max();
+            options.timeout = longest.unwrap_or(options.timeout);
+        }
+        if item.get("body-max").is_none() {
+            options.body_max = body_max;
+        }
+        Some(options)
+    });
+    Some(Gateway {
+        listen: item.address("listen")?,
+        trusted: trusted.collect::<Option<_>>()?,
+        access_log: item.get("access-log").map(|item| access_log(item, folder)),
+        routes: routes.collect::<Option<_>>()?,
     })
+}
+
+fn access_log(item: &Item, folder: &Path) -> AccessLogOptions {
+    let to = item.text("to").unwrap_or("stdout");
+    AccessLogOptions {
+        to: if to == "stdout" { to.into() } else { folder.join(to).display().to_string() },
+        query: match item.text("query") {
+            Some("names") => QueryShown::Names,
+            Some("values") => QueryShown::Values,
+            _ => QueryShown::Hidden,
+        },
+    }
+}
+
+/// One route, as far as the file says something of it.
+pub(crate) fn route(item: &Item) -> Option<RouteOptions> {
+    serde_json::from_value(json(item)).ok()
+}
+
+/// A checked tree as JSON, in the words of the options that are read from it.
+fn json(item: &Item) -> Json {
+    match &item.value {
+        Value::Off => Json::Null,
+        Value::Text(text) | Value::Secret(text) => text.as_str().into(),
+        Value::Flag(flag) => (*flag).into(),
+        Value::Number(number) | Value::Size(number) => (*number).into(),
+        Value::Duration(duration) => scalar::show_duration(*duration).into(),
+        Value::Json { value, .. } => value.clone(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(fields) => fields.iter().map(|field| (field.name.clone(), json(&field.item))).collect(),
+        Value::Rate(_) | Value::Start(_) | Value::Range(..) | Value::Address(_) => item.shown().into(),
+    }
 }

@@ -14,7 +14,8 @@ use dozen_messaging::Keyring;
 use super::item::{Field, Item};
 use super::template;
 
-pub use gateway::{Gateway, Route};
+pub use gateway::Gateway;
+pub(crate) use gateway::route;
 pub(crate) use messages::topic_settings;
 pub use messages::{Queue, Receiver, Relay, Subscription, Topic, Url};
 pub use services::{Origin, Run, Service};
@@ -116,9 +117,7 @@ pub(crate) fn build(file: &Item, folder: &Path) -> Option<App> {
         limits,
     };
     if let Some(item) = file.get("gateway") {
-        let routes: Option<Vec<Route>> =
-            item.list("routes").iter().map(|item| gateway::route(item, app.limits.body_max)).collect();
-        app.gateway = Some(Gateway { listen: item.address("listen")?, routes: routes? });
+        app.gateway = Some(gateway::gateway(item, folder, &app.services, app.limits.body_max)?);
     }
     services::place_sidecars(&mut app);
     Some(app)

@@ -66,7 +66,7 @@ pub(super) fn subscriptions(checker: &mut Checker<'_>, file: &Item, services: &[
                 let wrong = format!("the subscription `{name}` has both `to` and `url`");
                 checker.wrong(url.span, wrong, "keep one; two subscriptions reach two receivers");
             }
-            _ => destination(checker, item.get("to"), services, Some(&[])),
+            _ => destination(checker, item.get("to"), services, Some(&[]), None),
         }
     }
 }

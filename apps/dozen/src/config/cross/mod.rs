@@ -1,6 +1,7 @@
 //! What no key shows alone: names that lead nowhere, ports that are taken twice, routes that hide each other.
 
 mod messages;
+mod routes;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use super::check::Checker;
 use super::diagnostic::{Span, suggest};
 use super::item::{Field, Item, Value};
 use super::keys::SERVICE;
-use super::template::{Template, target};
+use super::template::{Template, destination as split};
 
 /// All checks across keys. `file` is the checked tree, with empty places where a value was wrong.
 pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
@@ -21,7 +22,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
         self::service(checker, service);
     }
     listeners(checker, file, services);
-    routes(checker, file, services);
+    routes::check(checker, file, services);
     let topics = messages::topics(checker, file);
     messages::subscriptions(checker, file, services, &topics);
     messages::relays(checker, file, &topics);
@@ -141,8 +142,15 @@ fn listening(file: &Item, services: &[Field]) -> Vec<(SocketAddr, String, Span)>
 }
 
 /// The target at `to` names a service that takes requests, and fills its path from `names`.
-fn destination(checker: &mut Checker<'_>, to: Option<&Item>, services: &[Field], names: Option<&[&str]>) {
-    let Some((item, Ok((name, path)))) = to.and_then(|item| item.as_text().map(|text| (item, target(text))))
+/// `shown` are those of the names that a report lists.
+fn destination(
+    checker: &mut Checker<'_>,
+    to: Option<&Item>,
+    services: &[Field],
+    names: Option<&[&str]>,
+    shown: Option<&[&str]>,
+) {
+    let Some((item, Ok((name, path)))) = to.and_then(|item| item.as_text().map(|text| (item, split(text))))
     else {
         return;
     };
@@ -166,7 +174,7 @@ fn destination(checker: &mut Checker<'_>, to: Option<&Item>, services: &[Field],
     let Some(Ok(path)) = path.map(Template::parse) else { return };
     if let Some(unfilled) = path.names().find(|name| names.is_some_and(|names| !names.contains(name))) {
         let known: Vec<String> =
-            names.unwrap_or_default().iter().map(|name| format!("`{{{name}}}`")).collect();
+            shown.unwrap_or_default().iter().map(|name| format!("`{{{name}}}`")).collect();
         let help = match known.as_slice() {
             [] => "nothing here has names to fill it with; write a plain path".to_owned(),
             known => format!("the match has {}", known.join(", ")),
@@ -178,42 +186,6 @@ fn destination(checker: &mut Checker<'_>, to: Option<&Item>, services: &[Field],
 /// A name out of a value, or the placeholder that it came from.
 fn quoted(item: &Item, name: &str) -> String {
     format!("`{}`", item.placeholder.as_deref().unwrap_or(name))
-}
-
-fn routes(checker: &mut Checker<'_>, file: &Item, services: &[Field]) {
-    let Some(gateway) = file.get("gateway") else { return };
-    let mut seen: BTreeMap<(String, String, String, String), Span> = BTreeMap::new();
-    for route in gateway.list("routes") {
-        let Some(matching) = route.get("match") else { continue };
-        let template = matching.text("path").map(Template::parse);
-        let names = template.as_ref().and_then(|t| t.as_ref().ok()).map(|t| t.names().collect::<Vec<_>>());
-        destination(checker, route.get("to"), services, names.as_deref());
-        let Some(Ok(template)) = template else { continue };
-        let host = matching.text("host").unwrap_or("*").to_ascii_lowercase();
-        let conditions: String = ["headers", "query"]
-            .iter()
-            .flat_map(|part| matching.get(part).map(Item::fields).unwrap_or_default())
-            .map(|field| format!("{}={}\n", field.name.to_ascii_lowercase(), field.item.shown()))
-            .collect();
-        let methods: Vec<String> = match matching.list("method") {
-            [] => vec!["*".into()],
-            methods => methods.iter().filter_map(|item| item.as_text().map(str::to_owned)).collect(),
-        };
-        let span = matching.get("path").map_or(matching.span, |path| path.span);
-        for method in methods {
-            let first =
-                *seen.entry((host.clone(), template.shape(), conditions.clone(), method)).or_insert(span);
-            if first != span {
-                let wrong = format!("another route, on line {}, takes the same requests", first.line);
-                checker.wrong(
-                    span,
-                    wrong,
-                    "remove one, or tell them apart by path, method, host, header or query",
-                );
-                break;
-            }
-        }
-    }
 }
 
 /// That a store's file can be written, as far as can be seen without writing.

@@ -2,9 +2,7 @@
 
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
-use super::TEXT;
-
-const METHOD: Kind = Kind::Method;
+use super::route::ROUTE;
 
 pub(super) static GATEWAY: Section = Section {
     noun: "the gateway",
@@ -12,64 +10,44 @@ pub(super) static GATEWAY: Section = Section {
     keys: &[
         Key::new("listen", Kind::Address, Default("127.0.0.1:8080"), "Where requests come in."),
         Key::new(
+            "trusted",
+            Kind::Many(&Kind::Ip),
+            Optional,
+            "Addresses of proxies in front of it, whose `x-forwarded-…` and `dozen-split` headers are believed.",
+        ),
+        Key::new(
+            "access-log",
+            Kind::Section(&ACCESS_LOG),
+            Optional,
+            "A line of JSON for each request. `stdout` or a path is short for `to`.",
+        ),
+        Key::new(
             "routes",
             Kind::Routes(&Kind::Section(&ROUTE)),
             Default("[]"),
             "Which request goes where. `\"GET /orders/{id}\": \"orders:/orders/{id}\"` is short for one route. The \
-             most specific match wins: a literal segment before `{id}`, and that before `{*rest}`.",
+             most specific match wins: a literal segment before an expression, that before `{id}`, and that before \
+             `{*rest}`.",
         ),
     ],
 };
 
-static ROUTE: Section = Section {
-    noun: "a route",
-    short: Short::None,
+static ACCESS_LOG: Section = Section {
+    noun: "the access log",
+    short: Short::Key("to"),
     keys: &[
-        Key::new(
-            "match",
-            Kind::Section(&MATCH),
-            Required,
-            "Which requests it takes. `GET /orders/{id}` is short for its method and path.",
-        ),
         Key::new(
             "to",
-            Kind::Target,
+            Kind::Text,
             Required,
-            "The service, and the path there if it differs from the request's: `orders` or `orders:/orders/{id}`.",
-        ),
-        Key::new("timeout", Kind::Duration, Optional, "How long it may take. Without one: the service's."),
-        Key::new(
-            "body-max",
-            Kind::Size,
-            Optional,
-            "The longest request body. Without one: `limits.body-max`.",
-        ),
-    ],
-};
-
-static MATCH: Section = Section {
-    noun: "a match",
-    short: Short::RequestLine,
-    keys: &[
-        Key::new(
-            "path",
-            Kind::Template,
-            Required,
-            "A path; `{id}` takes one segment, `{*rest}` at the end takes all that follow.",
-        ),
-        Key::new("method", Kind::Many(&METHOD), Optional, "These methods. Without one: every method."),
-        Key::new("host", Kind::Host, Optional, "This host, or `*.example.com`. Without one: every host."),
-        Key::new(
-            "headers",
-            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
-            Default("{}"),
-            "Headers that must have this value; `*` is any value.",
+            "`stdout`, or a file that is appended to; a relative path starts from the folder of the file. It is \
+             opened anew with every reload, so that it can be moved away.",
         ),
         Key::new(
             "query",
-            Kind::Named { noun: "parameter", name: &TEXT, of: &TEXT },
-            Default("{}"),
-            "Query parameters that must have this value; `*` is any value.",
+            Kind::Choice(&["hidden", "names", "values"]),
+            Default("hidden"),
+            "What is written of a query. Values of parameters whose names sound like secrets never are.",
         ),
     ],
 };

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod messages;
+mod route;
 mod services;
 
 use super::schema::Presence::{Default, Optional, Required};

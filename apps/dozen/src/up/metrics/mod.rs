@@ -3,6 +3,7 @@
 //! The console has all of it; a sidecar has what concerns its own service, so that either can be scraped without
 //! counting anything twice.
 
+mod gateway;
 mod process;
 mod queues;
 mod relays;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use dozen_gateway::Gateway;
 use dozen_metrics::{CONTENT_TYPE, Collector, Registry};
 use dozen_pubsub::Topics;
 use dozen_store::{Observed, Store};
@@ -30,6 +32,7 @@ pub(super) struct Sources<'a> {
     pub(super) topics: &'a Topics,
     pub(super) relays: &'a [Carrying],
     pub(super) tallies: &'a Tallies,
+    pub(super) gateway: Option<&'a Arc<Gateway>>,
 }
 
 impl Sources<'_> {
@@ -37,7 +40,7 @@ impl Sources<'_> {
     pub(super) fn all(&self) -> Arc<Registry> {
         let relays =
             self.relays.iter().map(|carrying| (carrying.name.clone(), carrying.relay.clone())).collect();
-        let collectors: Vec<Arc<dyn Collector>> = vec![
+        let mut collectors: Vec<Arc<dyn Collector>> = vec![
             Arc::new(process::Process {
                 engine: self.store.capabilities().engine,
                 observed: self.observed.clone(),
@@ -47,6 +50,9 @@ impl Sources<'_> {
             Arc::new(subscriptions::Deliveries { tallies: self.tallies.clone(), only: None }),
             Arc::new(relays::Relays(relays)),
         ];
+        if let Some(gateway) = self.gateway {
+            collectors.push(Arc::new(gateway::Routes(gateway.clone())));
+        }
         Arc::new(Registry::new(collectors))
     }
 

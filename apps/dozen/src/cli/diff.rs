@@ -1,0 +1,95 @@
+//! `dozen diff`: what another file would change in the gateway, and which streams would end.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use dozen_gateway::{Diff as Difference, Options, RouteTable, diff};
+
+use crate::config::{self, App};
+use crate::{Error, up};
+
+const HELP: &str = "\
+Examples:
+  dozen diff dozen.yaml new.yaml
+  dozen diff old.yaml new.yaml --json
+
+Only names are printed, no values. Exit codes: 0 nothing changes, 1 something does, 2 one of the files is wrong.";
+
+/// Says what changes when one file takes the place of another, and which streams end.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Diff {
+    /// The configuration as it is
+    old: PathBuf,
+    /// The configuration as it would be
+    new: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Diff {
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
+        let (old, new) = (read(&self.old)?, read(&self.new)?);
+        let fixed = config::differing(&old.sections, &new.sections);
+        let difference = diff(&options(&old.app)?, &options(&new.app)?);
+        let same = difference.is_empty() && fixed.is_empty();
+        if self.json {
+            let mut json = serde_json::to_value(&difference).unwrap_or_default();
+            json["sections"] = fixed.into();
+            super::print(&format!("{json:#}\n"))?;
+        } else {
+            super::print(&told(&difference, &fixed))?;
+        }
+        Ok(ExitCode::from(u8::from(!same)))
+    }
+}
+
+fn read(path: &Path) -> Result<config::Loaded, Error> {
+    Ok(config::load(path)?)
+}
+
+/// What the gateway of a file would be; one without routes where it has none.
+fn options(app: &App) -> Result<Options, Error> {
+    let options = up::gateway_options(app).unwrap_or_default();
+    match RouteTable::compile(&options.routes) {
+        Ok(_) => Ok(options),
+        Err(error) => Err(Error::Usage(format!("the routes cannot be used: {error}"))),
+    }
+}
+
+fn told(difference: &Difference, fixed: &[String]) -> String {
+    let mut text = String::new();
+    let mut line = |sign: &str, what: &str| text.push_str(&format!("{sign} {what}\n"));
+    for section in fixed {
+        line("!", &format!("`{section}` differs: dozen has to be restarted"));
+    }
+    for setting in &difference.restart {
+        line("!", &format!("`gateway.{setting}` differs: dozen has to be restarted"));
+    }
+    for setting in &difference.settings {
+        line("~", &format!("`gateway.{setting}`"));
+    }
+    difference.removed.iter().for_each(|route| line("-", route));
+    difference.added.iter().for_each(|route| line("+", route));
+    for changed in &difference.changed {
+        let was = changed.was.as_ref().map(|was| format!(" (was {was})")).unwrap_or_default();
+        line("~", &format!("{}{was}: {}", changed.route, changed.keys.join(", ")));
+    }
+    for closes in &difference.closes {
+        let seconds = std::time::Duration::from_millis(closes.grace_ms).as_secs_f64();
+        line("x", &format!("streams of {} to `{}` end within {seconds}s", closes.route, closes.service));
+    }
+    difference
+        .services_gained
+        .iter()
+        .for_each(|service| line("+", &format!("service `{service}` gets requests")));
+    difference
+        .services_lost
+        .iter()
+        .for_each(|service| line("-", &format!("service `{service}` gets none any more")));
+    if text.is_empty() {
+        text.push_str("nothing changes\n");
+    }
+    text
+}

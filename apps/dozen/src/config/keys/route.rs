@@ -1,0 +1,293 @@
+//! A route of the gateway.
+//!
+//! The keys are those of [`dozen_gateway::RouteOptions`], by the same names: the checked tree becomes one through serde.
+
+use super::super::schema::Presence::{Default, Optional, Required};
+use super::super::schema::{Key, Kind, Section, Short};
+use super::TEXT;
+
+const METHOD: Kind = Kind::Method;
+const DESTINATIONS: Kind = Kind::Section(&DESTINATION);
+
+pub(super) static ROUTE: Section = Section {
+    noun: "a route",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "name",
+            Kind::Text,
+            Optional,
+            "What it is called in logs, metrics and explanations. Without one: its method, host, path and conditions.",
+        ),
+        Key::new(
+            "match",
+            Kind::Section(&MATCH),
+            Required,
+            "Which requests it takes. `GET /orders/{id}` is short for its method and path.",
+        ),
+        Key::new(
+            "to",
+            Kind::Many(&DESTINATIONS),
+            Optional,
+            "Where it leads: `orders`, or `orders:/v2/{id}?x={query.y}` with another path; or several services with \
+             weights.",
+        ),
+        Key::new(
+            "sticky",
+            Kind::Text,
+            Optional,
+            "Whose requests stay with one of several services: `cookie(user)`, `header(x-user)`, `claim(sub)`, \
+             `consumer` or `address`. Without one each request is drawn by lot.",
+        ),
+        Key::new(
+            "split",
+            Kind::Name,
+            Optional,
+            "Routes of one split choose the same service for the same key. Without one: the route's name.",
+        ),
+        Key::new(
+            "rewrite",
+            Kind::Section(&REWRITE),
+            Optional,
+            "How the request is changed on its way, where `to` names no path.",
+        ),
+        Key::new(
+            "redirect",
+            Kind::Section(&REDIRECT),
+            Optional,
+            "Sends the client elsewhere, in the place of `to`. A URL, or `https`, is short for its `to`.",
+        ),
+        Key::new("answer", Kind::Section(&ANSWER), Optional, "Answers by itself, in the place of `to`."),
+        Key::new(
+            "headers",
+            Kind::Section(&HEADERS),
+            Optional,
+            "Headers that are changed. A header whose value refers to something that the request does not have is \
+             left out.",
+        ),
+        Key::new(
+            "cors",
+            Kind::Section(&CORS),
+            Optional,
+            "Which pages of other origins may use it from a browser. What the service says of that is dropped.",
+        ),
+        Key::new("deprecated", Kind::Section(&DEPRECATED), Optional, "Tells clients that it will go away."),
+        Key::new("timeout", Kind::Duration, Optional, "How long it may take. Without one: the service's."),
+        Key::new(
+            "total",
+            Kind::Duration,
+            Optional,
+            "How long all of it may take, the bodies included. Without one a stream may go on for ever.",
+        ),
+        Key::new(
+            "body-max",
+            Kind::Size,
+            Optional,
+            "The longest request body. Without one: `limits.body-max`.",
+        ),
+        Key::new(
+            "stream-grace",
+            Kind::Duration,
+            Optional,
+            "How long streams may go on when a reload leaves them no route. Without one: 30s.",
+        ),
+    ],
+};
+
+static DESTINATION: Section = Section {
+    noun: "a destination",
+    short: Short::Key("service"),
+    keys: &[
+        Key::new(
+            "service",
+            Kind::Destination,
+            Required,
+            "The service, and the path there if it differs from the request's: `orders` or `orders:/orders/{id}`.",
+        ),
+        Key::new("weight", Kind::Count(0, 1_000_000), Default("1"), "Its share, beside the others' weights."),
+    ],
+};
+
+static REWRITE: Section = Section {
+    noun: "a rewrite",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "path-prefix",
+            Kind::Text,
+            Optional,
+            "Stands in the place of all that the match has before its `{*rest}`.",
+        ),
+        Key::new("regex", Kind::Text, Optional, "A regular expression over the whole path."),
+        Key::new(
+            "with",
+            Kind::Text,
+            Optional,
+            "The path to put in the place of one that `regex` matches; `{1}` and `{name}` are its groups.",
+        ),
+        Key::new("host", Kind::Text, Optional, "The `Host` that the service sees."),
+    ],
+};
+
+static REDIRECT: Section = Section {
+    noun: "a redirect",
+    short: Short::Key("to"),
+    keys: &[
+        Key::new(
+            "to",
+            Kind::Text,
+            Required,
+            "A URL, or a path that begins with `/`: `https://shop.example/{id}`. `https` is the same URL with that \
+             scheme.",
+        ),
+        Key::new("status", Kind::Count(301, 308), Default("307"), "301, 302, 307 or 308."),
+    ],
+};
+
+static ANSWER: Section = Section {
+    noun: "an answer",
+    short: Short::None,
+    keys: &[
+        Key::new("status", Kind::Count(200, 599), Default("200"), "Its status."),
+        Key::new(
+            "body",
+            Kind::Text,
+            Optional,
+            "Its body. Without one: a problem document from 400 on, else nothing. `{{` stands for a brace.",
+        ),
+        Key::new("content-type", Kind::Text, Default("text/plain; charset=utf-8"), "What its body is."),
+    ],
+};
+
+static HEADERS: Section = Section {
+    noun: "headers",
+    short: Short::None,
+    keys: &[
+        Key::new("request", Kind::Section(&CHANGE), Optional, "On the way to the service."),
+        Key::new("response", Kind::Section(&CHANGE), Optional, "On the way to the client."),
+    ],
+};
+
+static CHANGE: Section = Section {
+    noun: "a change of headers",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "set",
+            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
+            Optional,
+            "Headers that have this value and no other; `{id}`, `{consumer}`, `{query.x}` and the like are filled in.",
+        ),
+        Key::new(
+            "add",
+            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
+            Optional,
+            "Headers that get this value beside those that they have.",
+        ),
+        Key::new("remove", Kind::Many(&TEXT), Optional, "Headers that are taken away."),
+    ],
+};
+
+static CORS: Section = Section {
+    noun: "a CORS policy",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "origins",
+            Kind::Many(&TEXT),
+            Required,
+            "`https://shop.example`, `https://*.shop.example`, or `*` for every origin.",
+        ),
+        Key::new(
+            "methods",
+            Kind::Many(&METHOD),
+            Optional,
+            "Methods that may be used. Without them: the route's.",
+        ),
+        Key::new(
+            "headers",
+            Kind::Many(&TEXT),
+            Optional,
+            "Request headers that may be sent beside those that always may; `*` is every header.",
+        ),
+        Key::new("expose", Kind::Many(&TEXT), Optional, "Response headers that a page may read."),
+        Key::new(
+            "credentials",
+            Kind::Flag,
+            Default("false"),
+            "Whether cookies may come along. Not together with the origin `*`.",
+        ),
+        Key::new("max-age", Kind::Duration, Default("10m"), "How long a browser may remember a preflight."),
+    ],
+};
+
+static DEPRECATED: Section = Section {
+    noun: "a deprecation",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "since",
+            Kind::Text,
+            Optional,
+            "Since when it should not be used any more: `2027-01-31T00:00:00Z`; the header `deprecation`.",
+        ),
+        Key::new("sunset", Kind::Text, Optional, "When it goes away; the header `sunset`."),
+        Key::new("link", Kind::Text, Optional, "Where the reader finds what to use instead."),
+        Key::new("gone", Kind::Flag, Default("false"), "Whether requests from the sunset on get 410."),
+    ],
+};
+
+static MATCH: Section = Section {
+    noun: "a match",
+    short: Short::RequestLine,
+    keys: &[
+        Key::new(
+            "path",
+            Kind::Template,
+            Optional,
+            "A path; `{id}` takes one segment, `{*rest}` or `*` at the end takes all that follow. Either this or \
+             `regex` is needed.",
+        ),
+        Key::new(
+            "regex",
+            Kind::Text,
+            Optional,
+            "A regular expression, without look-around and back-references, that matches the whole path. Named \
+             groups, `(?<id>…)`, are used like `{id}`.",
+        ),
+        Key::new("method", Kind::Many(&METHOD), Optional, "These methods. Without one: every method."),
+        Key::new("host", Kind::Host, Optional, "This host, or `*.example.com`. Without one: every host."),
+        Key::new(
+            "headers",
+            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
+            Default("{}"),
+            "Headers that must have this value; `*` is any value, and `~` begins a regular expression.",
+        ),
+        Key::new(
+            "query",
+            Kind::Named { noun: "parameter", name: &TEXT, of: &TEXT },
+            Default("{}"),
+            "Query parameters that must have this value, likewise.",
+        ),
+        Key::new(
+            "cookie",
+            Kind::Named { noun: "cookie", name: &TEXT, of: &TEXT },
+            Default("{}"),
+            "Cookies that must have this value, likewise.",
+        ),
+        Key::new(
+            "claim",
+            Kind::Named { noun: "claim", name: &TEXT, of: &TEXT },
+            Default("{}"),
+            "Claims of the caller's token that must have this value, likewise; `realm.roles` goes down into them, and \
+             of a list one element is enough.",
+        ),
+        Key::new(
+            "when",
+            Kind::Text,
+            Optional,
+            "A condition in CEL over `method`, `scheme`, `host`, `path`, `query`, `headers`, `cookies`, `claims`, \
+             `consumer` and `address`.",
+        ),
+    ],
+};

@@ -1,0 +1,72 @@
+use std::net::IpAddr;
+
+use super::*;
+use crate::asked::{Claims, Headers};
+
+fn line(log: &AccessLog, path: &str, query: Option<&str>) {
+    let asked = Asked {
+        method: "GET",
+        scheme: "http",
+        host: "shop.example",
+        path,
+        query,
+        headers: Headers::Given(&[]),
+        claims: Claims::None,
+        consumer: None,
+        address: IpAddr::from([127, 0, 0, 1]),
+    };
+    let begun = log.begin(Timestamp(1_790_000_000_123_456), 7, &asked);
+    let outcome = Outcome {
+        worker: 3,
+        status: 200,
+        address: None,
+        elapsed: Duration::from_micros(1234),
+        bytes_in: 5,
+        bytes_out: 6,
+        failure: None,
+    };
+    let ending = Ending { route: Some("a \"b\""), service: Some("s"), consumer: None, outcome: &outcome };
+    log.end(begun, &ending);
+}
+
+fn log(to: &str, query: QueryShown) -> AccessLog {
+    AccessLog::new(&AccessLogOptions { to: to.into(), query }, 2)
+}
+
+#[tokio::test]
+async fn lines_are_json_and_all_of_them_are_written_at_the_end() {
+    let folder = std::env::temp_dir().join(format!("dozen-access-{}", std::process::id()));
+    let path = folder.with_extension("jsonl");
+    let log = log(path.to_str().unwrap(), QueryShown::Values);
+    let out = log.open().await.unwrap();
+    line(&log, "/a", Some("x=1&api_key=s3cr3t&flag"));
+    line(&log, "/b", None);
+    let done = CancellationToken::new();
+    done.cancel();
+    log.run(out, done).await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines[0],
+        serde_json::json!({
+            "time": "2026-09-21T14:13:20.123456Z", "trace": "00000000000000000000000000000007",
+            "method": "GET", "host": "shop.example", "path": "/a", "query": "x=1&api_key=***&flag",
+            "route": "a \"b\"", "service": "s", "consumer": null,
+            "status": 200, "bytes-in": 5, "bytes": 6, "duration-us": 1234
+        })
+    );
+    assert_eq!((lines.len(), log.dropped()), (2, 0));
+}
+
+#[test]
+fn a_full_buffer_costs_lines_that_are_counted() {
+    let log = log("stdout", QueryShown::Hidden);
+    let path = "/x".repeat(1000);
+    (0..1000).for_each(|_| line(&log, &path, Some("a=b")));
+    let kept = log.buffer(1).iter().filter(|byte| **byte == b'\n').count();
+    assert!(kept < 1000 && log.dropped() == 1000 - kept as u64, "{kept}");
+    assert!(!String::from_utf8_lossy(&log.buffer(1)).contains("query"));
+    assert_eq!(shown("a=1&&b", QueryShown::Names), "a&b");
+}

@@ -1,0 +1,225 @@
+//! What another configuration would change, before it does.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::snapshot::ways;
+use crate::{Options, RouteOptions};
+
+/// The difference between two configurations. Only names are in it, no values: these may be secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Diff {
+    /// Settings that a running gateway cannot change.
+    pub restart: Vec<&'static str>,
+    /// Other settings beside the routes that change.
+    pub settings: Vec<&'static str>,
+    /// Routes that are new.
+    pub added: Vec<String>,
+    /// Routes that go.
+    pub removed: Vec<String>,
+    /// Routes that stay and change.
+    pub changed: Vec<Changed>,
+    /// Where requests in flight, and so long streams, are ended.
+    pub closes: Vec<Closes>,
+    /// Services that routes lead to and did not before.
+    pub services_gained: Vec<String>,
+    /// Services that no route leads to any more.
+    pub services_lost: Vec<String>,
+}
+
+/// A route that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Changed {
+    /// Its name.
+    pub route: String,
+    /// The name that it had, if it is another.
+    pub was: Option<String>,
+    /// What of it changes, as it is written in the file: `timeout`, `match.headers.x-tenant`.
+    pub keys: Vec<String>,
+}
+
+/// Streams that would be ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Closes {
+    /// Of this route, by the name that it has now.
+    pub route: String,
+    /// To this service.
+    pub service: String,
+    /// How long they have, in milliseconds.
+    pub grace_ms: u64,
+}
+
+impl Diff {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What changes when `new` takes the place of `old`. Both are taken to be correct.
+pub fn diff(old: &Options, new: &Options) -> Diff {
+    let mut diff = Diff { restart: fixed(old, new), ..Diff::default() };
+    if old.trusted != new.trusted {
+        diff.settings.push("trusted");
+    }
+    let named = |routes: &[RouteOptions]| -> BTreeMap<String, usize> {
+        routes.iter().enumerate().map(|(at, route)| (route.name(), at)).collect()
+    };
+    let (olds, news) = (named(&old.routes), named(&new.routes));
+    let gone = olds.iter().filter(|(name, _)| !news.contains_key(*name));
+    // A route that means the same under another name has been renamed.
+    let mut gone: BTreeMap<u64, usize> = gone.map(|(_, at)| (old.routes[*at].identity(), *at)).collect();
+    for (name, at) in &news {
+        let route = &new.routes[*at];
+        match olds.get(name) {
+            Some(was) => diff.changed.extend(changed(&old.routes[*was], route)),
+            None => match gone.remove(&route.identity()) {
+                Some(was) => diff.changed.extend(changed(&old.routes[was], route)),
+                None => diff.added.push(name.clone()),
+            },
+        }
+    }
+    let mut removed: Vec<String> = gone.into_values().map(|at| old.routes[at].name()).collect();
+    removed.sort();
+    diff.removed = removed;
+    let staying: HashSet<(u64, &str)> = new.routes.iter().flat_map(ways).collect();
+    for route in &old.routes {
+        for (_, service) in ways(route).filter(|way| !staying.contains(way)) {
+            let grace_ms = u64::try_from(route.stream_grace.as_millis()).unwrap_or(u64::MAX);
+            diff.closes.push(Closes { route: route.name(), service: service.to_owned(), grace_ms });
+        }
+    }
+    let services = |options: &Options| -> BTreeSet<String> {
+        options.routes.iter().flat_map(ways).map(|(_, service)| service.to_owned()).collect()
+    };
+    let (before, after) = (services(old), services(new));
+    diff.services_gained = after.difference(&before).cloned().collect();
+    diff.services_lost = before.difference(&after).cloned().collect();
+    diff
+}
+
+/// The settings that differ and that a running gateway cannot change.
+pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
+    // Every setting stands here, or is named as one that can change.
+    let Options {
+        listen,
+        workers,
+        connections_max,
+        head_max,
+        header_timeout,
+        idle_timeout,
+        stall_timeout,
+        connect_timeout,
+        eject_after,
+        eject_for,
+        balance,
+        access_log,
+        trusted: _,
+        routes: _,
+    } = old;
+    let differ = [
+        ("listen", *listen != new.listen),
+        ("workers", *workers != new.workers),
+        ("connections-max", *connections_max != new.connections_max),
+        ("head-max", *head_max != new.head_max),
+        ("header-timeout", *header_timeout != new.header_timeout),
+        ("idle-timeout", *idle_timeout != new.idle_timeout),
+        ("stall-timeout", *stall_timeout != new.stall_timeout),
+        ("connect-timeout", *connect_timeout != new.connect_timeout),
+        ("eject-after", *eject_after != new.eject_after),
+        ("eject-for", *eject_for != new.eject_for),
+        ("balance", *balance != new.balance),
+        ("access-log", *access_log != new.access_log),
+    ];
+    differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+fn changed(old: &RouteOptions, new: &RouteOptions) -> Option<Changed> {
+    if old == new {
+        return None;
+    }
+    let mut keys = Vec::new();
+    let tree = |route: &RouteOptions| serde_json::to_value(route).unwrap_or_default();
+    walk("", &tree(old), &tree(new), &mut keys);
+    keys.sort();
+    let (was, route) = (old.name(), new.name());
+    Some(Changed { was: (was != route).then_some(was), route, keys })
+}
+
+/// The paths of what differs: down through mappings, and no further.
+fn walk(path: &str, old: &Value, new: &Value, keys: &mut Vec<String>) {
+    if old == new {
+        return;
+    }
+    let (Value::Object(before), Value::Object(after)) = (old, new) else { return keys.push(path.to_owned()) };
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        walk(&path, before.get(name).unwrap_or(&Value::Null), after.get(name).unwrap_or(&Value::Null), keys);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::options::Destination;
+
+    fn options(routes: Vec<RouteOptions>) -> Options {
+        Options { routes, ..Options::default() }
+    }
+
+    #[test]
+    fn what_is_added_removed_and_changed_is_told_with_the_streams_that_end() {
+        let old = options(vec![
+            RouteOptions::new("/a", "a"),
+            RouteOptions::new("/b", "b"),
+            RouteOptions::new("/c", "c:/v1"),
+            RouteOptions::new("/d", "d"),
+        ]);
+        let mut slower = RouteOptions::new("/a", "a");
+        slower.timeout = Duration::from_secs(1);
+        slower.matching.headers.clear();
+        let mut shared = RouteOptions::new("/c", "c:/v2");
+        shared.to.push(Destination { service: "e".into(), weight: 1 });
+        let renamed = RouteOptions { name: Some("dee".into()), ..RouteOptions::new("/d", "d") };
+        let new = options(vec![renamed, slower, shared, RouteOptions::new("/f", "a")]);
+        let diff = diff(&old, &new);
+        assert_eq!((diff.added, diff.removed), (vec!["/f".to_owned()], vec!["/b".to_owned()]));
+        let changed: Vec<_> = diff
+            .changed
+            .iter()
+            .map(|one| (one.route.as_str(), one.was.as_deref(), one.keys.join(" ")))
+            .collect();
+        assert_eq!(
+            changed,
+            [
+                ("/a", None, "timeout".to_owned()),
+                ("/c", None, "to".to_owned()),
+                ("dee", Some("/d"), "name".to_owned()),
+            ]
+        );
+        // A stream to `c` stays where it is: its requests still go there.
+        let closes: Vec<_> =
+            diff.closes.iter().map(|one| (one.route.as_str(), one.service.as_str())).collect();
+        assert_eq!(closes, [("/b", "b")]);
+        assert_eq!((diff.services_gained, diff.services_lost), (vec!["e".to_owned()], vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn the_same_is_no_difference_and_what_needs_a_restart_is_said() {
+        let old = options(vec![RouteOptions::new("/a", "a")]);
+        assert!(diff(&old, &old.clone()).is_empty());
+        let mut new = old.clone();
+        new.listen.set_port(1);
+        new.trusted.push(std::net::IpAddr::from([10, 0, 0, 1]));
+        let diff = diff(&old, &new);
+        assert_eq!((diff.restart, diff.settings), (vec!["listen"], vec!["trusted"]));
+    }
+}

@@ -1,0 +1,77 @@
+//! What a route means to a request that is under way.
+
+use std::hash::{Hash as _, Hasher};
+
+use crate::RouteOptions;
+
+impl RouteOptions {
+    /// The same number as long as requests in flight have no reason to end: which requests the route takes and what
+    /// it does with them, but not its name, its limits, its shares, or what it says to those that begin.
+    ///
+    /// A key that is added to a route has to be added here, on one side or the other.
+    pub fn identity(&self) -> u64 {
+        let Self {
+            name: _,
+            matching,
+            to: _,
+            sticky: _,
+            split: _,
+            rewrite,
+            redirect,
+            answer,
+            headers: _,
+            cors: _,
+            deprecated: _,
+            timeout: _,
+            total: _,
+            body_max: _,
+            stream_grace: _,
+        } = self;
+        let mut hasher = Fnv::default();
+        (matching, rewrite, redirect, answer).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// FNV-1a with 64 bits: the same number in every process.
+pub(crate) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// Mixed, because FNV's high bits lag behind.
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        mixed ^ (mixed >> 33)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn limits_and_names_do_not_change_what_a_route_means_and_its_way_does() {
+        let route = || RouteOptions::new("/a/{x}", "orders");
+        let mut other = route();
+        other.name = Some("b".into());
+        other.timeout = Duration::from_secs(1);
+        other.to[0].weight = 7;
+        assert_eq!(route().identity(), other.identity());
+        other.matching.host = Some("shop.example".into());
+        assert_ne!(route().identity(), other.identity());
+    }
+}

@@ -1,0 +1,125 @@
+//! One route, as it is written.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Redirect, Rewrite};
+
+/// One route: which requests it takes, and exactly one of `to`, `redirect` and `answer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteOptions {
+    /// What it is called in logs and explanations; without it, its methods and path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which requests it takes.
+    #[serde(rename = "match")]
+    pub matching: Match,
+    /// Where it leads: one service, or several with weights.
+    #[serde(default, deserialize_with = "super::action::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<Destination>,
+    /// Whose requests stay with one of several services: `cookie(user)`, `header(x-user)`, `claim(sub)`, `consumer` or
+    /// `address`. Without it each request is drawn by lot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<String>,
+    /// Routes of one split choose alike for the same key; without it, the route's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// How the request is changed on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
+    /// Sends the client elsewhere instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
+    /// Answers itself instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// Headers that are changed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub headers: HeaderOptions,
+    /// Which other origins may use it from a browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<CorsOptions>,
+    /// That it will go away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<Deprecated>,
+    /// How long the service may take from the end of the request to the head of its answer.
+    #[serde(default = "timeout", with = "dozen_core::duration")]
+    pub timeout: Duration,
+    /// How long all of it may take, the bodies included. Without it a stream may go on for ever.
+    #[serde(default, with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
+    pub total: Option<Duration>,
+    /// Bytes of a request's body.
+    #[serde(default = "body_max")]
+    pub body_max: u64,
+    /// How long requests in flight may go on when the route is changed or removed.
+    #[serde(default = "stream_grace", with = "dozen_core::duration")]
+    pub stream_grace: Duration,
+}
+
+fn timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn body_max() -> u64 {
+    16 * 1024 * 1024
+}
+
+fn stream_grace() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl RouteOptions {
+    /// Every method on `path`, to `to`, within the default limits.
+    pub fn new(path: impl Into<String>, to: impl Into<String>) -> Self {
+        let matching = Match { path: path.into(), ..Match::default() };
+        Self { to: vec![Destination { service: to.into(), weight: 1 }], ..Self::matching(matching) }
+    }
+
+    /// A route that does nothing yet.
+    pub fn matching(matching: Match) -> Self {
+        Self {
+            name: None,
+            matching,
+            to: Vec::new(),
+            sticky: None,
+            split: None,
+            rewrite: None,
+            redirect: None,
+            answer: None,
+            headers: HeaderOptions::default(),
+            cors: None,
+            deprecated: None,
+            timeout: timeout(),
+            total: None,
+            body_max: body_max(),
+            stream_grace: stream_grace(),
+        }
+    }
+
+    /// The name, or what stands for it: `GET shop.example/orders/{id} x-group=beta`.
+    pub fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let Match { path, regex, method, host, headers, query, cookie, claim, when } = &self.matching;
+        let mut name = method.join(",");
+        if !name.is_empty() {
+            name.push(' ');
+        }
+        name.push_str(host.as_deref().unwrap_or(""));
+        name.push_str(regex.as_deref().unwrap_or(path));
+        for (of, wanted) in [headers, query, cookie, claim].into_iter().flatten() {
+            name.push_str(&format!(" {of}={wanted}"));
+        }
+        if let Some(when) = when {
+            name.push_str(&format!(" when {when}"));
+        }
+        name
+    }
+}

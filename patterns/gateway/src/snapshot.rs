@@ -1,0 +1,101 @@
+//! One configuration, and what of the one before it stays.
+//!
+//! ```text
+//!   options ──compile──► RouteTable ─┐
+//!                                    ├─► Snapshot ── swapped in whole; a request keeps the one that it began with
+//!   the snapshot before ─────────────┘
+//!        counters          by the route's name
+//!        ends of streams   by what the route means, and the service that they go to
+//! ```
+//!
+//! Endpoints, limits and keys live outside of all this, by their own names. A stream is *concerned* by a change if no
+//! route of the new snapshot takes the same requests to the same service in the same way ([`RouteOptions::identity`]);
+//! only such streams end, after the `stream-grace` of the route that they began with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use dozen_dataplane::{Cutoff, Upstream};
+
+use crate::measure::Measure;
+use crate::route::Route;
+use crate::{Error, Options, RouteOptions, RouteTable};
+
+/// One configuration.
+pub(crate) struct Snapshot {
+    pub(crate) options: Options,
+    pub(crate) table: RouteTable,
+    /// One for each route of the table, in its order.
+    pub(crate) standings: Vec<Arc<Standing>>,
+    /// Counters of what no route took.
+    pub(crate) unrouted: Arc<Measure>,
+    /// One for each service of each route, by what the stream's way is.
+    ways: HashMap<(u64, Arc<str>), Way>,
+    /// Counted up with each configuration.
+    pub(crate) revision: u64,
+}
+
+/// How streams of a route to one service are ended, and how long they have then.
+#[derive(Clone)]
+struct Way {
+    cutoff: Arc<Cutoff>,
+    grace: std::time::Duration,
+}
+
+/// A route at work. A request holds it to its end.
+pub(crate) struct Standing {
+    pub(crate) route: Arc<Route>,
+    pub(crate) measure: Arc<Measure>,
+    /// For each service of the route its endpoints, from the first request on.
+    pub(crate) upstreams: Box<[OnceLock<Arc<Upstream>>]>,
+    pub(crate) cutoffs: Box<[Arc<Cutoff>]>,
+}
+
+impl Snapshot {
+    /// Compiles `options`, or says what is wrong. Nothing is changed in `before`.
+    pub(crate) fn new(options: Options, before: Option<&Self>) -> Result<Self, Error> {
+        let table = RouteTable::compile(&options.routes)?;
+        let known: HashMap<&Arc<str>, &Arc<Measure>> = before
+            .into_iter()
+            .flat_map(|before| &before.standings)
+            .map(|standing| (&standing.route.name, &standing.measure))
+            .collect();
+        let mut ways = HashMap::with_capacity(table.routes.len());
+        let mut standings = Vec::with_capacity(table.routes.len());
+        for (route, written) in table.routes.iter().zip(&options.routes) {
+            let identity = written.identity();
+            let cutoff = |(service, _): (&Arc<str>, u32)| {
+                let key = (identity, service.clone());
+                let old = ways.get(&key).or_else(|| before.and_then(|before| before.ways.get(&key)));
+                let cutoff = old.map_or_else(Arc::default, |way: &Way| way.cutoff.clone());
+                ways.insert(key, Way { cutoff: cutoff.clone(), grace: route.stream_grace });
+                cutoff
+            };
+            let cutoffs: Box<[_]> = route.services().map(cutoff).collect();
+            standings.push(Arc::new(Standing {
+                measure: known.get(&route.name).map_or_else(Arc::default, |measure| (*measure).clone()),
+                upstreams: cutoffs.iter().map(|_| OnceLock::new()).collect(),
+                cutoffs,
+                route: route.clone(),
+            }));
+        }
+        let unrouted = before.map_or_else(Arc::default, |before| before.unrouted.clone());
+        let revision = before.map_or(1, |before| before.revision + 1);
+        Ok(Self { options, table, standings, unrouted, ways, revision })
+    }
+
+    /// Gives the streams that `next` has no place for their time to end.
+    pub(crate) fn retire(&self, next: &Self) {
+        for (key, way) in &self.ways {
+            if !next.ways.contains_key(key) {
+                way.cutoff.after(way.grace);
+            }
+        }
+    }
+}
+
+/// What a stream's way is called in [`RouteOptions::identity`] and its service, for `options`.
+pub(crate) fn ways(options: &RouteOptions) -> impl Iterator<Item = (u64, &str)> {
+    let identity = options.identity();
+    options.to.iter().map(move |one| (identity, one.service.split(':').next().unwrap_or("")))
+}
