@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// What a buffer starts with, and what it holds unless a large body passes through.
 pub(crate) const SMALL: usize = 16 * 1024;
-/// The most that one read of a large body brings.
-pub(crate) const LARGE: usize = 64 * 1024;
+/// The most that one read of a large body brings: an answer of 64 KiB together with its head, which would cost a second
+/// read and a second write for its last bytes.
+pub(crate) const LARGE: usize = 64 * 1024 + SMALL;
 
 /// A window of unused bytes in a block of memory that is kept and used again.
 #[derive(Debug)]

@@ -15,6 +15,9 @@ pub enum Refusal {
     /// A version that is neither 1.0 nor 1.1.
     #[error("only HTTP/1.0 and HTTP/1.1 are spoken here")]
     Version,
+    /// A method with lower-case letters.
+    #[error("the method has lower-case letters")]
+    Method,
     /// More bytes of head than the limit.
     #[error("the head is larger than the limit")]
     HeadTooLarge,
