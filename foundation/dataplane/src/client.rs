@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::buffer::Buffer;
 use crate::stream::Stream;
-use crate::{Body, Error};
+use crate::tls::connect;
+use crate::{Body, Error, Protocol, Transport};
 
 pub(crate) use answer::exchange;
 pub(crate) use outgoing::Outgoing;
@@ -30,12 +30,21 @@ const IDLE: Duration = Duration::from_secs(4);
 #[derive(Clone, Debug, Default)]
 pub struct Client {
     pool: Arc<Pool>,
+    transport: Option<Arc<Transport>>,
 }
 
 impl Client {
     /// A client with an empty pool.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, for services that speak TLS. It speaks HTTP/1.1, and takes no transport of HTTP/2.
+    pub fn over(transport: Arc<Transport>) -> Result<Self, Error> {
+        if transport.protocol() == Protocol::Http2 {
+            return Err(Error::Tls { what: "this client speaks HTTP/1.1 only".to_owned() });
+        }
+        Ok(Self { pool: Arc::default(), transport: Some(transport) })
     }
 
     /// Sends `request` to `address` (`host:port`) and waits for the head of the response.
@@ -72,11 +81,10 @@ impl Client {
                 other => return other.map_err(|failure| failure.error),
             }
         }
-        let stream = TcpStream::connect(address)
+        let stream = connect(address, None, self.transport.as_deref())
             .await
-            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .map_err(|source| Error::Connect { address: address.to_owned(), source })?;
-        let fresh = Connection::new(stream.into());
+        let fresh = Connection::new(stream);
         let answered = exchange(fresh, outgoing, address, stall, self.pool.keeper(address)).await;
         answered.map_err(|failure| failure.error)
     }

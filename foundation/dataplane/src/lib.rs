@@ -1,4 +1,14 @@
 //! The HTTP engine.
+//!
+//! ```text
+//!            TLS ┐                            ┌─ bytes to bytes ─► endpoint   HTTP/1.1 on both sides
+//! client ── plain ┤ framing ─► Handler ─► … ──┤
+//!         HTTP/2 ┘  one reading               └─ value to value ─► endpoint   HTTP/2 on either side
+//!                                                              └─► service    `Serve`, and so every `Server`
+//! ```
+//!
+//! A [`Proxy`] relays what its [`Handler`] decides; a [`Server`] hands everything to a `tower` service; a [`Client`] makes
+//! the calls of the runtime itself. All three read what comes by the rules of [`framing`].
 
 mod body;
 mod buffer;

@@ -1,4 +1,4 @@
-//! Proxied HTTP/1.1, on a path of its own.
+//! Proxied HTTP, with a path of its own for HTTP/1.1 between two connections.
 //!
 //! ```text
 //! worker = one thread, one runtime, one listening socket, one pool; nothing shared with the other workers
@@ -10,6 +10,10 @@
 //!
 //! No header map, no boxed future and no timer is made for a request; buffers come from a stack that the worker keeps.
 //! Bodies stream in both directions at once through one buffer each, so the slower side sets the pace.
+//!
+//! Where a side speaks HTTP/2, or the handler has something else to answer, the request becomes a value and so does its
+//! answer (`order`, `serve`, `http2`, `forward`); the handler, the endpoints, the limits and the account of what
+//! happened are the same. A WebSocket that both sides agreed on becomes a tunnel.
 //!
 //! What fails, and what the client then sees: nothing healthy 503; a connection that cannot be opened, breaks or speaks
 //! no HTTP 502, after other endpoints were tried while nothing had been sent; too late 504. A kept connection that

@@ -89,10 +89,7 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
     let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Refusal::Malformed);
     };
-    // Methods are told apart by case, and some servers do not: `delete` would pass a rule about `DELETE` and be one there.
-    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Err(Refusal::Method);
-    }
+    check_method(method)?;
     let fields: &'h [Field<'b>] = parsed.headers;
     let is_v11 = version == 1;
     let known = Known::read(fields, true)?;
@@ -101,7 +98,7 @@ pub fn request<'h, 'b>(head: &'b [u8], slots: &'h mut Slots<'b>) -> Result<Reque
     }
     let websocket = known.offers_websocket && known.names_upgrade && is_v11;
     let has_body = known.chunked || known.length.unwrap_or(0) > 0;
-    if method == "CONNECT" || (websocket && (method != "GET" || has_body)) {
+    if websocket && (method != "GET" || has_body) {
         return Err(Refusal::Upgrade);
     }
     let host = match known.host {
@@ -174,6 +171,15 @@ fn complete(parsed: httparse::Result<usize>) -> Result<(), Refusal> {
         Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooManyHeaders),
         Err(httparse::Error::Version) => Err(Refusal::Version),
         Err(_) => Err(Refusal::Malformed),
+    }
+}
+
+/// Methods are told apart by case, and some servers do not: `delete` would pass a rule about `DELETE` and be one there.
+pub(super) fn check_method(method: &str) -> Result<(), Refusal> {
+    match method {
+        _ if method.bytes().any(|byte| byte.is_ascii_lowercase()) => Err(Refusal::Method),
+        "CONNECT" => Err(Refusal::Upgrade),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a head that came as a stream of HTTP/2: other bytes, the same rules.
 
-use super::head::{read_host, split_query};
+use super::head::{check_method, read_host, split_query};
 use super::known::Known;
 use super::{Field, Length, Refusal, RequestHead};
 
@@ -25,13 +25,11 @@ pub fn stream_request<'h, 'b>(
     head: Streamed<'b>,
     fields: &'h [Field<'b>],
 ) -> Result<RequestHead<'h, 'b>, Refusal> {
+    check_method(head.method)?;
     let known = Known::read(fields, true)?;
     let has_encoding = fields.iter().any(|field| field.name.eq_ignore_ascii_case("transfer-encoding"));
     if known.of_connection || has_encoding {
         return Err(Refusal::OfConnection);
-    }
-    if head.method == "CONNECT" {
-        return Err(Refusal::Upgrade);
     }
     let host = match (head.authority, known.host) {
         (Some(authority), None) => read_host(authority.as_bytes())?,

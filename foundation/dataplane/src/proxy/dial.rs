@@ -71,7 +71,7 @@ pub(super) async fn link<H: Handler>(
             return Ok((lease, Link { stream, is_kept: true }));
         }
         alarm.set(worker.options.connect_timeout);
-        match alarm.bound(connect(&lease.state, transport)).await {
+        match alarm.bound(connect(lease.address(), lease.state.socket, transport)).await {
             Some(Ok(stream)) => return Ok((lease, Link { stream, is_kept: false })),
             outcome => {
                 upstream.failed(&lease);
@@ -128,7 +128,7 @@ async fn open<H: Handler>(
     lease: &Lease,
     transport: Option<&Transport>,
 ) -> io::Result<Sender> {
-    let stream = connect(&lease.state, transport).await?;
+    let stream = connect(lease.address(), lease.state.socket, transport).await?;
     let options = &worker.options;
     let spawner = Spawner::new(&worker.tasks);
     let mut builder = http2::Builder::new(spawner.clone());

@@ -31,6 +31,8 @@ use crate::framing::{self, Field, HEADERS_MAX, Length, Refusal, Streamed};
 use crate::stream::Rewound;
 use crate::ticker::Alarm;
 
+/// Bytes of an answer that wait in one stream for its client.
+const SEND_BUFFER: usize = 64 * 1024;
 /// How often a connection is looked at for what should end.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -48,6 +50,7 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, io: Rewound, origi
         .max_local_error_reset_streams(options.http2.resets_max)
         .keep_alive_interval(options.http2.ping_interval)
         .keep_alive_timeout(options.http2.ping_timeout)
+        .max_send_buf_size(SEND_BUFFER)
         .auto_date_header(false);
     let shared = Arc::new((worker.clone(), origin));
     let service = hyper::service::service_fn(move |request| {

@@ -1,6 +1,7 @@
 //! How a service is spoken to.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,6 @@ use super::pem::{self, CertificateFiles};
 use super::{ALPN_HTTP1, ALPN_HTTP2, provider};
 use crate::Error;
 use crate::stream::Stream;
-use crate::upstream::EndpointState;
 
 /// Which HTTP a service speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -153,21 +153,25 @@ fn host_of(address: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Opens a connection to an endpoint.
-pub(crate) async fn connect(endpoint: &EndpointState, transport: Option<&Transport>) -> io::Result<Stream> {
-    let stream = match endpoint.socket {
-        Some(address) => connect_to(address).await?,
-        None => TcpStream::connect(&*endpoint.address).await?,
+/// Opens a connection to `address` (`host:port`), which is looked up unless `socket` says what it comes to.
+pub(crate) async fn connect(
+    address: &str,
+    socket: Option<SocketAddr>,
+    transport: Option<&Transport>,
+) -> io::Result<Stream> {
+    let stream = match socket {
+        Some(socket) => connect_to(socket).await?,
+        None => TcpStream::connect(address).await?,
     };
     stream.set_nodelay(true)?;
     match transport.and_then(|transport| Some((transport.tls.as_ref()?, transport.protocol))) {
         // Boxed: a handshake holds more state than all the rest of an exchange.
-        Some((tls, protocol)) => Box::pin(tls.connect(stream, &endpoint.address, protocol)).await,
+        Some((tls, protocol)) => Box::pin(tls.connect(stream, address, protocol)).await,
         None => Ok(Stream::Plain(stream)),
     }
 }
 
-async fn connect_to(address: std::net::SocketAddr) -> io::Result<TcpStream> {
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     // A connection to a port of this machine that nobody listens on can connect to itself; it is of no use.
     let stream = TcpStream::connect(address).await?;
     match stream.local_addr() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use dozen_dataplane::{
-    ClientCa, Failure, Forward, Limits, Protocol, ProxyOptions, Reply, Roots, Server, Tls, TlsOptions,
-    TlsSession, Transport, TransportTls, Verdict,
+    Body, Client, ClientCa, Error, Failure, Forward, Limits, Protocol, ProxyOptions, Reply, Roots, Server,
+    Tls, TlsOptions, TlsSession, Transport, TransportTls, Verdict,
 };
 use dozen_lifecycle::{Ready, Stop};
 use rustls::RootCertStore;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::world::{Ca, SOON, Wire, World, get, http2, options, run, said, upstream};
+use crate::world::{Ca, SOON, Wire, World, get, http2, options, run, said, text, upstream};
 
 /// A proxy that speaks TLS and says what it knows of its client.
 async fn telling(tls: &Arc<Tls>) -> World {
@@ -276,6 +276,27 @@ async fn a_service_is_spoken_to_in_tls_and_both_sides_know_each_other() {
     }
     drop(sender);
     world.end().await;
+}
+
+#[tokio::test]
+async fn calls_of_our_own_are_made_in_tls_too() {
+    let ca = Ca::new();
+    let certificates = vec![ca.issue("service", &["service.test"])];
+    let address = secure(TlsOptions { certificates, ..TlsOptions::default() }).await.to_string();
+    let over = |protocol, name: &str| {
+        let (roots, server_name) = (Roots::File(ca.file()), Some(name.to_owned()));
+        let tls = TransportTls { roots, server_name, certificate: None };
+        Client::over(Arc::new(Transport::new(protocol, Some(&tls)).unwrap()))
+    };
+    let client = over(Protocol::Http1, "service.test").unwrap();
+    for _ in 0..3 {
+        let request = http::Request::get("/").header("host", "shop").body(Body::empty()).unwrap();
+        let answer = client.send(&address, request, SOON).await.unwrap();
+        assert_eq!(text(answer.into_body()).await.unwrap(), "nobody \"shop\"");
+    }
+    let wrong = over(Protocol::Http1, "other.test").unwrap().send(&address, get("/"), SOON).await;
+    assert!(matches!(wrong, Err(Error::Connect { .. })), "{wrong:?}");
+    assert!(over(Protocol::Http2, "service.test").is_err());
 }
 
 #[tokio::test]
