@@ -24,7 +24,8 @@ impl Budget {
 
     /// Holds so many bytes, if they are left.
     pub fn reserve(&self, bytes: usize) -> Option<Reserved> {
-        let taken = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
+        let taken =
+            self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
         taken.ok().map(|_| Reserved { budget: self.clone(), bytes })
     }
 

@@ -100,7 +100,9 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(' ') {
             None if text == "user" => Ok(Self::User),
-            Some(("header", name)) if !name.trim().is_empty() => Ok(Self::Header(name.trim().to_ascii_lowercase())),
+            Some(("header", name)) if !name.trim().is_empty() => {
+                Ok(Self::Header(name.trim().to_ascii_lowercase()))
+            }
             Some(("cookie", name)) if !name.trim().is_empty() => Ok(Self::Cookie(name.trim().to_owned())),
             _ => Err(format!("`{text}` is no key: write `user`, `header NAME` or `cookie NAME`")),
         }

@@ -137,7 +137,11 @@ impl Feature {
             }
         }
         if !gate.p99.is_finite() || gate.p99 < 1.0 {
-            return Err(Error::setting(name, "advance.p99", "must be 1 or more: 1.1 lets the new side be a tenth slower"));
+            return Err(Error::setting(
+                name,
+                "advance.p99",
+                "must be 1 or more: 1.1 lets the new side be a tenth slower",
+            ));
         }
         if gate.window < Duration::from_secs(1) {
             return Err(Error::setting(name, "advance.window", "must be a second or more"));
@@ -148,7 +152,11 @@ impl Feature {
             return Err(Error::setting(name, "due", "must be a day such as `2027-03-31`"));
         }
         if options.writes.shadow == ShadowWrites::Record && options.writes.authority.is_none() {
-            return Err(Error::setting(name, "writes.shadow", "can be `record` only where `authority` names a side"));
+            return Err(Error::setting(
+                name,
+                "writes.shadow",
+                "can be `record` only where `authority` names a side",
+            ));
         }
         let bounds = Bounds::new(name, &options.stages, options.on_breach, gate.automatic, gate.hold)?;
         let first = bounds.ladder.first().copied().unwrap_or(Stage::Off);
@@ -250,7 +258,10 @@ impl Feature {
         };
         let may = safe
             || (other == Side::New
-                && matches!(self.options.writes.shadow, ShadowWrites::Sandbox | ShadowWrites::IdempotencyKey));
+                && matches!(
+                    self.options.writes.shadow,
+                    ShadowWrites::Sandbox | ShadowWrites::IdempotencyKey
+                ));
         // The lower half of the random bits decides on the sample, the upper half on the replay.
         (may && self.options.compare.sample.takes(random << 32)).then_some(other)
     }
@@ -383,7 +394,8 @@ impl Feature {
         if window > live.window {
             let mut closed = (*live.closed).clone();
             closed.add(&live.tally.read());
-            let next = Live { window, tally: Arc::default(), closed: Arc::new(closed), state: live.state.clone() };
+            let next =
+                Live { window, tally: Arc::default(), closed: Arc::new(closed), state: live.state.clone() };
             self.live.store(Arc::new(next));
         }
     }

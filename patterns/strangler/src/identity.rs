@@ -88,7 +88,8 @@ impl Bridge {
 
     /// Who shows `proof` of side `from`, and what the other side takes for it. `None` when it is not valid.
     pub async fn cross(&self, from: Side, proof: &str) -> Result<Option<Arc<Passport>>, Unsent> {
-        let digest: [u8; 32] = Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into();
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into();
         let cell = self.cell(digest);
         let found = cell.get_or_try_init(|| self.ask(from, proof)).await.cloned();
         match &found {
@@ -102,7 +103,8 @@ impl Bridge {
 
     /// Forgets a proof: its owner has logged out.
     pub fn end(&self, from: Side, proof: &str) {
-        let digest: [u8; 32] = Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into();
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into();
         self.known().remove(&digest);
     }
 
@@ -149,9 +151,11 @@ impl Bridge {
 
 /// A `cookie` header with one cookie set, others as they were.
 pub fn with_cookie(header: Option<&str>, name: &str, value: &str) -> String {
-    let others = header.into_iter().flat_map(|header| header.split(';')).map(str::trim).filter(|pair| {
-        !pair.is_empty() && pair.split_once('=').is_none_or(|(known, _)| known != name)
-    });
+    let others = header
+        .into_iter()
+        .flat_map(|header| header.split(';'))
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty() && pair.split_once('=').is_none_or(|(known, _)| known != name));
     let own = format!("{name}={value}");
     others.chain([own.as_str()]).collect::<Vec<_>>().join("; ")
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dozen_metrics::{Collector, Page};
 
+use crate::gate::Verdict;
 use crate::registry::Registry;
 use crate::shadow::Shadow;
 use crate::stage::Hold;
-use crate::gate::Verdict;
 
 /// Features and shadowing, for a metrics endpoint.
 pub struct Metrics {
@@ -28,15 +28,16 @@ impl Metrics {
             let of = [("feature", feature.name())];
             page.gauge("feature_share_ratio", "The share of the keys that the new side serves.")
                 .sample(&of, state.effective().share().fraction());
-            page.gauge("feature_held", "1 for what keeps a feature from moving by itself.").sample(
-                &[of[0], ("hold", held(state.hold))],
-                f64::from(u8::from(state.hold.is_some())),
-            );
+            page.gauge("feature_held", "1 for what keeps a feature from moving by itself.")
+                .sample(&[of[0], ("hold", held(state.hold))], f64::from(u8::from(state.hold.is_some())));
             page.gauge("feature_gate_verdict", "What the gate says: 1 pass, 0 unknown, -1 fail.")
                 .sample(&of, verdict(feature.judgement().verdict));
             for (side, served) in [("old", used.old), ("new", used.new)] {
-                page.counter("feature_requests_total", "Requests that a side has served, through this gateway.")
-                    .sample(&[of[0], ("side", side)], served as f64);
+                page.counter(
+                    "feature_requests_total",
+                    "Requests that a side has served, through this gateway.",
+                )
+                .sample(&[of[0], ("side", side)], served as f64);
             }
             let mut counts = (*live.closed).clone();
             counts.add(&live.tally.read());
@@ -46,8 +47,11 @@ impl Metrics {
                 .sample(&of, counts.differing.hits as f64);
             page.gauge("feature_incomparable_answers", "Answers of this stage that could not be compared.")
                 .sample(&of, counts.incomparable as f64);
-            page.gauge("feature_unreconciled_writes", "Writes of this stage that are not equal on both sides.")
-                .sample(&of, counts.unreconciled.hits as f64);
+            page.gauge(
+                "feature_unreconciled_writes",
+                "Writes of this stage that are not equal on both sides.",
+            )
+            .sample(&of, counts.unreconciled.hits as f64);
         }
         page.counter("feature_unmapped_requests_total", "Requests that no feature takes.")
             .sample(&[], self.registry.unmapped().total() as f64);

@@ -73,7 +73,8 @@ pub struct Noisy {
 impl Noise {
     /// Whether so little is known that comparisons do not count yet.
     pub fn is_learning(&self, options: &NoiseOptions) -> bool {
-        options.replay_old > crate::Share::NONE && self.replays.load(Ordering::Relaxed) < u64::from(options.samples)
+        options.replay_old > crate::Share::NONE
+            && self.replays.load(Ordering::Relaxed) < u64::from(options.samples)
     }
 
     /// Takes in how two answers of the old system compare.
@@ -151,7 +152,6 @@ impl Known {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,14 +182,21 @@ mod tests {
         for at in 0..200 {
             noise.learn(&if at % 20 == 0 { differing(&["$.rank"]) } else { Compared::Same });
         }
-        let counted: Vec<Counted> =
-            (0..60).map(|_| noise.judge(&differing(&["$.rank"]), &options)).collect();
-        assert_eq!(counted.last(), Some(&Counted::Differs), "it always differs now, and did one time in twenty");
+        let counted: Vec<Counted> = (0..60).map(|_| noise.judge(&differing(&["$.rank"]), &options)).collect();
+        assert_eq!(
+            counted.last(),
+            Some(&Counted::Differs),
+            "it always differs now, and did one time in twenty"
+        );
         let quiet = Noise::default();
         for at in 0..200 {
             quiet.learn(&if at % 20 == 0 { differing(&["$.rank"]) } else { Compared::Same });
             let compared = if at % 20 == 3 { differing(&["$.rank"]) } else { Compared::Same };
-            assert_ne!(quiet.judge(&compared, &NoiseOptions { samples: 0, ..options.clone() }), Counted::Differs, "{at}");
+            assert_ne!(
+                quiet.judge(&compared, &NoiseOptions { samples: 0, ..options.clone() }),
+                Counted::Differs,
+                "{at}"
+            );
             if at == 0 {
                 quiet.learn(&differing(&["$.rank"]));
             }

@@ -74,7 +74,11 @@ impl FeatureOptions {
 
 fn stages() -> Vec<Stage> {
     let shares = [1, 5, 25, 50].map(|percent| Stage::Part(Share::percent(percent)));
-    [Stage::Shadow, Stage::Compare].into_iter().chain(shares).chain([Stage::Complete, Stage::Retired]).collect()
+    [Stage::Shadow, Stage::Compare]
+        .into_iter()
+        .chain(shares)
+        .chain([Stage::Complete, Stage::Retired])
+        .collect()
 }
 
 /// Which requests belong to a feature.

@@ -68,7 +68,8 @@ pub(crate) fn report(
     unmapped: Vec<Heavy>,
     now: Timestamp,
 ) -> Progress {
-    let of = |feature: &Arc<Feature>| one(feature, used.get(feature.name()).cloned().unwrap_or_default(), now);
+    let of =
+        |feature: &Arc<Feature>| one(feature, used.get(feature.name()).cloned().unwrap_or_default(), now);
     let features: Vec<FeatureProgress> = features.iter().map(of).collect();
     let outside: u64 = unmapped.iter().map(|heavy| heavy.count).sum();
     let volume = features.iter().map(|feature| feature.used.volume()).sum::<u64>() + outside;

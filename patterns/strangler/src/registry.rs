@@ -301,7 +301,13 @@ impl Registry {
             }
         }
         if writes_use && self.unmapped.total() > 0 {
-            ops.push(rows::put(UNMAPPED, self.options.gateway.clone(), &self.unmapped.heaviest(), now, expires));
+            ops.push(rows::put(
+                UNMAPPED,
+                self.options.gateway.clone(),
+                &self.unmapped.heaviest(),
+                now,
+                expires,
+            ));
         }
         if !ops.is_empty() {
             self.store.commit(ops).await.map_err(Error::store("write down what was counted"))?;
@@ -369,11 +375,15 @@ impl Registry {
             return Ok(());
         }
         let now = self.store.clock().now();
-        let Some(next) = step(feature.name(), &state, feature.bounds(), event, ("gate", why), now)? else { return Ok(()) };
+        let Some(next) = step(feature.name(), &state, feature.bounds(), event, ("gate", why), now)? else {
+            return Ok(());
+        };
         let Some(row) = row else { return Ok(()) };
         if self.write(feature, &state, row.version, &next).await? {
             match event {
-                Event::Failed => tracing::warn!(feature = feature.name(), stage = %next.stage, why, "a threshold is broken"),
+                Event::Failed => {
+                    tracing::warn!(feature = feature.name(), stage = %next.stage, why, "a threshold is broken")
+                }
                 _ => tracing::info!(feature = feature.name(), stage = %next.stage, why, "a feature goes on"),
             }
             feature.adopt(next);
@@ -381,7 +391,13 @@ impl Registry {
         Ok(())
     }
 
-    async fn write(&self, feature: &Feature, before: &State, version: u64, next: &State) -> Result<bool, Error> {
+    async fn write(
+        &self,
+        feature: &Feature,
+        before: &State,
+        version: u64,
+        next: &State,
+    ) -> Result<bool, Error> {
         rows::change(&self.store, feature.name(), (Some(before), next), Expect::Version(version)).await
     }
 
@@ -412,7 +428,10 @@ fn gathered(name: &str, epoch: u64, counts: &[TableRow]) -> Result<Evidence, Err
         }
     }
     published.retain(|counted| counted.epoch == epoch);
-    let mut evidence = Evidence { window: published.iter().map(|counted| counted.window).max().unwrap_or(0), ..Evidence::default() };
+    let mut evidence = Evidence {
+        window: published.iter().map(|counted| counted.window).max().unwrap_or(0),
+        ..Evidence::default()
+    };
     for counted in &published {
         evidence.whole.add(&counted.closed);
         evidence.whole.add(&counted.current);
@@ -437,7 +456,10 @@ impl Service for Registry {
                 // Said once, not with each look.
                 Err(error) if !fails => {
                     fails = true;
-                    tracing::warn!(error = chain(&error), "features stay as they are: the store does not answer");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "features stay as they are: the store does not answer"
+                    );
                 }
                 Err(_) => {}
             }

@@ -82,14 +82,8 @@ pub(crate) async fn change(
     entry.time = Some(now);
     entry.subject = Some(feature.to_owned());
     let entry = entry.with_data(Some("application/json"), json(&change));
-    let put = Put {
-        space: STATES.into(),
-        key: feature.to_owned(),
-        value: json(state),
-        expect,
-        expires: None,
-        now,
-    };
+    let put =
+        Put { space: STATES.into(), key: feature.to_owned(), value: json(state), expect, expires: None, now };
     let append = Append { stream: stream(feature), records: vec![Record::from(entry)], at: now, due: None };
     match store.commit(vec![Op::Require(put), Op::Append(append)]).await {
         Ok(_) => Ok(true),
@@ -99,8 +93,21 @@ pub(crate) async fn change(
 }
 
 /// A row to write, whatever is there.
-pub(crate) fn put(space: &str, key: String, value: &impl Serialize, now: Timestamp, expires: Timestamp) -> Op {
-    Op::Put(Put { space: space.into(), key, value: json(value), expect: Expect::Any, expires: Some(expires), now })
+pub(crate) fn put(
+    space: &str,
+    key: String,
+    value: &impl Serialize,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Op {
+    Op::Put(Put {
+        space: space.into(),
+        key,
+        value: json(value),
+        expect: Expect::Any,
+        expires: Some(expires),
+        now,
+    })
 }
 
 /// All rows of a table, up to a bound.
@@ -109,7 +116,8 @@ pub(crate) async fn all(store: &Store, space: &str) -> Result<Vec<TableRow>, Err
     let mut rows: Vec<TableRow> = Vec::new();
     while rows.len() < ROWS_MAX {
         let after = rows.last().map_or(String::new(), |row| row.key.clone());
-        let page = table.list(&after, PAGE).await.map_err(Error::store(format!("read the table `{space}`")))?;
+        let page =
+            table.list(&after, PAGE).await.map_err(Error::store(format!("read the table `{space}`")))?;
         let is_last = page.len() < PAGE;
         rows.extend(page);
         if is_last {

@@ -46,7 +46,12 @@ pub struct ShadowOptions {
 
 impl Default for ShadowOptions {
     fn default() -> Self {
-        Self { waiting_max: 256, running_max: 16, bytes_max: 16 * 1024 * 1024, patience: Duration::from_secs(5) }
+        Self {
+            waiting_max: 256,
+            running_max: 16,
+            bytes_max: 16 * 1024 * 1024,
+            patience: Duration::from_secs(5),
+        }
     }
 }
 
@@ -184,7 +189,9 @@ impl Shadow {
                 }
                 self.compare(&job, primary, mine.clone(), theirs).await
             }
-            (_, Err(unsent)) if other == Side::New && !matches!(unsent, Unsent::TooLarge(_)) => no_answer(&unsent),
+            (_, Err(unsent)) if other == Side::New && !matches!(unsent, Unsent::TooLarge(_)) => {
+                no_answer(&unsent)
+            }
             _ => Compared::Incomparable("one side's answer is not there in full".into()),
         };
         let mut counted = feature.noise_of().judge(&compared, &feature.options().compare.noise);
@@ -192,7 +199,8 @@ impl Shadow {
         if counted == Counted::Differs && safe {
             // What has only been late, on its way from one side's data to the other's, is no difference.
             tokio::time::sleep(feature.options().compare.confirm_after).await;
-            let (again, other_again) = tokio::join!(self.ask(&job, primary, true), self.ask(&job, other, true));
+            let (again, other_again) =
+                tokio::join!(self.ask(&job, primary, true), self.ask(&job, other, true));
             if let (Ok(mine), Ok(theirs)) = (again, other_again) {
                 shown = self.compare(&job, primary, mine, theirs).await;
                 counted = feature.noise_of().judge(&shown, &feature.options().compare.noise);
@@ -253,7 +261,8 @@ impl Shadow {
         self.counters.sent.fetch_add(1, Ordering::Relaxed);
         let service = job.feature.service(side);
         let sending = self.sender.send(service, request, job.feature.options().compare.body_max);
-        let answered = tokio::time::timeout(self.options.patience, sending).await.unwrap_or(Err(Unsent::TimedOut));
+        let answered =
+            tokio::time::timeout(self.options.patience, sending).await.unwrap_or(Err(Unsent::TimedOut));
         if answered.is_err() {
             self.counters.unanswered.fetch_add(1, Ordering::Relaxed);
         }

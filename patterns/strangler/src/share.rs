@@ -99,7 +99,9 @@ mod tests {
         for text in ["0%", "1%", "0.1%", "12.3456%", "100%", "99.9%", "0.0001%"] {
             assert_eq!(text.parse::<Share>().map(|share| share.to_string()), Ok(text.to_owned()));
         }
-        for wrong in ["", "%", "5", "101%", "-1%", "1.%", ".5%", "1.23456%", "100.0001%", "99999999999%", "1 %"] {
+        for wrong in
+            ["", "%", "5", "101%", "-1%", "1.%", ".5%", "1.23456%", "100.0001%", "99999999999%", "1 %"]
+        {
             assert!(wrong.parse::<Share>().is_err(), "{wrong}");
         }
     }

@@ -163,13 +163,22 @@ pub struct Bounds {
 
 impl Bounds {
     /// Checks that `ladder` is one.
-    pub fn new(feature: &str, ladder: &[Stage], on_breach: OnBreach, automatic: bool, least: Duration) -> Result<Self, Error> {
-        let wrong = |problem: &str| Error::Ladder { feature: feature.to_owned(), problem: problem.to_owned() };
+    pub fn new(
+        feature: &str,
+        ladder: &[Stage],
+        on_breach: OnBreach,
+        automatic: bool,
+        least: Duration,
+    ) -> Result<Self, Error> {
+        let wrong =
+            |problem: &str| Error::Ladder { feature: feature.to_owned(), problem: problem.to_owned() };
         if ladder.is_empty() {
             return Err(wrong("are empty; name one at least, such as `shadow`"));
         }
         if ladder.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(wrong("must rise, from `shadow` over `compare` and shares such as `5%` to `complete` and `retired`"));
+            return Err(wrong(
+                "must rise, from `shadow` over `compare` and shares such as `5%` to `complete` and `retired`",
+            ));
         }
         Ok(Self { ladder: ladder.to_vec(), on_breach, automatic, least })
     }
@@ -248,7 +257,11 @@ pub fn step(
             .filter(|next| *next != Stage::Retired)
             .filter(|_| held.is_none() && bounds.automatic && now.since(state.entered) >= bounds.least)
             .map(|next| (next, None)),
-        Event::Failed if matches!(held, Some(Hold::Killed | Hold::Pinned)) || state.stage.share() == Share::NONE => None,
+        Event::Failed
+            if matches!(held, Some(Hold::Killed | Hold::Pinned)) || state.stage.share() == Share::NONE =>
+        {
+            None
+        }
         Event::Failed => match bounds.on_breach {
             OnBreach::Rollback => Some((bounds.ground(), Some(Hold::Frozen))),
             OnBreach::Freeze => Some((state.stage, Some(Hold::Frozen))),
@@ -267,7 +280,12 @@ pub fn step(
     Ok(Some(changed))
 }
 
-fn ordered(feature: &str, state: &State, bounds: &Bounds, order: Order) -> Result<(Stage, Option<Hold>), Error> {
+fn ordered(
+    feature: &str,
+    state: &State,
+    bounds: &Bounds,
+    order: Order,
+) -> Result<(Stage, Option<Hold>), Error> {
     let stage = state.stage;
     let feature = || feature.to_owned();
     if state.hold == Some(Hold::Killed) && !matches!(order, Order::Kill | Order::Revive) {
@@ -276,7 +294,11 @@ fn ordered(feature: &str, state: &State, bounds: &Bounds, order: Order) -> Resul
     let end = |direction| Error::AtTheEnd { feature: feature(), stage, direction };
     Ok(match order {
         Order::To(wanted) if !bounds.allows(wanted) => {
-            return Err(Error::NotAllowed { feature: feature(), stage: wanted, allowed: bounds.ladder.clone() });
+            return Err(Error::NotAllowed {
+                feature: feature(),
+                stage: wanted,
+                allowed: bounds.ladder.clone(),
+            });
         }
         // Whoever takes it back does not want to see it go on by itself.
         Order::To(wanted) => (wanted, (wanted < stage).then_some(Hold::Frozen)),

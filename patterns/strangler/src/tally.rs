@@ -71,7 +71,11 @@ impl Tally {
         let answers = |answered: &Answered| {
             let errors = read(&answered.errors);
             let mut latency = Histogram::default();
-            answered.latency.iter().enumerate().for_each(|(class, counter)| latency.count(class, read(counter)));
+            answered
+                .latency
+                .iter()
+                .enumerate()
+                .for_each(|(class, counter)| latency.count(class, read(counter)));
             Answers { errors, latency }
         };
         let rate = |hits: &AtomicU64, trials: &AtomicU64| Rate::new(read(hits), read(trials));

@@ -43,7 +43,8 @@ pub(crate) struct Direct {
 
 impl Direct {
     pub(crate) fn to(addresses: &[(&str, &str)]) -> Arc<Self> {
-        let addresses = addresses.iter().map(|(service, address)| ((*service).to_owned(), (*address).to_owned()));
+        let addresses =
+            addresses.iter().map(|(service, address)| ((*service).to_owned(), (*address).to_owned()));
         Arc::new(Self { client: Client::new(), addresses: Mutex::new(addresses.collect()) })
     }
 }

@@ -64,7 +64,8 @@ pub fn template(path: &str) -> String {
 /// Numbers, UUIDs, long hexadecimal texts, and mixtures of letters and digits that no person would choose as a word.
 fn is_id(segment: &str) -> bool {
     let digits = segment.bytes().filter(u8::is_ascii_digit).count();
-    let others = segment.bytes().filter(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_')).count();
+    let others =
+        segment.bytes().filter(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_')).count();
     let is_hex = segment.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let is_version = segment.len() <= 4 && segment.starts_with(['v', 'V']);
     match segment.len() {
@@ -72,7 +73,9 @@ fn is_id(segment: &str) -> bool {
         _ if digits == segment.len() => true,
         _ if segment.contains('@') || segment.contains('%') => true,
         _ if others > 0 || is_version => false,
-        length => (is_hex && length >= 16) || (digits >= 4 && digits * 3 >= length) || (length >= 20 && digits >= 2),
+        length => {
+            (is_hex && length >= 16) || (digits >= 4 && digits * 3 >= length) || (length >= 20 && digits >= 2)
+        }
     }
 }
 

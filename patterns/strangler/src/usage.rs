@@ -97,7 +97,8 @@ impl Usage {
     }
 
     pub(crate) fn read(&self) -> Used {
-        let moment = |last: &AtomicI64| Some(last.load(Ordering::Relaxed)).filter(|at| *at != NEVER).map(Timestamp);
+        let moment =
+            |last: &AtomicI64| Some(last.load(Ordering::Relaxed)).filter(|at| *at != NEVER).map(Timestamp);
         Used {
             old: self.old.load(Ordering::Relaxed),
             new: self.new.load(Ordering::Relaxed),

@@ -167,7 +167,8 @@ impl Feed {
 
     /// The version of an intent; one that is gone is never met again.
     async fn version(&self, id: &str) -> Result<Expect, Error> {
-        let row = self.store.table(INTENTS).get(&self.row(id)).await.map_err(self.doing("look up a write"))?;
+        let row =
+            self.store.table(INTENTS).get(&self.row(id)).await.map_err(self.doing("look up a write"))?;
         Ok(Expect::Version(row.map_or(u64::MAX >> 1, |row| row.version)))
     }
 
@@ -178,15 +179,18 @@ impl Feed {
         let rows = table.list(&format!("{}/", self.feature), INTENTS_MAX).await;
         let rows = rows.map_err(self.doing("read the intents"))?;
         let mine = rows.into_iter().filter(|row| row.key.split('/').next() == Some(&*self.feature));
-        let old = mine.filter(|row| row.expires.is_some_and(|at| now.after(INTENT_KEEP).since(at) >= patience));
+        let old =
+            mine.filter(|row| row.expires.is_some_and(|at| now.after(INTENT_KEEP).since(at) >= patience));
         old.map(|row| crate::rows::read(&self.feature, &row.value)).collect()
     }
 
     /// How far the side that is fed is behind: the age of the oldest write that it has not taken, or that is not known to have
     /// happened. `None` when nobody feeds it.
     pub async fn lag(&self) -> Result<Option<Duration>, Error> {
-        let readers = self.store.journal().readers(&self.stream).await.map_err(self.doing("read the feed"))?;
-        let reader = readers.into_iter().find(|reader| *reader.stream == *self.stream && reader.reader == READER);
+        let readers =
+            self.store.journal().readers(&self.stream).await.map_err(self.doing("read the feed"))?;
+        let reader =
+            readers.into_iter().find(|reader| *reader.stream == *self.stream && reader.reader == READER);
         // A dead letter has no age and will not go by itself: as if nobody knew.
         let Some(reader) = reader.filter(|reader| reader.parked == 0) else { return Ok(None) };
         let now = self.store.clock().now();
@@ -238,10 +242,15 @@ impl Applier {
         };
         match self.send(write.to, request).await {
             Ok(answer) if answer.status().is_success() => Verdict::Done,
-            Ok(answer) if answer.status().is_server_error() || matches!(answer.status().as_u16(), 408 | 425 | 429) => {
+            Ok(answer)
+                if answer.status().is_server_error()
+                    || matches!(answer.status().as_u16(), 408 | 425 | 429) =>
+            {
                 Verdict::Failed(format!("the {} side answers {}", write.to, answer.status()))
             }
-            Ok(answer) => Verdict::Poison(format!("the {} side refuses it with {}", write.to, answer.status())),
+            Ok(answer) => {
+                Verdict::Poison(format!("the {} side refuses it with {}", write.to, answer.status()))
+            }
             Err(Unsent::TooLarge(_)) => Verdict::Done,
             Err(unsent) => Verdict::Failed(unsent.to_string()),
         }
@@ -249,7 +258,9 @@ impl Applier {
 
     /// Reads both sides; `None` where that cannot be compared.
     async fn is_equal(&self, path: &str) -> Option<bool> {
-        let request = || http::Request::builder().uri(path).header("accept-encoding", "identity").body(Bytes::new()).ok();
+        let request = || {
+            http::Request::builder().uri(path).header("accept-encoding", "identity").body(Bytes::new()).ok()
+        };
         let (old, new) = (request()?, request()?);
         let (old, new) = tokio::join!(self.send(Side::Old, old), self.send(Side::New, new));
         match self.feature.comparator().compare(&old.ok()?, &new.ok()?) {

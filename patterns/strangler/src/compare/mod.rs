@@ -26,13 +26,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 
-pub use difference::{Difference, Differences, Kind};
 use difference::excerpt;
+pub use difference::{Difference, Differences, Kind};
 use json::Json;
 use rules::{Rules, is_personal};
 
+use crate::Error;
 use crate::options::CompareOptions;
-use crate::{Error, Side};
 
 /// A whole answer.
 pub type Answer = Response<Bytes>;
@@ -76,7 +76,7 @@ impl Comparator {
 
     /// Compares two answers to the same question.
     pub fn compare(&self, old: &Answer, new: &Answer) -> Compared {
-        let mut found = Differences { places: Some(BTreeSet::new()), ..Differences::default() };
+        let mut found = nothing();
         if old.status() != new.status() {
             let (old, new) = (old.status().as_u16().to_string(), new.status().as_u16().to_string());
             note(&mut found, "status".into(), Kind::Status, old, new);
@@ -86,7 +86,8 @@ impl Comparator {
         for name in &self.rules.headers {
             let (left, right) = (values(old.headers(), name), values(new.headers(), name));
             if left != right && self.rules.without_hosts(&left) != self.rules.without_hosts(&right) {
-                let shown = |text: &str| if is_personal(name.as_str()) { "…".into() } else { excerpt(text) };
+                let shown =
+                    |text: &str| if is_personal(name.as_str()) { "…".into() } else { excerpt(text) };
                 note(&mut found, format!("header {name}"), Kind::Header, shown(&left), shown(&right));
             }
         }
@@ -96,7 +97,7 @@ impl Comparator {
                 (Ok(left), Ok(right)) => self.documents(&left, &right),
                 (Err(problem), _) => Err(format!("the old side's translator: {problem}")),
                 (Ok(_), Err(problem)) => {
-                    let mut found = Differences { places: Some(BTreeSet::new()), ..Differences::default() };
+                    let mut found = nothing();
                     note(&mut found, "$".into(), Kind::Type, "the domain's model".into(), excerpt(&problem));
                     Ok(found)
                 }
@@ -132,7 +133,7 @@ impl Comparator {
         if is_json(old) || is_json(new) {
             return self.documents(left, right);
         }
-        let mut found = Differences { places: Some(BTreeSet::new()), ..Differences::default() };
+        let mut found = nothing();
         if left == right {
             return Ok(found);
         }
@@ -155,29 +156,26 @@ impl Comparator {
     }
 
     fn documents(&self, old: &Bytes, new: &Bytes) -> Result<Differences, String> {
-        let read = |bytes: &Bytes| std::str::from_utf8(bytes).ok().map(str::to_owned);
+        let mut found = nothing();
         if old == new {
-            return Ok(Differences { places: Some(BTreeSet::new()), ..Differences::default() });
+            return Ok(found);
         }
-        let (old, new) = (read(old), read(new));
-        let parse = |text: &'_ Option<String>| text.as_deref().is_some_and(|text| text.trim().is_empty());
-        match (parse(&old), parse(&new)) {
+        let blank = |bytes: &Bytes| bytes.iter().all(u8::is_ascii_whitespace);
+        match (blank(old), blank(new)) {
             (false, false) => {}
-            (old_is_empty, _) => {
-                let mut found = Differences { places: Some(BTreeSet::new()), ..Differences::default() };
-                let says = |empty: bool| if empty { "nothing" } else { "a document" }.to_owned();
-                let kind = if old_is_empty { Kind::Extra } else { Kind::Missing };
-                note(&mut found, "$".into(), kind, says(old_is_empty), says(!old_is_empty));
+            (old_is_blank, _) => {
+                let says = |blank: bool| if blank { "nothing" } else { "a document" }.to_owned();
+                let kind = if old_is_blank { Kind::Extra } else { Kind::Missing };
+                note(&mut found, "$".into(), kind, says(old_is_blank), says(!old_is_blank));
                 return Ok(found);
             }
         }
-        let (left, right) = (old.as_deref().and_then(Json::parse), new.as_deref().and_then(Json::parse));
-        match (left, right) {
+        let read = |bytes| std::str::from_utf8(bytes).ok();
+        match (read(old).and_then(Json::parse), read(new).and_then(Json::parse)) {
             (Some(left), Some(right)) => walk::walk(&self.rules, &left, &right)
                 .map_err(|_| "the arrays without order are too large to be matched".into()),
             (None, _) => Err("the old side's body is no JSON that can be read".into()),
             (Some(_), None) => {
-                let mut found = Differences { places: Some(BTreeSet::new()), ..Differences::default() };
                 note(&mut found, "$".into(), Kind::Type, "JSON".into(), "no JSON that can be read".into());
                 Ok(found)
             }
@@ -185,15 +183,9 @@ impl Comparator {
     }
 }
 
-impl Differences {
-    /// The differences as seen from the other side.
-    #[must_use]
-    pub fn turned(mut self, primary: Side) -> Self {
-        if primary == Side::New {
-            self.shown.iter_mut().for_each(|difference| std::mem::swap(&mut difference.old, &mut difference.new));
-        }
-        self
-    }
+/// No difference yet.
+fn nothing() -> Differences {
+    Differences { places: Some(BTreeSet::new()), ..Differences::default() }
 }
 
 fn note(found: &mut Differences, path: String, kind: Kind, old: String, new: String) {
@@ -205,8 +197,11 @@ fn note(found: &mut Differences, path: String, kind: Kind, old: String, new: Str
 
 /// All values of a header, as one text.
 fn values(headers: &HeaderMap, name: &header::HeaderName) -> String {
-    let all: Vec<String> =
-        headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    let all: Vec<String> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
     all.join(", ")
 }
 

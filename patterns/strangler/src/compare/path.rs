@@ -44,7 +44,9 @@ pub(crate) fn parse(pattern: &str) -> Result<Vec<Step>, &'static str> {
             let (place, after) = after.split_once(']').ok_or("has a `[` without its `]`")?;
             steps.push(match place {
                 "*" => Step::AnyElement,
-                place => Step::Element(place.parse().map_err(|_| "has something in `[ ]` that is no number, `*` or `'name'`")?),
+                place => Step::Element(
+                    place.parse().map_err(|_| "has something in `[ ]` that is no number, `*` or `'name'`")?,
+                ),
             });
             rest = after;
         } else {

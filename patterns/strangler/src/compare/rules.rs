@@ -39,8 +39,22 @@ pub(crate) enum Unordered {
 
 /// Parts of member names that are taken for personal data wherever they stand.
 const PERSONAL: [&str; 16] = [
-    "mail", "phone", "address", "birth", "password", "secret", "token", "iban", "card", "ssn", "firstname",
-    "lastname", "surname", "first_name", "last_name", "authorization",
+    "mail",
+    "phone",
+    "address",
+    "birth",
+    "password",
+    "secret",
+    "token",
+    "iban",
+    "card",
+    "ssn",
+    "firstname",
+    "lastname",
+    "surname",
+    "first_name",
+    "last_name",
+    "authorization",
 ];
 
 /// Whether a member is taken for personal data by its name.
@@ -84,7 +98,8 @@ impl Rules {
         let header = |name: &String| {
             name.parse::<http::HeaderName>().map_err(|_| wrong(name, "is no name of a header"))
         };
-        let headers: BTreeSet<String> = options.headers.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let headers: BTreeSet<String> =
+            options.headers.iter().map(|name| name.to_ascii_lowercase()).collect();
         Ok(Self {
             headers: headers.iter().map(header).collect::<Result<_, _>>()?,
             tree,
@@ -130,7 +145,8 @@ impl std::str::FromStr for Tolerance {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        let number =
+            |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
         let read = match text.strip_suffix('%') {
             Some(percent) => number(percent).map(|percent| Self::Relative(percent / 100.0)),
             None => number(text)

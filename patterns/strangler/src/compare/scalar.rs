@@ -16,11 +16,10 @@ impl Decimal {
     /// Of a number as JSON writes it.
     fn of(text: &str) -> Self {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let exponent = exponent.trim_start_matches('+').parse::<i64>().unwrap_or(if exponent.starts_with('-') {
-            i64::MIN / 2
-        } else {
-            i64::MAX / 2
-        });
+        let exponent = exponent
+            .trim_start_matches('+')
+            .parse::<i64>()
+            .unwrap_or(if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 });
         let (negative, mantissa) = match mantissa.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, mantissa),
@@ -56,7 +55,9 @@ pub(crate) fn replace_host(text: &str, host: &str, by: &str) -> String {
     }
     while let Some(found) = lower[from..].find(host) {
         let (begin, end) = (from + found, from + found + host.len());
-        let part_of_name = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+        let part_of_name = |byte: Option<&u8>| {
+            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        };
         let bytes = lower.as_bytes();
         let alone = !part_of_name(begin.checked_sub(1).and_then(|before| bytes.get(before)))
             && !part_of_name(bytes.get(end));
@@ -76,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_number_is_the_same_however_it_is_written() {
-        for (one, other) in [("1", "1.0"), ("10", "1e1"), ("0.10", "1e-1"), ("-0", "0.0"), ("1200", "1.2E+3")] {
+        for (one, other) in [("1", "1.0"), ("10", "1e1"), ("0.10", "1e-1"), ("-0", "0.0"), ("1200", "1.2E+3")]
+        {
             assert!(same_number(one, other), "{one} {other}");
         }
         for (one, other) in [

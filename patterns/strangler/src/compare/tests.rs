@@ -41,7 +41,12 @@ fn plain() -> CompareOptions {
 #[test]
 fn the_order_of_members_and_the_spelling_of_numbers_mean_nothing() {
     check(plain(), r#"{"a": 1.0, "b": [true, null]}"#, r#"{"b":[true,null],"a":1}"#, &[]);
-    check(plain(), "12345678901234567", "12345678901234568", &["$ Value 12345678901234567 12345678901234568"]);
+    check(
+        plain(),
+        "12345678901234567",
+        "12345678901234568",
+        &["$ Value 12345678901234567 12345678901234568"],
+    );
 }
 
 #[test]
@@ -83,7 +88,12 @@ fn arrays_without_order_are_matched() {
         r#"{"items":[{"sku":"c"},{"sku":"b","n":3},{"sku":"a","n":1}]}"#,
         &["$.items[sku=b].n Value 2 3", "$.items[sku=c] Extra absent object of 1"],
     );
-    check(options, r#"{"items":[{"sku":"a","n":1},{"sku":"a","n":2}]}"#, r#"{"items":[{"sku":"a","n":2},{"sku":"a","n":1}]}"#, &[]);
+    check(
+        options,
+        r#"{"items":[{"sku":"a","n":1},{"sku":"a","n":2}]}"#,
+        r#"{"items":[{"sku":"a","n":2},{"sku":"a","n":1}]}"#,
+        &[],
+    );
 }
 
 #[test]
@@ -119,15 +129,21 @@ fn case_slashes_and_hosts_are_normalised_where_the_rules_say() {
     };
     let old = r#"{"code":"AB","link":"http://old.example/x/"}"#;
     check(options.clone(), old, r#"{"code":"ab","link":"http://new.example/x"}"#, &[]);
-    check(options, old, r#"{"code":"ac","link":"http://other.example/x"}"#, &[
-        "$.code Value \"AB\" \"ac\"",
-        "$.link Value \"http://old.example/x/\" \"http://other.example/x\"",
-    ]);
+    check(
+        options,
+        old,
+        r#"{"code":"ac","link":"http://other.example/x"}"#,
+        &["$.code Value \"AB\" \"ac\"", "$.link Value \"http://old.example/x/\" \"http://other.example/x\""],
+    );
 }
 
 #[test]
 fn personal_data_is_described_and_not_quoted() {
-    let options = CompareOptions { redact: list(&["$.secretThing"]), unordered: list(&["$.people by email"]), ..plain() };
+    let options = CompareOptions {
+        redact: list(&["$.secretThing"]),
+        unordered: list(&["$.people by email"]),
+        ..plain()
+    };
     check(
         options,
         r#"{"customer":{"email":"ann@example.com","address":{"city":"Bern"}},"secretThing":{"x":1},"people":[{"email":"x@y.z","n":1}]}"#,
@@ -160,9 +176,12 @@ fn the_list_of_differences_is_bounded_and_the_places_are_general() {
 
 #[test]
 fn status_and_chosen_headers_are_compared() {
-    let comparator = Comparator::new("x", &CompareOptions { hosts: list(&["old", "new"]), ..plain() }).expect("rules");
+    let comparator =
+        Comparator::new("x", &CompareOptions { hosts: list(&["old", "new"]), ..plain() }).expect("rules");
     let found = comparator.compare(&json("1"), &answer(500, "application/json", "2"));
-    assert!(matches!(found, Compared::Different(found) if found.shown[0].path == "status" && found.shown.len() == 1));
+    assert!(
+        matches!(found, Compared::Different(found) if found.shown[0].path == "status" && found.shown.len() == 1)
+    );
     let redirect = |to: &str| {
         let response = Response::builder().status(302).header("location", to).header("x-other", to);
         response.body(Bytes::new()).expect("an answer")
@@ -176,10 +195,15 @@ fn status_and_chosen_headers_are_compared() {
 fn text_and_bytes_are_compared_too_and_a_compressed_body_is_not() {
     let comparator = Comparator::new("x", &plain()).expect("rules");
     let text = |body: &str| answer(200, "text/html", body.to_owned());
-    assert_eq!(comparator.compare(&text("a\r\nb"), &text("a\nb\n")), Compared::Same, "the ends of lines mean nothing");
+    assert_eq!(
+        comparator.compare(&text("a\r\nb"), &text("a\nb\n")),
+        Compared::Same,
+        "the ends of lines mean nothing"
+    );
     let found = comparator.compare(&text("a\nb"), &text("a\nc"));
     assert!(matches!(found, Compared::Different(found) if found.shown[0].path == "line 2"));
-    let found = comparator.compare(&answer(200, "image/png", &b"\xff1"[..]), &answer(200, "image/png", &b"\xff2"[..]));
+    let found = comparator
+        .compare(&answer(200, "image/png", &b"\xff1"[..]), &answer(200, "image/png", &b"\xff2"[..]));
     assert!(matches!(found, Compared::Different(found) if found.shown[0].path == "byte 1"));
     let mut zipped = json("1");
     zipped.headers_mut().insert("content-encoding", http::HeaderValue::from_static("gzip"));
@@ -217,7 +241,10 @@ fn answers_of_another_shape_are_compared_in_the_domains_model() {
     assert_eq!(comparator.compare(&old, &json(r#"{"price": 12.5}"#)), Compared::Same);
     assert!(matches!(comparator.compare(&old, &json(r#"{"price": 13}"#)), Compared::Different(_)));
     let broken = answer(200, "text/plain", "?");
-    assert!(matches!(comparator.compare(&broken, &json("{}")), Compared::Incomparable(_)), "the new side is not to blame");
+    assert!(
+        matches!(comparator.compare(&broken, &json("{}")), Compared::Incomparable(_)),
+        "the new side is not to blame"
+    );
 }
 
 #[test]
@@ -233,15 +260,19 @@ fn ten_kilobytes(total: &str) -> String {
             r#"{{"sku":"sku-{at:05}","name":"A thing with a name","price":{at}.50,"tags":["a","b"],"stock":{{"at":"main","n":{at}}}}}"#
         )
     };
-    let items: Vec<String> = (0..95).map(item).collect();
+    let items: Vec<String> = (0..94).map(item).collect();
     format!(r#"{{"items":[{}],"total":{total}}}"#, items.join(","))
 }
 
 #[test]
 fn ten_kilobytes_take_a_bounded_time() {
     let (old, new) = (ten_kilobytes("1"), ten_kilobytes("2"));
-    assert!((10_000..13_000).contains(&old.len()), "{}", old.len());
-    let options = CompareOptions { unordered: list(&["$.items by sku"]), ignore: list(&["$.items[*].stock.at"]), ..plain() };
+    assert!((10_000..10_700).contains(&old.len()), "{}", old.len());
+    let options = CompareOptions {
+        unordered: list(&["$.items by sku"]),
+        ignore: list(&["$.items[*].stock.at"]),
+        ..plain()
+    };
     let comparator = Comparator::new("x", &options).expect("rules");
     let (old, new) = (json(&old), json(&new));
     let mut best = Duration::MAX;

@@ -1,6 +1,6 @@
 //! Two JSON documents, walked down side by side.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::difference::{Difference, Differences, Kind, describe};
@@ -29,7 +29,11 @@ enum Segment<'d> {
 }
 
 /// Compares two documents; gives what differs.
-pub(crate) fn walk<'d>(rules: &'d Rules, old: &'d Json<'d>, new: &'d Json<'d>) -> Result<Differences, OutOfFuel> {
+pub(crate) fn walk<'d>(
+    rules: &'d Rules,
+    old: &'d Json<'d>,
+    new: &'d Json<'d>,
+) -> Result<Differences, OutOfFuel> {
     let mut walk = Walk {
         rules,
         way: Vec::new(),
@@ -81,7 +85,13 @@ impl<'d> Walk<'d> {
         self.quiet && self.found.more > 0
     }
 
-    fn pair(&mut self, old: &'d Json<'d>, new: &'d Json<'d>, spots: &Spots, redacted: bool) -> Result<(), OutOfFuel> {
+    fn pair(
+        &mut self,
+        old: &'d Json<'d>,
+        new: &'d Json<'d>,
+        spots: &Spots,
+        redacted: bool,
+    ) -> Result<(), OutOfFuel> {
         self.fuel = self.fuel.checked_sub(1).ok_or(OutOfFuel)?;
         let rules = self.rules;
         // The rules outlive the walk; the spots do not, so they are taken together here.
@@ -156,7 +166,13 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    fn arrays(&mut self, old: &'d [Json<'d>], new: &'d [Json<'d>], spots: &Spots, redacted: bool) -> Result<(), OutOfFuel> {
+    fn arrays(
+        &mut self,
+        old: &'d [Json<'d>],
+        new: &'d [Json<'d>],
+        spots: &Spots,
+        redacted: bool,
+    ) -> Result<(), OutOfFuel> {
         for place in 0..old.len().max(new.len()) {
             if self.is_over() {
                 break;
@@ -212,16 +228,20 @@ impl<'d> Walk<'d> {
         if let Unordered::By(member) = order
             && let (Some(left), Some(right)) = (by_member(old, member), by_member(new, member))
         {
-            let keys: BTreeSet<&'d str> = left.keys().chain(right.keys()).copied().collect();
-            for key in keys {
-                if self.is_over() {
-                    break;
-                }
-                let (one, other) = (left.get(key).copied(), right.get(key).copied());
-                let place = one.or(other).map_or(0, |(place, _)| place);
+            // Both are sorted by their keys.
+            let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+            while !self.is_over() {
+                let (one, other) = match (left.peek(), right.peek()) {
+                    (None, None) => break,
+                    (Some(one), Some(other)) if one.0 == other.0 => (left.next(), right.next()),
+                    (Some(one), Some(other)) if one.0 > other.0 => (None, right.next()),
+                    (Some(_), _) => (left.next(), None),
+                    (None, Some(_)) => (None, right.next()),
+                };
+                let Some((key, place, _)) = one.or(other) else { break };
                 let below = self.below(spots, |tree| tree.element(spots, place));
                 self.way.push(Segment::Found(member, key));
-                self.either(one.map(|(_, value)| value), other.map(|(_, value)| value), &below, redacted)?;
+                self.either(one.map(|(.., value)| value), other.map(|(.., value)| value), &below, redacted)?;
                 self.way.pop();
             }
             return Ok(());
@@ -230,7 +250,13 @@ impl<'d> Walk<'d> {
     }
 
     /// Finds for each old element a new one that equals it; what is left over is compared in its order.
-    fn multisets(&mut self, old: &'d [Json<'d>], new: &'d [Json<'d>], spots: &Spots, redacted: bool) -> Result<(), OutOfFuel> {
+    fn multisets(
+        &mut self,
+        old: &'d [Json<'d>],
+        new: &'d [Json<'d>],
+        spots: &Spots,
+        redacted: bool,
+    ) -> Result<(), OutOfFuel> {
         let mut taken = vec![false; new.len()];
         let mut lonely = Vec::new();
         for (place, one) in old.iter().enumerate() {
@@ -255,7 +281,13 @@ impl<'d> Walk<'d> {
             }
             let (one, other) = (lonely.get(at).copied(), others.get(at).copied());
             let place = one.or(other).unwrap_or(0);
-            self.element(place, one.map(|place| &old[place]), other.map(|place| &new[place]), spots, redacted)?;
+            self.element(
+                place,
+                one.map(|place| &old[place]),
+                other.map(|place| &new[place]),
+                spots,
+                redacted,
+            )?;
         }
         Ok(())
     }
@@ -291,7 +323,8 @@ impl<'d> Walk<'d> {
         }
         let personal = |segment: &Segment<'_>| matches!(segment, Segment::Member(name) if is_personal(name));
         let redacted = redacted || self.way.iter().any(personal);
-        let shown = |value: Option<&Json<'_>>| value.map_or("absent".into(), |value| describe(value, redacted));
+        let shown =
+            |value: Option<&Json<'_>>| value.map_or("absent".into(), |value| describe(value, redacted));
         let difference = Difference { path: self.path(false), kind, old: shown(old), new: shown(new) };
         self.found.shown.push(difference);
     }
@@ -318,18 +351,17 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Elements by the text of a member; `None` when one has no such member, or two have the same.
-fn by_member<'d>(elements: &'d [Json<'d>], member: &str) -> Option<BTreeMap<&'d str, (usize, &'d Json<'d>)>> {
-    let mut found = BTreeMap::new();
-    for (place, element) in elements.iter().enumerate() {
-        let key = match element.member(member)? {
-            Json::Text(text) => text.as_ref(),
-            Json::Number(text) => text,
-            _ => return None,
-        };
-        if found.insert(key, (place, element)).is_some() {
-            return None;
-        }
-    }
-    Some(found)
+/// An element with its key and its place.
+type Keyed<'d> = (&'d str, usize, &'d Json<'d>);
+
+/// Elements sorted by the text of a member; `None` when one has no such member, or two have the same.
+fn by_member<'d>(elements: &'d [Json<'d>], member: &str) -> Option<Vec<Keyed<'d>>> {
+    let keyed = elements.iter().enumerate().map(|(place, element)| match element.member(member)? {
+        Json::Text(text) => Some((text.as_ref(), place, element)),
+        Json::Number(text) => Some((*text, place, element)),
+        _ => None,
+    });
+    let mut keyed: Vec<Keyed<'d>> = keyed.collect::<Option<_>>()?;
+    keyed.sort_by_key(|(key, ..)| *key);
+    keyed.windows(2).all(|pair| pair[0].0 != pair[1].0).then_some(keyed)
 }

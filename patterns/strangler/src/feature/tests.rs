@@ -49,7 +49,11 @@ fn each_stage_serves_and_shadows_as_it_says() {
         assert_eq!((decision.serve, decision.shadow), (Serve::Side(serves), shadows), "{stage} {key}");
         assert_eq!(decision.header("checkout"), Some(format!("checkout={serves}")));
     }
-    assert_eq!(at(plain(), "50%").decide(&get(None)).serve, Serve::Side(Side::Old), "without a key nothing is sticky");
+    assert_eq!(
+        at(plain(), "50%").decide(&get(None)).serve,
+        Serve::Side(Side::Old),
+        "without a key nothing is sticky"
+    );
     assert_eq!(at(plain(), "complete").decide(&get(None)).serve, Serve::Side(Side::New));
 }
 
@@ -67,10 +71,15 @@ fn a_tester_chooses_but_not_against_the_kill_switch() {
 
 #[test]
 fn writes_are_never_shadowed_unless_a_mode_says_how() {
-    let of = |shadow| FeatureOptions { writes: WriteOptions { shadow, ..WriteOptions::default() }, ..plain() };
+    let of =
+        |shadow| FeatureOptions { writes: WriteOptions { shadow, ..WriteOptions::default() }, ..plain() };
     assert_eq!(at(of(ShadowWrites::Never), "compare").decide(&post(None)).shadow, None);
     assert_eq!(at(of(ShadowWrites::Sandbox), "compare").decide(&post(None)).shadow, Some(Side::New));
-    assert_eq!(at(of(ShadowWrites::Sandbox), "complete").decide(&post(None)).shadow, None, "and never the old side");
+    assert_eq!(
+        at(of(ShadowWrites::Sandbox), "complete").decide(&post(None)).shadow,
+        None,
+        "and never the old side"
+    );
     assert!(!at(of(ShadowWrites::Sandbox), "compare").decide(&post(None)).twice);
 }
 
@@ -115,7 +124,10 @@ fn what_is_seen_counts_for_the_epoch_that_decided_it() {
     let feature = at(plain(), "50%");
     let decision = feature.decide(&get(Some("ann")));
     feature.answered(&decision, Some(200), Duration::from_millis(5), None, Timestamp(1));
-    assert_eq!(feature.live().tally.read().old.failing().trials + feature.live().tally.read().new.failing().trials, 1);
+    assert_eq!(
+        feature.live().tally.read().old.failing().trials + feature.live().tally.read().new.failing().trials,
+        1
+    );
     feature.adopt(State { epoch: 3, ..feature.state() });
     feature.answered(&decision, Some(500), Duration::from_millis(5), None, Timestamp(1));
     feature.compared(&decision, Counted::Differs);
@@ -155,7 +167,10 @@ fn options_read_as_they_are_written_and_refuse_the_rest() {
     let again = serde_json::to_string(&options).expect("it writes");
     assert_eq!(serde_json::from_str::<FeatureOptions>(&again).expect("it reads what it writes"), options);
     assert!(Feature::new("checkout", options, Timestamp(0)).is_ok());
-    assert!(serde_json::from_str::<FeatureOptions>(r#"{"old":"a","new":"b","stage":"1%"}"#).is_err(), "an unknown key");
+    assert!(
+        serde_json::from_str::<FeatureOptions>(r#"{"old":"a","new":"b","stage":"1%"}"#).is_err(),
+        "an unknown key"
+    );
 }
 
 #[test]
@@ -163,7 +178,10 @@ fn options_that_make_no_sense_are_refused_with_their_name() {
     let refused = |change: fn(&mut FeatureOptions)| {
         let mut options = plain();
         change(&mut options);
-        Feature::new("checkout", options, Timestamp(0)).err().map(|error| error.to_string()).unwrap_or_default()
+        Feature::new("checkout", options, Timestamp(0))
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     };
     assert!(refused(|options| options.advance.parity = Share::ALL).contains("advance.parity"));
     assert!(refused(|options| options.advance.p99 = 0.5).contains("advance.p99"));

@@ -39,7 +39,9 @@ pub struct Counts {
 impl Counts {
     /// Takes over what `other` has counted.
     pub fn add(&mut self, other: &Self) {
-        for (mine, more) in [(&mut self.differing, other.differing), (&mut self.unreconciled, other.unreconciled)] {
+        for (mine, more) in
+            [(&mut self.differing, other.differing), (&mut self.unreconciled, other.unreconciled)]
+        {
             mine.hits += more.hits;
             mine.trials += more.trials;
         }

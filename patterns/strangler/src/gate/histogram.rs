@@ -66,7 +66,12 @@ impl Histogram {
 
     /// How many were surely longer than so many seconds: those of the classes beyond.
     pub fn beyond(&self, seconds: f64) -> u64 {
-        self.0.iter().enumerate().filter(|(class, _)| beginning_of(*class) >= seconds).map(|(_, counted)| counted).sum()
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(class, _)| beginning_of(*class) >= seconds)
+            .map(|(_, counted)| counted)
+            .sum()
     }
 }
 
@@ -80,7 +85,10 @@ impl<'de> Deserialize<'de> for Histogram {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut read = Self::default();
         for (class, counted) in Vec::<(usize, u64)>::deserialize(deserializer)? {
-            *read.0.get_mut(class).ok_or_else(|| de::Error::custom("there is no such class of latencies"))? = counted;
+            *read
+                .0
+                .get_mut(class)
+                .ok_or_else(|| de::Error::custom("there is no such class of latencies"))? = counted;
         }
         Ok(read)
     }

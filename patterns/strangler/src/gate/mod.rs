@@ -78,10 +78,20 @@ pub fn judge(options: &GateOptions, stage: Stage, evidence: &Evidence) -> Judgem
     let test = Test::new(options, evidence);
     let mut checks = vec![test.errors(), test.latency()];
     if stage >= Stage::Compare {
-        checks.insert(0, test.rare("parity", "compared answers differ", options.parity.rest().fraction(), |counts| counts.differing));
+        checks.insert(
+            0,
+            test.rare("parity", "compared answers differ", options.parity.rest().fraction(), |counts| {
+                counts.differing
+            }),
+        );
     }
     if let Some(lag) = evidence.lag {
-        checks.push(test.rare("writes", "reconciled writes differ", options.reconciled.rest().fraction(), |counts| counts.unreconciled));
+        checks.push(test.rare(
+            "writes",
+            "reconciled writes differ",
+            options.reconciled.rest().fraction(),
+            |counts| counts.unreconciled,
+        ));
         checks.push(lagging(lag, options.lag));
     }
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or_default();
@@ -165,7 +175,9 @@ impl<'t> Test<'t> {
 
     fn latency(&self) -> Check {
         let Counts { old, new, .. } = &self.evidence.whole;
-        let (Some(of_old), Some(of_new)) = (old.latency.quantile(1.0 - TAIL), new.latency.quantile(1.0 - TAIL)) else {
+        let (Some(of_old), Some(of_new)) =
+            (old.latency.quantile(1.0 - TAIL), new.latency.quantile(1.0 - TAIL))
+        else {
             let says = "one side has not answered yet".to_owned();
             return Check { name: "latency", verdict: Verdict::Unknown, says };
         };

@@ -51,7 +51,9 @@ fn simulate(rate: f64, options: &GateOptions) -> (u64, u64, f64) {
         }
     }
     let took = took as f64 / (passed + failed).max(1) as f64;
-    eprintln!("rate {rate}: {passed} passed and {failed} failed of {RUNS}, after {took:.0} samples on average");
+    eprintln!(
+        "rate {rate}: {passed} passed and {failed} failed of {RUNS}, after {took:.0} samples on average"
+    );
     (passed, failed, took)
 }
 
@@ -107,7 +109,12 @@ fn answers(errors: u64, of: u64, millis: u64) -> Answers {
 }
 
 fn good(of: u64) -> Evidence {
-    let whole = Counts { differing: Rate::new(0, of), old: answers(0, of, 10), new: answers(0, of, 10), ..Counts::default() };
+    let whole = Counts {
+        differing: Rate::new(0, of),
+        old: answers(0, of, 10),
+        new: answers(0, of, 10),
+        ..Counts::default()
+    };
     Evidence { recent: Counts::default(), whole, window: 3, lag: None }
 }
 

@@ -10,13 +10,19 @@ use crate::{Asked, OnBreach, Share, Side, Stage};
 fn features(change: impl FnOnce(&mut FeatureOptions)) -> BTreeMap<String, FeatureOptions> {
     let mut options = FeatureOptions::new("legacy", "orders");
     options.owner = Some("team-shop".into());
-    options.advance = GateOptions { samples: 100, hold: Duration::ZERO, parity: Share::percent(95), ..GateOptions::default() };
+    options.advance = GateOptions {
+        samples: 100,
+        hold: Duration::ZERO,
+        parity: Share::percent(95),
+        ..GateOptions::default()
+    };
     change(&mut options);
     BTreeMap::from([("checkout".to_owned(), options)])
 }
 
 async fn gateway(place: &Place, name: &str, features: &BTreeMap<String, FeatureOptions>) -> Arc<Registry> {
-    let registry = Registry::new(place.open().await, features, RegistryOptions::new(name)).expect("good features");
+    let registry =
+        Registry::new(place.open().await, features, RegistryOptions::new(name)).expect("good features");
     registry.look().await.expect("the store answers");
     registry
 }
@@ -54,15 +60,22 @@ async fn the_state_is_in_the_store_and_outlives_the_process() {
     let other = gateway(&place, "b", &features(|_| {})).await;
     assert_eq!(feature(&other).state().stage, stage("25%"));
     let history = other.history("checkout", 10).await.expect("a journal");
-    let told: Vec<_> = history.iter().map(|change| (change.to.to_string(), change.who.as_str(), change.why.as_str())).collect();
-    assert_eq!(told, [("shadow".into(), "dozen", "declared in the file"), ("25%".into(), "ann", "we are brave")]);
+    let told: Vec<_> = history
+        .iter()
+        .map(|change| (change.to.to_string(), change.who.as_str(), change.why.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [("shadow".into(), "dozen", "declared in the file"), ("25%".into(), "ann", "we are brave")]
+    );
     assert_eq!(history[1].from, Some(Stage::Shadow));
 }
 
 #[tokio::test]
 async fn counts_of_several_gateways_are_judged_together_and_decided_once() {
     let place = Place::new();
-    let (one, other) = (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
+    let (one, other) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
     one.order("checkout", Order::To(Stage::Compare), "ann", "x").await.expect("allowed");
     other.look().await.expect("it follows");
     // Neither has enough alone.
@@ -86,7 +99,8 @@ async fn counts_of_several_gateways_are_judged_together_and_decided_once() {
 #[tokio::test]
 async fn a_broken_threshold_takes_the_traffic_back_on_every_gateway_within_a_second() {
     let place = Place::new();
-    let (one, other) = (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
+    let (one, other) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
     one.order("checkout", Order::To(stage("50%")), "ann", "x").await.expect("allowed");
     let _running = [run(one.clone()), run(other.clone())];
     until("both follow", async || feature(&other).state().stage == stage("50%")).await;
@@ -109,7 +123,8 @@ async fn a_broken_threshold_takes_the_traffic_back_on_every_gateway_within_a_sec
 #[tokio::test]
 async fn the_kill_switch_is_followed_within_a_second() {
     let place = Place::new();
-    let (one, other) = (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
+    let (one, other) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
     one.order("checkout", Order::To(Stage::Complete), "ann", "x").await.expect("allowed");
     let _running = run(other.clone());
     until("it follows", async || feature(&other).state().stage == Stage::Complete).await;
@@ -156,7 +171,9 @@ async fn a_changed_file_keeps_what_is_known_and_bounds_the_stage() {
     let gateway = gateway(&place, "a", &features(|_| {})).await;
     gateway.order("checkout", Order::To(stage("25%")), "ann", "x").await.expect("allowed");
     traffic(&feature(&gateway), 10, 0, 0);
-    gateway.apply(&features(|options| options.stages = vec![Stage::Shadow, stage("5%"), Stage::Complete])).expect("good");
+    gateway
+        .apply(&features(|options| options.stages = vec![Stage::Shadow, stage("5%"), Stage::Complete]))
+        .expect("good");
     assert_eq!((feature(&gateway).state().stage, feature(&gateway).used().volume()), (stage("25%"), 10));
     gateway.look().await.expect("it answers");
     assert_eq!(feature(&gateway).state().stage, stage("5%"), "the highest below that the file allows");
@@ -220,7 +237,10 @@ async fn silence_retires_the_old_side_and_names_its_last_caller() {
     })
     .await;
     let history = gateway.history("checkout", 10).await.expect("a journal");
-    assert!(history.last().is_some_and(|last| last.why.contains("the last caller was batch-job")), "{history:?}");
+    assert!(
+        history.last().is_some_and(|last| last.why.contains("the last caller was batch-job")),
+        "{history:?}"
+    );
     assert_eq!(feature.decide(&asked(Some(Side::Old))).serve, crate::Serve::Gone(410));
 }
 
@@ -228,11 +248,16 @@ async fn silence_retires_the_old_side_and_names_its_last_caller() {
 async fn a_feed_that_nobody_reads_holds() {
     let place = Place::new();
     let writes = WriteOptions { authority: Some(Side::Old), ..WriteOptions::default() };
-    let declared = features(|options| (options.stages, options.writes) = (vec![Stage::Compare, stage("5%")], writes));
+    let declared =
+        features(|options| (options.stages, options.writes) = (vec![Stage::Compare, stage("5%")], writes));
     let gateway = gateway(&place, "a", &declared).await;
     traffic(&feature(&gateway), 500, 500, 0);
     gateway.look().await.expect("it answers");
     let judgement = feature(&gateway).judgement();
     assert_eq!(judgement.verdict, Verdict::Unknown, "{judgement:?}");
-    assert!(judgement.reason().contains("it is not known how far the side that is fed is behind"), "{}", judgement.reason());
+    assert!(
+        judgement.reason().contains("it is not known how far the side that is fed is behind"),
+        "{}",
+        judgement.reason()
+    );
 }

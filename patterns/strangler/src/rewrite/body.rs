@@ -75,7 +75,9 @@ impl BodyRewriter {
             let end = at + link.length;
             out.extend_from_slice(&self.held[from..at]);
             // The host must end here: `old.internal` is no part of `old.internal.example`.
-            let ends = self.held.get(end).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b':' | b'_'));
+            let ends = self.held.get(end).is_none_or(|byte| {
+                !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b':' | b'_')
+            });
             out.extend_from_slice(if ends { &link.by } else { &self.held[at..end] });
             from = end;
         }
@@ -124,7 +126,9 @@ mod tests {
         assert_eq!(rewritten(&[BEFORE.as_bytes()]), AFTER);
         assert_eq!(rewritten(&[]), "");
         assert_eq!(rewritten(&[b"http://old.inter"]), "http://old.inter");
-        assert!(is_text("text/html; charset=utf-8") && is_text("application/hal+json") && !is_text("image/png"));
+        assert!(
+            is_text("text/html; charset=utf-8") && is_text("application/hal+json") && !is_text("image/png")
+        );
     }
 
     #[test]

@@ -106,7 +106,10 @@ mod tests {
                 "ASP.SESSION=abc==; Path=/shop; HttpOnly; Secure; SameSite=Lax",
             ),
             ("a=1; Secure; SameSite=None; Path=/", "a=1; Path=/; Secure; SameSite=Lax"),
-            ("a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/shop; Secure; SameSite=Lax"),
+            (
+                "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+                "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/shop; Secure; SameSite=Lax",
+            ),
             ("a=1; Path=/apple", "a=1; Path=/apple; Secure; SameSite=Lax"),
         ] {
             assert_eq!(rules.rewrite(value), expected);

@@ -12,24 +12,36 @@ use crate::stage::State;
 use crate::testing::{Direct, ids, run, serve, until};
 use crate::{Asked, FeatureOptions};
 
+/// A request's method and target, and its headers.
+type Seen = (String, Vec<(String, String)>);
+
 /// What a system has been asked, and how it answers.
 #[derive(Default)]
 struct System {
-    asked: Mutex<Vec<(String, Vec<(String, String)>)>>,
+    asked: Mutex<Vec<Seen>>,
     waits: AtomicBool,
     noisy: AtomicU64,
     price: AtomicU64,
 }
 
-async fn answer(With(system): With<Arc<System>>, method: Method, uri: Uri, headers: HeaderMap) -> axum::response::Response {
-    let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("").to_owned()));
+async fn answer(
+    With(system): With<Arc<System>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> axum::response::Response {
+    let headers =
+        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("").to_owned()));
     system.asked.lock().expect("not poisoned").push((format!("{method} {uri}"), headers.collect()));
     if system.waits.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
     let (id, price) = (system.noisy.fetch_add(1, Ordering::SeqCst), system.price.load(Ordering::SeqCst));
     let body = format!(r#"{{"id":{id},"price":{price}}}"#);
-    axum::response::Response::builder().header("content-type", "application/json").body(body.into()).expect("an answer")
+    axum::response::Response::builder()
+        .header("content-type", "application/json")
+        .body(body.into())
+        .expect("an answer")
 }
 
 /// Two systems, a feature between them, and shadowing.
@@ -59,10 +71,18 @@ impl Scene {
     async fn request(&self, method: &str, random: u64) -> bool {
         let asked = Asked { key: Some("ann"), forced: None, method, random };
         let decision = self.feature.decide(&asked);
-        let request = http::Request::builder().method(method).uri("/price?card=1").body(Bytes::new()).expect("a request");
+        let request = http::Request::builder()
+            .method(method)
+            .uri("/price?card=1")
+            .body(Bytes::new())
+            .expect("a request");
         let side = decision.side().expect("it is served");
         let began = Instant::now();
-        let answer = self.sender.send(self.feature.service(side), request.clone(), 1024).await.expect("the primary answers");
+        let answer = self
+            .sender
+            .send(self.feature.service(side), request.clone(), 1024)
+            .await
+            .expect("the primary answers");
         if decision.shadow.is_none() {
             return false;
         }
@@ -101,7 +121,10 @@ async fn noise_is_learnt_from_the_old_system_and_a_real_difference_is_found() {
     scene.until("they differ", |counts| counts.differing.hits == 5).await;
     let sampled = scene.feature.differences();
     let price = sampled[0].differences.iter().find(|one| one.path == "$.price").expect("the price differs");
-    assert_eq!((price.old.as_str(), price.new.as_str(), sampled[0].request.as_str()), ("0", "7", "GET /price"));
+    assert_eq!(
+        (price.old.as_str(), price.new.as_str(), sampled[0].request.as_str()),
+        ("0", "7", "GET /price")
+    );
     assert_eq!(scene.feature.noise()[0].place, "$.id");
     let counts = scene.counts();
     assert!(counts.old.failing().trials >= 45 && counts.new.failing().trials >= 45, "{counts:?}");
@@ -127,7 +150,8 @@ async fn what_was_only_late_is_no_difference() {
 
 #[tokio::test]
 async fn a_shadow_that_hangs_delays_nobody_and_is_dropped_first() {
-    let options = ShadowOptions { waiting_max: 4, running_max: 2, bytes_max: 1_000, ..ShadowOptions::default() };
+    let options =
+        ShadowOptions { waiting_max: 4, running_max: 2, bytes_max: 1_000, ..ShadowOptions::default() };
     let scene = scene("shadow", options, |_| {});
     let _running = run(scene.shadow.clone());
     scene.new.waits.store(true, Ordering::SeqCst);
@@ -154,7 +178,9 @@ async fn a_write_is_not_shadowed_unless_its_mode_says_how() {
     let _running = run(never.shadow.clone());
     assert!(!never.request("POST", 0).await);
     assert!(never.new.asked.lock().expect("not poisoned").is_empty());
-    for (mode, header) in [(ShadowWrites::Sandbox, "dozen-sandbox"), (ShadowWrites::IdempotencyKey, "idempotency-key")] {
+    for (mode, header) in
+        [(ShadowWrites::Sandbox, "dozen-sandbox"), (ShadowWrites::IdempotencyKey, "idempotency-key")]
+    {
         let scene = scene_of(mode);
         let _running = run(scene.shadow.clone());
         assert!(scene.request("POST", 0).await);
@@ -167,7 +193,8 @@ async fn a_write_is_not_shadowed_unless_its_mode_says_how() {
 
 #[tokio::test]
 async fn after_the_move_the_old_side_is_shadowed_in_reverse() {
-    let scene = scene("complete", ShadowOptions::default(), |options| options.compare.ignore = vec!["$.id".into()]);
+    let scene =
+        scene("complete", ShadowOptions::default(), |options| options.compare.ignore = vec!["$.id".into()]);
     let _running = run(scene.shadow.clone());
     for _ in 0..25 {
         scene.request("GET", u64::MAX << 32).await;

@@ -1,7 +1,9 @@
 use super::*;
 
 fn bounds(on_breach: OnBreach) -> Bounds {
-    let ladder: Vec<Stage> = ["shadow", "compare", "1%", "25%", "complete", "retired"].map(|text| text.parse().expect("a stage")).into();
+    let ladder: Vec<Stage> = ["shadow", "compare", "1%", "25%", "complete", "retired"]
+        .map(|text| text.parse().expect("a stage"))
+        .into();
     Bounds::new("checkout", &ladder, on_breach, true, Duration::from_secs(60)).expect("a ladder")
 }
 
@@ -14,11 +16,19 @@ fn later(seconds: u64) -> Timestamp {
 }
 
 fn does(state: &State, event: Event, seconds: u64) -> Option<State> {
-    step("checkout", state, &bounds(OnBreach::Rollback), &event, ("ann", "because"), later(seconds)).expect("no order")
+    step("checkout", state, &bounds(OnBreach::Rollback), &event, ("ann", "because"), later(seconds))
+        .expect("no order")
 }
 
 fn ordered(state: &State, order: Order) -> Result<State, Error> {
-    let next = step("checkout", state, &bounds(OnBreach::Rollback), &Event::Ordered(order), ("ann", "because"), later(1))?;
+    let next = step(
+        "checkout",
+        state,
+        &bounds(OnBreach::Rollback),
+        &Event::Ordered(order),
+        ("ann", "because"),
+        later(1),
+    )?;
     Ok(next.unwrap_or_else(|| state.clone()))
 }
 
@@ -30,7 +40,8 @@ fn stages_read_what_they_write() {
     assert_eq!("100%".parse(), Ok(Stage::Complete));
     assert_eq!("retire".parse(), Ok(Stage::Retired));
     assert!("0%".parse::<Stage>().is_err() && "half".parse::<Stage>().is_err());
-    let phases = ["shadow", "compare", "5%", "25%", "complete"].map(|text| text.parse::<Stage>().expect("a stage").phase());
+    let phases = ["shadow", "compare", "5%", "25%", "complete"]
+        .map(|text| text.parse::<Stage>().expect("a stage").phase());
     assert_eq!(phases, ["shadow", "compare", "canary", "shift", "complete"]);
 }
 
@@ -43,7 +54,10 @@ fn a_pass_takes_it_one_rung_up_once_it_has_lasted_long_enough() {
     assert_eq!((next.who.as_str(), next.why.as_str()), ("ann", "because"));
     assert_eq!(does(&at("complete"), Event::Passed, 600), None, "only silence retires");
     let by_hand = Bounds { automatic: false, ..bounds(OnBreach::Rollback) };
-    assert_eq!(step("x", &state, &by_hand, &Event::Passed, ("gate", ""), later(600)).expect("no order"), None);
+    assert_eq!(
+        step("x", &state, &by_hand, &Event::Passed, ("gate", ""), later(600)).expect("no order"),
+        None
+    );
 }
 
 #[test]
@@ -72,11 +86,20 @@ fn people_go_where_the_file_lets_them_in_both_directions() {
     assert_eq!((state.stage, state.hold), (Stage::Compare, Some(Hold::Frozen)));
     let state = ordered(&state, Order::To("25%".parse().expect("a stage"))).expect("over a rung");
     assert_eq!((state.hold, state.epoch), (None, 5));
-    assert!(matches!(ordered(&state, Order::To("50%".parse().expect("a stage"))), Err(Error::NotAllowed { .. })));
-    assert!(matches!(ordered(&at("retired"), Order::Forward), Err(Error::AtTheEnd { direction: "after", .. })));
+    assert!(matches!(
+        ordered(&state, Order::To("50%".parse().expect("a stage"))),
+        Err(Error::NotAllowed { .. })
+    ));
+    assert!(matches!(
+        ordered(&at("retired"), Order::Forward),
+        Err(Error::AtTheEnd { direction: "after", .. })
+    ));
     assert!(matches!(ordered(&at("off"), Order::Back), Err(Error::AtTheEnd { direction: "before", .. })));
     assert_eq!(ordered(&at("retired"), Order::Back).expect("down").stage, Stage::Complete);
-    assert_eq!(ordered(&at("shadow"), Order::To(Stage::Off)).expect("off is always allowed").stage, Stage::Off);
+    assert_eq!(
+        ordered(&at("shadow"), Order::To(Stage::Off)).expect("off is always allowed").stage,
+        Stage::Off
+    );
 }
 
 #[test]

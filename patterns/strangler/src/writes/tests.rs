@@ -74,7 +74,8 @@ impl Scene {
     async fn applies(&self) -> Stop {
         let subscriber = self.feed.subscriber(Duration::from_secs(5)).await.expect("a feed");
         let applier = Applier::new(self.feature.clone(), self.sender.clone(), Duration::from_secs(2));
-        let backoff = dozen_core::Backoff { first: Duration::from_millis(10), cap: Duration::from_millis(20) };
+        let backoff =
+            dozen_core::Backoff { first: Duration::from_millis(10), cap: Duration::from_millis(20) };
         let policy = Policy { backoff, ..Policy::default() };
         let options = WorkerOptions { policy, ..WorkerOptions::default() };
         run(Arc::new(Worker::new("feed", Arc::new(subscriber), Arc::new(applier), options, ids())))
@@ -129,7 +130,10 @@ async fn a_write_that_the_authority_refused_is_not_fed_and_one_that_nobody_knows
     let streams = scene.store.journal().streams("feature-writes/").await.expect("streams");
     assert!(streams.iter().all(|stream| stream.appended == 0), "{streams:?}");
     assert_eq!(scene.feed.unsettled(Duration::ZERO).await.expect("known"), [lost]);
-    assert!(scene.feed.unsettled(Duration::from_secs(60)).await.expect("known").is_empty(), "it may still be under way");
+    assert!(
+        scene.feed.unsettled(Duration::from_secs(60)).await.expect("known").is_empty(),
+        "it may still be under way"
+    );
 }
 
 #[tokio::test]
@@ -161,10 +165,12 @@ async fn a_side_that_is_away_is_behind_and_one_that_refuses_differs() {
     let fed = write("w1", "1");
     scene.feed.begin(&fed).await.expect("noted");
     scene.feed.end(&fed, true).await.expect("fed");
-    until("it is behind", async || scene.feed.lag().await.expect("known").is_some_and(|lag| !lag.is_zero())).await;
+    until("it is behind", async || scene.feed.lag().await.expect("known").is_some_and(|lag| !lag.is_zero()))
+        .await;
     scene.new.fails.store(422, Ordering::SeqCst);
     until("it is refused", async || scene.reconciled() == crate::gate::Rate::new(1, 1)).await;
-    until("nobody knows how far it is behind", async || scene.feed.lag().await.expect("known").is_none()).await;
+    until("nobody knows how far it is behind", async || scene.feed.lag().await.expect("known").is_none())
+        .await;
 }
 
 #[test]
