@@ -31,6 +31,7 @@
 mod budget;
 pub mod cohort;
 pub mod compare;
+mod decide;
 mod error;
 mod feature;
 pub mod gate;
@@ -58,8 +59,9 @@ mod writes;
 
 pub use budget::{Budget, Reserved};
 pub use cohort::Key;
+pub use decide::{Asked, Decision, Serve, is_safe};
 pub use error::Error;
-pub use feature::{Asked, Decision, Feature, Sampled, Serve, is_safe};
+pub use feature::{Feature, Sampled};
 pub use metrics::Metrics;
 pub use noise::{Counted, Noise, Noisy};
 pub use options::{

@@ -25,7 +25,8 @@ use tokio::time::Instant;
 
 use crate::budget::{Budget, Reserved};
 use crate::compare::{Answer, Compared, Differences, Kind};
-use crate::feature::{Decision, Feature, Sampled, is_safe};
+use crate::decide::{Decision, is_safe};
+use crate::feature::{Feature, Sampled};
 use crate::noise::Counted;
 use crate::options::ShadowWrites;
 use crate::send::{Request, Sender, Unsent};

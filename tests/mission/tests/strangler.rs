@@ -19,8 +19,8 @@ use dozen_mission::{DEADLINE, Place};
 use dozen_store::Store;
 use dozen_strangler::compare::Answer;
 use dozen_strangler::{
-    Applier, Asked, Feature, FeatureOptions, Feed, Hold, Job, Order, Primary, Registry, RegistryOptions, Request,
-    Sender, Shadow, ShadowOptions, Share, Side, Stage, Unsent, Write,
+    Applier, Asked, Feature, FeatureOptions, Feed, Hold, Job, Order, Primary, Registry, RegistryOptions,
+    Request, Sender, Shadow, ShadowOptions, Share, Side, Stage, Unsent, Write,
 };
 
 /// A system that sells: `GET` gives a price with an id that is new each time, `PUT` is done once for each idempotency key.
@@ -115,7 +115,8 @@ async fn scene(options: FeatureOptions) -> Scene {
     let store = place.open().await;
     let (old, new) = (Arc::new(System::default()), Arc::new(System::default()));
     let serve = |system: &Arc<System>| {
-        let server = Server::bind("127.0.0.1:0".parse().expect("an address"), Limits::default()).expect("a port");
+        let server =
+            Server::bind("127.0.0.1:0".parse().expect("an address"), Limits::default()).expect("a port");
         let address = server.local_addr().to_string();
         run(server.serving(Router::new().fallback(answer).with_state(system.clone())));
         address
@@ -123,7 +124,8 @@ async fn scene(options: FeatureOptions) -> Scene {
     let addresses = BTreeMap::from([("legacy", serve(&old)), ("orders", serve(&new))]);
     let sender = Arc::new(Direct { client: Client::new(), addresses });
     let features = BTreeMap::from([("checkout".to_owned(), options)]);
-    let registry = Registry::new(store.clone(), &features, RegistryOptions::new("one")).expect("good options");
+    let registry =
+        Registry::new(store.clone(), &features, RegistryOptions::new("one")).expect("good options");
     registry.look().await.expect("the store answers");
     let shadow = Arc::new(Shadow::new(ShadowOptions::default(), sender.clone(), place.ids()));
     run(shadow.clone());
@@ -147,7 +149,8 @@ impl Scene {
         let side = decision.side().expect("it is served");
         let request = http::Request::builder().uri("/price").body(Bytes::new()).expect("a request");
         let began = Instant::now();
-        let answer = self.sender.send(feature.service(side), request.clone(), 4096).await.expect("it answers");
+        let answer =
+            self.sender.send(feature.service(side), request.clone(), 4096).await.expect("it answers");
         let (took, now) = (began.elapsed(), self.store.clock().now());
         feature.answered(&decision, Some(answer.status().as_u16()), took, Some("web"), now);
         if let Some(reserved) = decision.shadow.and_then(|_| self.shadow.reserve(answer.body().len())) {
@@ -195,13 +198,20 @@ async fn sf_d1_the_state_of_every_feature_is_in_one_place_with_what_is_stale_and
     scene.registry.order("checkout", Order::To(stage("50%")), "ann", "half of it").await.expect("allowed");
     // Another process sees the same.
     let features = BTreeMap::from([("checkout".to_owned(), scene.feature().options().clone())]);
-    let other = Registry::new(scene.place.open().await, &features, RegistryOptions::new("two")).expect("good options");
+    let other = Registry::new(scene.place.open().await, &features, RegistryOptions::new("two"))
+        .expect("good options");
     other.look().await.expect("the store answers");
     let progress = other.progress();
     let checkout = &progress.features[0];
-    assert_eq!((checkout.stage, checkout.who.as_str(), checkout.why.as_str()), (stage("50%"), "ann", "half of it"));
+    assert_eq!(
+        (checkout.stage, checkout.who.as_str(), checkout.why.as_str()),
+        (stage("50%"), "ann", "half of it")
+    );
     assert_eq!(checkout.stale, ["it was due on 2020-01-01"]);
-    assert_eq!(checkout.left, ["let the new side serve everybody", "retire the old side", "take the lines out of the file"]);
+    assert_eq!(
+        checkout.left,
+        ["let the new side serve everybody", "retire the old side", "take the lines out of the file"]
+    );
 }
 
 #[tokio::test]
@@ -221,8 +231,14 @@ async fn sf_d2_cohorts_are_sticky_and_one_side_decides_on_writes_and_feeds_the_o
     assert_eq!(few, sides().await, "sticky");
     scene.registry.order("checkout", Order::To(stage("50%")), "ann", "x").await.expect("allowed");
     let more = sides().await;
-    assert!(few.iter().zip(&more).all(|(before, after)| *before == Side::Old || *after == Side::New), "monotone");
-    assert!(more.iter().filter(|side| **side == Side::New).count() > few.iter().filter(|side| **side == Side::New).count());
+    assert!(
+        few.iter().zip(&more).all(|(before, after)| *before == Side::Old || *after == Side::New),
+        "monotone"
+    );
+    assert!(
+        more.iter().filter(|side| **side == Side::New).count()
+            > few.iter().filter(|side| **side == Side::New).count()
+    );
 
     let feature = scene.feature();
     let decision = feature.decide(&Asked { key: Some("user-1"), forced: None, method: "PUT", random: 0 });
@@ -248,13 +264,22 @@ async fn sf_d2_cohorts_are_sticky_and_one_side_decides_on_writes_and_feeds_the_o
     let options = WorkerOptions::default();
     run(Arc::new(Worker::new("feed", Arc::new(subscriber), Arc::new(applier), options, scene.place.ids())));
     until("the other side has it", async || {
-        scene.new.written.lock().expect("not poisoned").get("/orders/1").is_some_and(|body| body == r#"{"total":7}"#)
+        scene
+            .new
+            .written
+            .lock()
+            .expect("not poisoned")
+            .get("/orders/1")
+            .is_some_and(|body| body == r#"{"total":7}"#)
     })
     .await;
     until("both were found equal", async || {
         scene.registry.look().await.expect("the store answers");
         let judgement = scene.feature().judgement();
-        judgement.checks.iter().any(|check| check.name == "writes" && check.says.starts_with("0 of 1 reconciled"))
+        judgement
+            .checks
+            .iter()
+            .any(|check| check.name == "writes" && check.says.starts_with("0 of 1 reconciled"))
     })
     .await;
 }
@@ -273,7 +298,10 @@ async fn sf_d3_a_difference_is_found_shown_and_takes_the_traffic_back() {
     let price = price.expect("the difference is shown");
     assert_eq!((price.old.as_str(), price.new.as_str()), ("0.50", "9.50"));
     let noise = scene.feature().noise();
-    assert!(noise.iter().any(|noisy| noisy.place == "$.request"), "the request's id is known as noise: {noise:?}");
+    assert!(
+        noise.iter().any(|noisy| noisy.place == "$.request"),
+        "the request's id is known as noise: {noise:?}"
+    );
     assert_eq!(scene.read("ann").await, Side::Old);
     assert!(scene.old.asked.load(Ordering::SeqCst) > 0);
 }

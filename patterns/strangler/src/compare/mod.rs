@@ -74,6 +74,12 @@ impl Comparator {
         self
     }
 
+    /// With the translators of another comparator.
+    pub(crate) fn translated_as(mut self, other: &Self) -> Self {
+        self.translators = other.translators.clone();
+        self
+    }
+
     /// Compares two answers to the same question.
     pub fn compare(&self, old: &Answer, new: &Answer) -> Compared {
         let mut found = nothing();

@@ -1,6 +1,9 @@
 use super::*;
+use crate::decide::{Asked, Serve};
+use crate::options::ShadowWrites;
 use crate::options::WriteOptions;
 use crate::stage::Hold;
+use crate::{Share, Side, cohort};
 
 fn feature(options: FeatureOptions) -> Feature {
     Feature::new("checkout", options, Timestamp(0)).expect("the options are good")

@@ -1,6 +1,9 @@
 use std::time::Instant;
 
+use dozen_core::Timestamp;
+
 use super::*;
+use crate::gate::Verdict;
 use crate::noise::Counted;
 use crate::options::{GateOptions, WriteOptions};
 use crate::stage::Hold;
