@@ -84,7 +84,10 @@ impl Feature {
             serve: if is_gone { Serve::Gone(self.options().retire.answer_old) } else { Serve::Side(serve) },
             shadow,
             twice: shadow.is_some() && safe && stage >= Stage::Compare && self.replays(asked.random),
-            feed: authority.map(Side::other).filter(|_| !matches!(stage, Stage::Off | Stage::Retired)),
+            // Switched off, the new side is still fed: it must not have missed anything when it comes back.
+            feed: authority
+                .map(Side::other)
+                .filter(|_| killed || !matches!(stage, Stage::Off | Stage::Retired)),
             stage,
             epoch: live.state.epoch,
         }

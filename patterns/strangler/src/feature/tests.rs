@@ -104,6 +104,14 @@ fn one_side_takes_the_writes_and_the_other_is_fed() {
         let decision = at(authority(declared), stage).decide(&post(Some(&within)));
         assert_eq!((decision.serve, decision.feed), (Serve::Side(serves), feeds), "{declared} {stage}");
     }
+    let killed = at(authority(Side::New), "50%");
+    killed.adopt(State { hold: Some(Hold::Killed), epoch: 3, ..killed.state() });
+    let decision = killed.decide(&post(Some(&within)));
+    assert_eq!(
+        (decision.side(), decision.feed),
+        (Some(Side::Old), Some(Side::New)),
+        "it must not miss anything"
+    );
     let read = at(authority(Side::Old), "1%").decide(&get(Some(&within)));
     assert_eq!((read.serve, read.feed), (Serve::Side(Side::New), None), "a read goes by its key");
 }
