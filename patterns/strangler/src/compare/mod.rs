@@ -18,6 +18,7 @@ mod json;
 mod path;
 mod rules;
 mod scalar;
+mod unordered;
 mod walk;
 
 use std::collections::BTreeSet;
