@@ -1,0 +1,324 @@
+//! One feature, as a gateway knows it: where it stands, and what has been seen of it.
+//!
+//! What holds at the moment is one snapshot. It carries the epoch; what is seen of a request counts for the epoch that decided
+//! it, and for no other.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use dozen_core::Timestamp;
+use serde::Serialize;
+
+use crate::compare::{Comparator, Difference};
+use crate::decide::Decision;
+use crate::gate::{Counts, Judgement};
+use crate::noise::{Counted, Noise, Noisy};
+use crate::options::ShadowWrites;
+use crate::stage::{Bounds, State};
+use crate::tally::Tally;
+use crate::usage::{Usage, Used};
+use crate::{Error, FeatureOptions, Share, Side, Stage, cohort};
+
+/// A comparison that found a difference, as it is kept for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sampled {
+    /// When.
+    pub at: Timestamp,
+    /// The request's method and path, without its query.
+    pub request: String,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// How many more.
+    pub more: u64,
+}
+
+/// Differing comparisons that are kept.
+const SAMPLED_MAX: usize = 64;
+
+/// What holds at the moment.
+pub(crate) struct Live {
+    pub(crate) state: State,
+    /// Which window is counted.
+    pub(crate) window: u64,
+    pub(crate) tally: Arc<Tally>,
+    /// What the windows before have counted, of this epoch.
+    pub(crate) closed: Arc<Counts>,
+}
+
+/// One capability that moves.
+pub struct Feature {
+    name: Arc<str>,
+    options: FeatureOptions,
+    bounds: Bounds,
+    comparator: Comparator,
+    live: ArcSwap<Live>,
+    kept: Arc<Kept>,
+}
+
+/// What outlives a change of the file.
+#[derive(Default)]
+struct Kept {
+    noise: Noise,
+    usage: Usage,
+    sampled: Mutex<VecDeque<Sampled>>,
+    judgement: ArcSwap<Judgement>,
+}
+
+impl Feature {
+    /// Checks the options; the feature begins at its first stage until the store says otherwise.
+    pub fn new(name: &str, options: FeatureOptions, now: Timestamp) -> Result<Self, Error> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(is_name) {
+            return Err(Error::Name { name: name.chars().take(80).collect() });
+        }
+        let gate = &options.advance;
+        for (setting, share) in [
+            ("advance.parity", gate.parity),
+            ("advance.confidence", gate.confidence),
+            ("advance.reconciled", gate.reconciled),
+        ] {
+            if share == Share::NONE || share == Share::ALL {
+                return Err(Error::share(name, setting, share));
+            }
+        }
+        if !gate.p99.is_finite() || gate.p99 < 1.0 {
+            return Err(Error::setting(
+                name,
+                "advance.p99",
+                "must be 1 or more: 1.1 lets the new side be a tenth slower",
+            ));
+        }
+        if gate.window < Duration::from_secs(1) {
+            return Err(Error::setting(name, "advance.window", "must be a second or more"));
+        }
+        if let Some(due) = &options.due
+            && due_moment(due).is_none()
+        {
+            return Err(Error::setting(name, "due", "must be a day such as `2027-03-31`"));
+        }
+        if options.writes.shadow == ShadowWrites::Record && options.writes.authority.is_none() {
+            return Err(Error::setting(
+                name,
+                "writes.shadow",
+                "can be `record` only where `authority` names a side",
+            ));
+        }
+        let bounds = Bounds::new(name, &options.stages, options.on_breach, gate.automatic, gate.hold)?;
+        let first = bounds.ladder.first().copied().unwrap_or(Stage::Off);
+        let comparator = Comparator::new(name, &options.compare)?;
+        let live = ArcSwap::from_pointee(Live::begin(State::first(first, now)));
+        Ok(Self { name: name.into(), options, bounds, comparator, live, kept: Arc::default() })
+    }
+
+    /// The same feature under other options: what is known of it stays.
+    pub(crate) fn with_options(&self, options: FeatureOptions, now: Timestamp) -> Result<Self, Error> {
+        let fresh = Self::new(&self.name, options, now)?;
+        fresh.live.store(self.live.load_full());
+        let comparator = fresh.comparator.clone().translated_as(&self.comparator);
+        Ok(Self { kept: self.kept.clone(), comparator, ..fresh })
+    }
+
+    /// Compares in the domain's model.
+    #[must_use]
+    pub fn in_domain(
+        mut self,
+        old: Arc<dyn crate::compare::Translator>,
+        new: Arc<dyn crate::compare::Translator>,
+    ) -> Self {
+        self.comparator = self.comparator.in_domain(old, new);
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the file says.
+    pub fn options(&self) -> &FeatureOptions {
+        &self.options
+    }
+
+    /// Its service on a side.
+    pub fn service(&self, side: Side) -> &str {
+        match side {
+            Side::Old => &self.options.old,
+            Side::New => &self.options.new,
+        }
+    }
+
+    /// Where it stands, as this gateway knows.
+    pub fn state(&self) -> State {
+        self.live.load().state.clone()
+    }
+
+    /// Which side a `dozen-feature` header of a client chooses.
+    pub fn forced(&self, header: &str) -> Option<Side> {
+        cohort::forced(header, &self.name, self.options.force_key.as_deref())
+    }
+
+    /// Notes how the side that served a request has answered; `status` is `None` where it gave no answer. `caller` is whoever
+    /// asked, and is kept only where the old system should not have been asked any more.
+    pub fn answered(
+        &self,
+        decision: &Decision,
+        status: Option<u16>,
+        took: Duration,
+        caller: Option<&str>,
+        now: Timestamp,
+    ) {
+        let Some(side) = decision.side() else {
+            return self.kept.usage.served(Side::Old, decision.stage, caller, now);
+        };
+        self.kept.usage.served(side, decision.stage, caller, now);
+        let live = self.live.load();
+        // Where both sides serve users, the users are the sample: both see the same mixture of requests.
+        if live.state.epoch == decision.epoch && matches!(decision.stage, Stage::Part(_)) {
+            live.tally.answered(side, failed(status), took);
+        }
+    }
+
+    /// Notes how one side of a shadowed pair has answered.
+    pub(crate) fn paired(&self, decision: &Decision, side: Side, status: Option<u16>, took: Duration) {
+        let live = self.live.load();
+        // Where only one side serves users, pairs are what can be compared.
+        if live.state.epoch == decision.epoch && !matches!(decision.stage, Stage::Part(_)) {
+            live.tally.answered(side, failed(status), took);
+        }
+    }
+
+    /// Notes what a comparison counts for.
+    pub(crate) fn compared(&self, decision: &Decision, counted: Counted) {
+        let live = self.live.load();
+        if live.state.epoch == decision.epoch {
+            live.tally.compared(counted);
+        }
+    }
+
+    /// Notes whether a write that was applied on the other side is equal on both.
+    pub fn reconciled(&self, equal: bool) {
+        self.live.load().tally.reconciled(equal);
+    }
+
+    pub(crate) fn sampled(&self, sampled: Sampled) {
+        let mut kept = self.kept.sampled.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == SAMPLED_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(sampled);
+    }
+
+    /// The latest comparisons that found a difference, oldest first.
+    pub fn differences(&self) -> Vec<Sampled> {
+        self.kept.sampled.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The places where the old system differs from itself.
+    pub fn noise(&self) -> Vec<Noisy> {
+        self.kept.noise.places()
+    }
+
+    pub(crate) fn noise_of(&self) -> &Noise {
+        &self.kept.noise
+    }
+
+    /// What the gate said last.
+    pub fn judgement(&self) -> Arc<Judgement> {
+        self.kept.judgement.load_full()
+    }
+
+    pub(crate) fn judged(&self, judgement: Judgement) {
+        self.kept.judgement.store(Arc::new(judgement));
+    }
+
+    /// What this gateway has served of it.
+    pub fn used(&self) -> Used {
+        self.kept.usage.read()
+    }
+
+    /// Compares its answers.
+    pub fn comparator(&self) -> &Comparator {
+        &self.comparator
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// What holds at the moment, for those who look at it and let it go.
+    pub(crate) fn present(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Follows the store. Says whether requests are treated in another way from now on.
+    pub(crate) fn adopt(&self, state: State) -> bool {
+        let live = self.live.load_full();
+        if live.state == state {
+            return false;
+        }
+        let changed = live.state.epoch != state.epoch;
+        let next = match changed {
+            true => Live::begin(state),
+            false => Live { state, ..live.same() },
+        };
+        self.live.store(Arc::new(next));
+        changed
+    }
+
+    /// Goes on with what was counted before a restart.
+    pub(crate) fn resume(&self, epoch: u64, counts: Counts) {
+        let live = self.live.load_full();
+        if live.state.epoch == epoch {
+            self.live.store(Arc::new(Live { closed: Arc::new(counts), ..live.same() }));
+        }
+    }
+
+    /// Begins the window of this moment, where it is another one.
+    pub(crate) fn turn(&self, now: Timestamp) {
+        let live = self.live.load_full();
+        let length = self.options.advance.window.as_micros().max(1);
+        let window = (now.since(live.state.entered).as_micros() / length) as u64;
+        if window > live.window {
+            let mut closed = (*live.closed).clone();
+            closed.add(&live.tally.read());
+            let next =
+                Live { window, tally: Arc::default(), closed: Arc::new(closed), state: live.state.clone() };
+            self.live.store(Arc::new(next));
+        }
+    }
+}
+
+impl Live {
+    fn begin(state: State) -> Self {
+        Self { state, window: 0, tally: Arc::default(), closed: Arc::default() }
+    }
+
+    fn same(&self) -> Self {
+        let (tally, closed) = (self.tally.clone(), self.closed.clone());
+        Self { state: self.state.clone(), window: self.window, tally, closed }
+    }
+}
+
+impl std::fmt::Debug for Feature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feature").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn failed(status: Option<u16>) -> bool {
+    status.is_none_or(|status| status >= 500)
+}
+
+/// The end of the day that a `due` names.
+pub(crate) fn due_moment(due: &str) -> Option<Timestamp> {
+    Timestamp::parse(&format!("{due}T23:59:59Z"))
+}
+
+#[cfg(test)]
+mod tests;

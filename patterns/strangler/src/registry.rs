@@ -1,0 +1,251 @@
+//! All features of an application, kept in step with the store.
+//!
+//! ```text
+//!   gateway A   every look: publish my counts ─► read states and counts ─► judge ─► compare-and-set ─► journal
+//!   gateway B        "                                                                    │
+//!        ▲────────────── hint of the journal, or the next look ◄──────────────────────────┘
+//! ```
+//!
+//! **One decision, many deciders.** Every gateway adds up the counts of all and judges by itself; whoever comes first writes,
+//! and the row's version makes the second attempt void. There is no leader to lose.
+//!
+//! **How soon.** A look comes every [`RegistryOptions::look_every`], 300 ms unless said otherwise, and at each hint. A broken
+//! threshold is published, judged and written within one look of the gateway that saw it, and followed by the others within
+//! one more: below a second, plus the store's own time.
+//!
+//! **When the store is away** everything stays as it was; what is counted meanwhile is published later.
+
+mod look;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use dozen_core::{chain, nearest};
+use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use dozen_store::{Changes, Expect, Store, TableRow};
+use futures::future::select_all;
+
+use crate::feature::Feature;
+use crate::progress::{self, Progress};
+use crate::rows::{self, Change, STATES};
+use crate::sketch::Heavy;
+use crate::stage::{Event, Order, State, step};
+use crate::unmapped::Unmapped;
+use crate::usage::Used;
+use crate::{Error, FeatureOptions};
+
+/// Features that are looked after.
+const FEATURES_MAX: usize = 256;
+/// How often an order is tried again when others change the feature at the same time.
+const TRIES: usize = 5;
+
+/// How a registry keeps in step.
+#[derive(Clone, Debug)]
+pub struct RegistryOptions {
+    /// The name of this gateway: the same after a restart, another one for each gateway.
+    pub gateway: String,
+    /// How often it looks.
+    pub look_every: Duration,
+}
+
+impl RegistryOptions {
+    /// A gateway of that name, with the usual times.
+    pub fn new(gateway: impl Into<String>) -> Self {
+        Self { gateway: gateway.into(), look_every: Duration::from_millis(300) }
+    }
+}
+
+/// All features. Runs as a [`Service`].
+pub struct Registry {
+    store: Store,
+    options: RegistryOptions,
+    features: ArcSwap<BTreeMap<String, Arc<Feature>>>,
+    unmapped: Unmapped,
+    /// Of the looks: one at a time, and what the last one knew.
+    looking: tokio::sync::Mutex<look::Looked>,
+    /// Of all gateways, for reports.
+    seen: Mutex<Seen>,
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    used: BTreeMap<String, Used>,
+    unmapped: Vec<Heavy>,
+}
+
+impl Registry {
+    /// Checks all features; knows nothing of the store before its first look.
+    pub fn new(
+        store: Store,
+        features: &BTreeMap<String, FeatureOptions>,
+        options: RegistryOptions,
+    ) -> Result<Arc<Self>, Error> {
+        let registry = Arc::new(Self {
+            store,
+            options,
+            features: ArcSwap::default(),
+            unmapped: Unmapped::default(),
+            looking: tokio::sync::Mutex::default(),
+            seen: Mutex::default(),
+        });
+        registry.apply(features)?;
+        Ok(registry)
+    }
+
+    /// Takes over a changed file, all of it or nothing. What is known of a feature stays; where its stage is not allowed any
+    /// more, the next look takes it down to one that is.
+    pub fn apply(&self, features: &BTreeMap<String, FeatureOptions>) -> Result<(), Error> {
+        if features.len() > FEATURES_MAX {
+            return Err(Error::TooMany { found: features.len(), features_max: FEATURES_MAX });
+        }
+        let (known, now) = (self.features.load(), self.store.clock().now());
+        let mut fresh = BTreeMap::new();
+        for (name, options) in features {
+            let feature = match known.get(name) {
+                Some(feature) if feature.options() == options => feature.clone(),
+                Some(feature) => Arc::new(feature.with_options(options.clone(), now)?),
+                None => Arc::new(Feature::new(name, options.clone(), now)?),
+            };
+            fresh.insert(name.clone(), feature);
+        }
+        self.features.store(Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Replaces a feature by one that compares in the domain's model, for example. Call it before the registry runs.
+    pub fn replace(&self, feature: Feature) {
+        let mut features = (**self.features.load()).clone();
+        features.insert(feature.name().to_owned(), Arc::new(feature));
+        self.features.store(Arc::new(features));
+    }
+
+    /// One feature. Cheap; a gateway may keep it until the file changes.
+    pub fn feature(&self, name: &str) -> Option<Arc<Feature>> {
+        self.features.load().get(name).cloned()
+    }
+
+    /// All features, by name.
+    pub fn features(&self) -> Vec<Arc<Feature>> {
+        self.features.load().values().cloned().collect()
+    }
+
+    /// Where requests are noted that no feature takes.
+    pub fn unmapped(&self) -> &Unmapped {
+        &self.unmapped
+    }
+
+    /// Does what somebody orders, and writes down who and why. Every gateway follows within a second.
+    pub async fn order(&self, name: &str, order: Order, who: &str, why: &str) -> Result<State, Error> {
+        let feature = self.known(name)?;
+        for _ in 0..TRIES {
+            let (row, state) = self.stored(&feature).await?;
+            let now = self.store.clock().now();
+            let next = step(name, &state, feature.bounds(), &Event::Ordered(order), (who, why), now)?;
+            let Some(next) = next else { return Ok(state) };
+            let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
+            if rows::change(&self.store, name, (Some(&state), &next), expect).await? {
+                feature.adopt(next.clone());
+                return Ok(next);
+            }
+        }
+        Err(Error::Raced { feature: name.to_owned() })
+    }
+
+    /// The latest changes of a feature, oldest first.
+    pub async fn history(&self, name: &str, limit: usize) -> Result<Vec<Change>, Error> {
+        self.known(name)?;
+        let entries = self.store.journal().tail(&rows::stream(name), limit).await;
+        let entries = entries.map_err(Error::store(format!("read the journal of feature `{name}`")))?;
+        entries.iter().map(|entry| rows::read(name, &entry.record.data)).collect()
+    }
+
+    /// How far everything has come, as of the last look.
+    pub fn progress(&self) -> Progress {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        progress::report(&self.features(), &seen.used, seen.unmapped, self.store.clock().now())
+    }
+
+    fn known(&self, name: &str) -> Result<Arc<Feature>, Error> {
+        self.feature(name).ok_or_else(|| {
+            let features = self.features.load();
+            let known = nearest(name, features.keys().map(String::as_str));
+            Error::Unknown { name: name.to_owned(), known }
+        })
+    }
+
+    /// The stored state of a feature, or the one that it begins with.
+    async fn stored(&self, feature: &Feature) -> Result<(Option<TableRow>, State), Error> {
+        let name = feature.name();
+        let row = self.store.table(STATES).get(name).await;
+        let row = row.map_err(Error::store(format!("read feature `{name}`")))?;
+        let state = match &row {
+            Some(row) => rows::read(name, &row.value)?,
+            None => feature.state(),
+        };
+        Ok((row, state))
+    }
+
+    /// Hints that a feature was changed by somebody else.
+    fn hints(&self) -> Vec<Changes> {
+        let journal = self.store.journal();
+        self.features().iter().map(|feature| journal.changes(&rows::stream(feature.name()))).collect()
+    }
+}
+
+#[async_trait]
+impl Service for Registry {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        ready.ready();
+        let mut fails = false;
+        let mut hints = self.hints();
+        let mut watched = self.features.load_full();
+        while !stop.is_stopping() {
+            match self.look().await {
+                Ok(()) => fails = false,
+                // Said once, not with each look.
+                Err(error) if !fails => {
+                    fails = true;
+                    tracing::warn!(
+                        error = chain(&error),
+                        "features stay as they are: the store does not answer"
+                    );
+                }
+                Err(_) => {}
+            }
+            if !Arc::ptr_eq(&watched, &self.features.load()) {
+                (hints, watched) = (self.hints(), self.features.load_full());
+            }
+            let hinted = async {
+                match hints.is_empty() {
+                    true => std::future::pending().await,
+                    false => select_all(hints.iter_mut().map(|hint| Box::pin(hint.changed()))).await,
+                }
+            };
+            tokio::select! { biased;
+                () = stop.soft.cancelled() => break,
+                // An engine that is gone has no hints any more, and must not be asked without a pause.
+                (hint, ..) = hinted => if hint.is_err() { tokio::time::sleep(self.options.look_every).await },
+                () = tokio::time::sleep(self.options.look_every) => {}
+            }
+        }
+        // What was served in the last seconds is worth a last word.
+        let mut looked = self.looking.lock().await;
+        looked.used_at = None;
+        if let Err(error) = self.publish(&mut looked).await {
+            tracing::warn!(error = chain(&error), "the last counts of the features are lost");
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("gateway", &self.options.gateway).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

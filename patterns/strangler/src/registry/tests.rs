@@ -1,0 +1,266 @@
+use std::time::Instant;
+
+use dozen_core::Timestamp;
+
+use super::*;
+use crate::gate::Verdict;
+use crate::noise::Counted;
+use crate::options::{GateOptions, WriteOptions};
+use crate::stage::Hold;
+use crate::testing::{Place, run, until};
+use crate::{Asked, OnBreach, Share, Side, Stage};
+
+fn features(change: impl FnOnce(&mut FeatureOptions)) -> BTreeMap<String, FeatureOptions> {
+    let mut options = FeatureOptions::new("legacy", "orders");
+    options.owner = Some("team-shop".into());
+    options.advance = GateOptions {
+        samples: 100,
+        hold: Duration::ZERO,
+        parity: Share::percent(95),
+        ..GateOptions::default()
+    };
+    change(&mut options);
+    BTreeMap::from([("checkout".to_owned(), options)])
+}
+
+async fn gateway(place: &Place, name: &str, features: &BTreeMap<String, FeatureOptions>) -> Arc<Registry> {
+    let registry =
+        Registry::new(place.open().await, features, RegistryOptions::new(name)).expect("good features");
+    registry.look().await.expect("the store answers");
+    registry
+}
+
+fn feature(registry: &Registry) -> Arc<Feature> {
+    registry.feature("checkout").expect("it is declared")
+}
+
+fn stage(text: &str) -> Stage {
+    text.parse().expect("a stage")
+}
+
+/// Requests on both sides that are all well, and `differing` of `compared` answers differ.
+fn traffic(feature: &Feature, count: u64, compared: u64, differing: u64) {
+    for at in 0..count {
+        let key = at.to_string();
+        let decision = feature.decide(&Asked { key: Some(&key), forced: None, method: "GET", random: at });
+        let now = Timestamp(1);
+        feature.answered(&decision, Some(200), Duration::from_millis(3), None, now);
+        for side in [Side::Old, Side::New] {
+            feature.paired(&decision, side, Some(200), Duration::from_millis(3));
+        }
+        if at < compared {
+            feature.compared(&decision, if at < differing { Counted::Differs } else { Counted::Same });
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_state_is_in_the_store_and_outlives_the_process() {
+    let place = Place::new();
+    let one = gateway(&place, "a", &features(|_| {})).await;
+    assert_eq!(feature(&one).state().stage, Stage::Shadow, "it begins at the first stage of the file");
+    one.order("checkout", Order::To(stage("25%")), "ann", "we are brave").await.expect("allowed");
+    let other = gateway(&place, "b", &features(|_| {})).await;
+    assert_eq!(feature(&other).state().stage, stage("25%"));
+    let history = other.history("checkout", 10).await.expect("a journal");
+    let told: Vec<_> = history
+        .iter()
+        .map(|change| (change.to.to_string(), change.who.as_str(), change.why.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [("shadow".into(), "dozen", "declared in the file"), ("25%".into(), "ann", "we are brave")]
+    );
+    assert_eq!(history[1].from, Some(Stage::Shadow));
+}
+
+#[tokio::test]
+async fn counts_of_several_gateways_are_judged_together_and_decided_once() {
+    let place = Place::new();
+    let (one, other) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
+    one.order("checkout", Order::To(Stage::Compare), "ann", "x").await.expect("allowed");
+    other.look().await.expect("it follows");
+    // Neither has enough alone.
+    traffic(&feature(&one), 80, 80, 0);
+    traffic(&feature(&other), 80, 80, 0);
+    one.look().await.expect("it answers");
+    assert_eq!(feature(&one).state().stage, Stage::Compare, "{:?}", feature(&one).judgement());
+    let (first, second) = tokio::join!(other.look(), one.look());
+    first.and(second).expect("they answer");
+    until("both follow", async || {
+        one.look().await.and(other.look().await).expect("they answer");
+        feature(&one).state().stage == stage("1%") && feature(&other).state().stage == stage("1%")
+    })
+    .await;
+    let history = one.history("checkout", 10).await.expect("a journal");
+    assert_eq!(history.len(), 3, "decided once: {history:?}");
+    assert_eq!(history[2].who, "gate");
+    assert!(history[2].why.contains("0 of 160 compared answers differ"), "{}", history[2].why);
+}
+
+#[tokio::test]
+async fn a_broken_threshold_takes_the_traffic_back_on_every_gateway_within_a_second() {
+    let place = Place::new();
+    let (one, other) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
+    one.order("checkout", Order::To(stage("50%")), "ann", "x").await.expect("allowed");
+    let _running = [run(one.clone()), run(other.clone())];
+    until("both follow", async || feature(&other).state().stage == stage("50%")).await;
+    let began = Instant::now();
+    traffic(&feature(&one), 200, 40, 30);
+    until("everything is back", async || {
+        [&one, &other].iter().all(|gateway| feature(gateway).state().effective().share() == Share::NONE)
+    })
+    .await;
+    let took = began.elapsed();
+    eprintln!("from the breach to no traffic on both gateways: {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let history = one.history("checkout", 10).await.expect("a journal");
+    let last = history.last().expect("the rollback");
+    assert_eq!((last.who.as_str(), last.to, last.hold), ("gate", Stage::Compare, Some(Hold::Frozen)));
+    assert!(last.why.contains("parity: 30 of 40 compared answers differ"), "{}", last.why);
+    assert_eq!(history.len(), 3, "written down once");
+}
+
+#[tokio::test]
+async fn the_kill_switch_is_followed_within_a_second() {
+    let place = Place::new();
+    let (one, other) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "b", &features(|_| {})).await);
+    one.order("checkout", Order::To(Stage::Complete), "ann", "x").await.expect("allowed");
+    let _running = run(other.clone());
+    until("it follows", async || feature(&other).state().stage == Stage::Complete).await;
+    let began = Instant::now();
+    one.order("checkout", Order::Kill, "bob", "the till is down").await.expect("always allowed");
+    until("it follows", async || feature(&other).state().hold == Some(Hold::Killed)).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let decision = feature(&other).decide(&Asked { key: Some("x"), forced: None, method: "GET", random: 0 });
+    assert_eq!(decision.side(), Some(Side::Old));
+}
+
+#[tokio::test]
+async fn a_breach_freezes_where_the_file_says_so() {
+    let place = Place::new();
+    let gateway = gateway(&place, "a", &features(|options| options.on_breach = OnBreach::Freeze)).await;
+    gateway.order("checkout", Order::To(stage("5%")), "ann", "x").await.expect("allowed");
+    traffic(&feature(&gateway), 200, 40, 30);
+    gateway.look().await.expect("it answers");
+    let state = feature(&gateway).state();
+    assert_eq!((state.stage, state.hold), (stage("5%"), Some(Hold::Frozen)));
+    gateway.look().await.expect("it answers");
+    assert_eq!(gateway.history("checkout", 10).await.expect("a journal").len(), 3, "and says so once");
+}
+
+#[tokio::test]
+async fn what_was_counted_outlives_a_restart() {
+    let place = Place::new();
+    let declared = features(|options| options.stages = vec![Stage::Compare, stage("5%")]);
+    let one = gateway(&place, "a", &declared).await;
+    traffic(&feature(&one), 80, 80, 0);
+    one.look().await.expect("it answers");
+    let again = gateway(&place, "a", &declared).await;
+    traffic(&feature(&again), 80, 80, 0);
+    until("it goes on", async || {
+        again.look().await.expect("it answers");
+        feature(&again).state().stage == stage("5%")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_changed_file_keeps_what_is_known_and_bounds_the_stage() {
+    let place = Place::new();
+    let gateway = gateway(&place, "a", &features(|_| {})).await;
+    gateway.order("checkout", Order::To(stage("25%")), "ann", "x").await.expect("allowed");
+    traffic(&feature(&gateway), 10, 0, 0);
+    gateway
+        .apply(&features(|options| options.stages = vec![Stage::Shadow, stage("5%"), Stage::Complete]))
+        .expect("good");
+    assert_eq!((feature(&gateway).state().stage, feature(&gateway).used().volume()), (stage("25%"), 10));
+    gateway.look().await.expect("it answers");
+    assert_eq!(feature(&gateway).state().stage, stage("5%"), "the highest below that the file allows");
+    let refused = gateway.apply(&features(|options| options.stages.clear()));
+    assert!(refused.is_err() && feature(&gateway).state().stage == stage("5%"));
+    let error = gateway.order("chekout", Order::Kill, "ann", "x").await.expect_err("no such feature");
+    assert_eq!(error.to_string(), "there is no feature `chekout`; did you mean `checkout`?");
+}
+
+#[tokio::test]
+async fn progress_is_weighted_by_volume_and_names_what_is_stale_and_unmapped() {
+    let place = Place::new();
+    let mut declared = features(|options| options.due = Some("2020-01-01".into()));
+    declared.insert("search".into(), FeatureOptions::new("legacy", "finder"));
+    let one = gateway(&place, "a", &declared).await;
+    one.order("search", Order::To(Stage::Complete), "ann", "x").await.expect("allowed");
+    let search = one.feature("search").expect("declared");
+    traffic(&search, 300, 0, 0);
+    traffic(&feature(&one), 100, 0, 0);
+    (0..100).for_each(|at| one.unmapped().note("GET", &format!("/orders/{at}"), Timestamp(1)));
+    // The last word of a registry that stops.
+    let stop = run(one.clone());
+    until("it runs", async || one.progress().features.len() == 2).await;
+    stop.soft.cancel();
+    let place = &place;
+    until("its counts are there", async || {
+        let other = gateway(place, "b", &features(|_| {})).await;
+        other.apply(&features(|_| {})).expect("good");
+        other.progress().moved.is_some()
+    })
+    .await;
+    let mut declared = features(|options| options.due = Some("2020-01-01".into()));
+    declared.insert("search".into(), FeatureOptions::new("legacy", "finder"));
+    let other = gateway(place, "c", &declared).await;
+    let progress = other.progress();
+    assert_eq!(progress.moved, Some(0.6), "300 of 300, 0 of 100, and 100 that nobody has thought of");
+    assert_eq!((progress.unmapped[0].name.as_str(), progress.unmapped[0].count), ("GET /orders/{id}", 100));
+    let stale: Vec<_> = progress.features.iter().map(|feature| feature.stale.join(", ")).collect();
+    assert_eq!(stale, ["it was due on 2020-01-01", "it has no owner"]);
+    assert!(progress.features[1].left.contains(&"retire the old side"));
+}
+
+#[tokio::test]
+async fn silence_retires_the_old_side_and_names_its_last_caller() {
+    let place = Place::new();
+    let declared = features(|options| options.retire.after = Some(Duration::from_millis(300)));
+    let gateway = gateway(&place, "a", &declared).await;
+    gateway.order("checkout", Order::To(Stage::Complete), "ann", "x").await.expect("allowed");
+    let feature = feature(&gateway);
+    let asked = |forced| Asked { key: Some("x"), forced, method: "GET", random: 0 };
+    let store = place.open().await;
+    let old = feature.decide(&asked(Some(Side::Old)));
+    feature.answered(&old, Some(200), Duration::ZERO, Some("batch-job"), store.clock().now());
+    until("it is retired", async || {
+        let new = feature.decide(&asked(None));
+        feature.answered(&new, Some(200), Duration::ZERO, None, store.clock().now());
+        // What was served is written down every few seconds; a fresh registry reads it at once.
+        gateway.looking.lock().await.used_at = None;
+        gateway.look().await.expect("it answers");
+        feature.state().stage == Stage::Retired
+    })
+    .await;
+    let history = gateway.history("checkout", 10).await.expect("a journal");
+    assert!(
+        history.last().is_some_and(|last| last.why.contains("the last caller was batch-job")),
+        "{history:?}"
+    );
+    assert_eq!(feature.decide(&asked(Some(Side::Old))).serve, crate::Serve::Gone(410));
+}
+
+#[tokio::test]
+async fn a_feed_that_nobody_reads_holds() {
+    let place = Place::new();
+    let writes = WriteOptions { authority: Some(Side::Old), ..WriteOptions::default() };
+    let declared =
+        features(|options| (options.stages, options.writes) = (vec![Stage::Compare, stage("5%")], writes));
+    let gateway = gateway(&place, "a", &declared).await;
+    traffic(&feature(&gateway), 500, 500, 0);
+    gateway.look().await.expect("it answers");
+    let judgement = feature(&gateway).judgement();
+    assert_eq!(judgement.verdict, Verdict::Unknown, "{judgement:?}");
+    assert!(
+        judgement.reason().contains("it is not known how far the side that is fed is behind"),
+        "{}",
+        judgement.reason()
+    );
+}

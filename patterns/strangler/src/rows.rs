@@ -1,0 +1,138 @@
+//! How features stand in the store.
+//!
+//! ```text
+//!  table  feature            NAME              the state: stage, hold, epoch, who, why        changed by compare-and-set
+//!         feature-counts     NAME/GATEWAY      what a gateway has counted in an epoch         written by that gateway
+//!         feature-use        NAME/GATEWAY      what it has served, and callers of the old     written by that gateway
+//!         feature-unmapped   GATEWAY           paths that no feature takes                    written by that gateway
+//!  stream feature/NAME                         one entry for each change: who, when, why      with the change, in one commit
+//! ```
+
+use std::sync::Arc;
+
+use dozen_core::{Message, Timestamp};
+use dozen_store::{Append, Expect, Op, Put, Record, Store, TableRow};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::gate::Counts;
+use crate::stage::{Hold, Stage, State};
+
+pub(crate) const STATES: &str = "feature";
+pub(crate) const COUNTS: &str = "feature-counts";
+pub(crate) const USES: &str = "feature-use";
+pub(crate) const UNMAPPED: &str = "feature-unmapped";
+
+/// Rows of one table that are read.
+const ROWS_MAX: usize = 10_000;
+const PAGE: usize = 1_000;
+
+/// One change of a feature, as its journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// The stage before; none at the beginning.
+    pub from: Option<Stage>,
+    /// The stage after.
+    pub to: Stage,
+    /// What holds it there.
+    pub hold: Option<Hold>,
+    /// Whoever changed it: a person, or `gate`.
+    pub who: String,
+    /// And why.
+    pub why: String,
+}
+
+/// What a gateway has counted of a feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    pub(crate) epoch: u64,
+    pub(crate) window: u64,
+    /// In the windows before.
+    pub(crate) closed: Counts,
+    /// In this one.
+    pub(crate) current: Counts,
+}
+
+/// The stream of a feature's changes.
+pub(crate) fn stream(feature: &str) -> Arc<str> {
+    format!("feature/{feature}").into()
+}
+
+/// Writes a state and its journal entry, in one commit, if the row is still as expected. Says whether it was.
+pub(crate) async fn change(
+    store: &Store,
+    feature: &str,
+    (before, state): (Option<&State>, &State),
+    expect: Expect,
+) -> Result<bool, Error> {
+    let now = store.clock().now();
+    let (from, to, hold) = (before.map(|before| before.stage), state.stage, state.hold);
+    let change = Change { at: now, from, to, hold, who: state.who.clone(), why: state.why.clone() };
+    // One id a change: the table's version makes it unique.
+    let version = match expect {
+        Expect::Version(version) => version,
+        _ => 0,
+    };
+    let id = format!("{feature}-{version}-{}", now.0);
+    let mut entry = Message::new(id, "/dozen/features", "dozen.feature.changed");
+    entry.time = Some(now);
+    entry.subject = Some(feature.to_owned());
+    let entry = entry.with_data(Some("application/json"), json(&change));
+    let put =
+        Put { space: STATES.into(), key: feature.to_owned(), value: json(state), expect, expires: None, now };
+    let append = Append { stream: stream(feature), records: vec![Record::from(entry)], at: now, due: None };
+    match store.commit(vec![Op::Require(put), Op::Append(append)]).await {
+        Ok(_) => Ok(true),
+        Err(dozen_store::Error::Unexpected { .. }) => Ok(false),
+        Err(error) => Err(Error::store(format!("change feature `{feature}`"))(error)),
+    }
+}
+
+/// A row to write, whatever is there.
+pub(crate) fn put(
+    space: &str,
+    key: String,
+    value: &impl Serialize,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Op {
+    Op::Put(Put {
+        space: space.into(),
+        key,
+        value: json(value),
+        expect: Expect::Any,
+        expires: Some(expires),
+        now,
+    })
+}
+
+/// All rows of a table, up to a bound.
+pub(crate) async fn all(store: &Store, space: &str) -> Result<Vec<TableRow>, Error> {
+    let table = store.table(space);
+    let mut rows: Vec<TableRow> = Vec::new();
+    while rows.len() < ROWS_MAX {
+        let after = rows.last().map_or(String::new(), |row| row.key.clone());
+        let page =
+            table.list(&after, PAGE).await.map_err(Error::store(format!("read the table `{space}`")))?;
+        let is_last = page.len() < PAGE;
+        rows.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// What a row says.
+pub(crate) fn read<T: DeserializeOwned>(feature: &str, value: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(value).map_err(|source| Error::Stored { feature: feature.to_owned(), source })
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Plain structs with text keys: there is nothing in them that JSON could not say.
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,320 @@
+//! How far a move has come: a ladder of stages, and one pure function that says what an event does to it.
+//!
+//! ```text
+//!  off ─ shadow ─ compare ─ 1 % … 25 % … 50 % ─ complete ─ retired
+//!        └── nobody served ──┘└── some ──┘        └── everybody ──┘      each step back is as easy as one forward
+//! ```
+//!
+//! The file says which rungs there are; where a feature stands is in the store. The gate's events move it one rung up, or
+//! down to the highest rung where nobody is served by the new system. People may do anything that the file allows. What is
+//! held does not go on by itself: after a step back, somebody looks first.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dozen_core::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::options::OnBreach;
+use crate::{Error, Share};
+
+/// One rung. They are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The new system is not asked at all.
+    Off,
+    /// The new system gets copies of requests; only whether and how fast it answers is looked at.
+    Shadow,
+    /// And what it answers is compared.
+    Compare,
+    /// It serves this share of the keys.
+    Part(Share),
+    /// It serves everybody; the old one is there for the way back.
+    Complete,
+    /// The old system is not asked any more.
+    Retired,
+}
+
+impl Stage {
+    /// The share of the keys that the new system serves.
+    pub fn share(self) -> Share {
+        match self {
+            Self::Off | Self::Shadow | Self::Compare => Share::NONE,
+            Self::Part(share) => share,
+            Self::Complete | Self::Retired => Share::ALL,
+        }
+    }
+
+    /// What this part of the move is called: up to a tenth is a canary, beyond it the load shifts.
+    pub fn phase(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Shadow => "shadow",
+            Self::Compare => "compare",
+            Self::Part(share) if share <= Share::percent(10) => "canary",
+            Self::Part(_) => "shift",
+            Self::Complete => "complete",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part(share) => share.fmt(f),
+            other => f.write_str(other.phase()),
+        }
+    }
+}
+
+impl FromStr for Stage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "off" => Self::Off,
+            "shadow" => Self::Shadow,
+            "compare" => Self::Compare,
+            "complete" => Self::Complete,
+            "retired" | "retire" => Self::Retired,
+            text => match text.parse::<Share>() {
+                Ok(Share::ALL) => Self::Complete,
+                Ok(share) if share > Share::NONE => Self::Part(share),
+                _ => {
+                    return Err(format!(
+                        "`{text}` is no stage: there are off, shadow, compare, shares such as 5%, complete (or 100%) \
+                         and retired"
+                    ));
+                }
+            },
+        })
+    }
+}
+
+impl Serialize for Stage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// What keeps a feature from moving by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    /// It does not go on; a broken threshold still takes it back.
+    Frozen,
+    /// It neither goes on nor back: somebody has decided, and it is theirs to watch.
+    Pinned,
+    /// Switched off: everything goes to the old system, whatever the stage.
+    Killed,
+}
+
+/// Where a feature stands. This is what the store keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct State {
+    /// The rung.
+    pub stage: Stage,
+    /// What keeps it there.
+    pub hold: Option<Hold>,
+    /// Grows whenever requests are treated in another way: samples of another epoch say nothing about this one.
+    pub epoch: u64,
+    /// When this epoch began.
+    pub entered: Timestamp,
+    /// Who changed it last.
+    pub who: String,
+    /// And why.
+    pub why: String,
+}
+
+impl State {
+    /// Where a new feature begins.
+    pub fn first(stage: Stage, now: Timestamp) -> Self {
+        let why = "declared in the file".to_owned();
+        Self { stage, hold: None, epoch: 1, entered: now, who: "dozen".into(), why }
+    }
+
+    /// How requests are treated: a feature that is switched off is as if it had not begun.
+    pub fn effective(&self) -> Stage {
+        if self.hold == Some(Hold::Killed) { Stage::Off } else { self.stage }
+    }
+}
+
+/// What the file allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The rungs, rising.
+    pub ladder: Vec<Stage>,
+    /// What a broken threshold does.
+    pub on_breach: OnBreach,
+    /// Whether the gate's pass is enough to go on.
+    pub automatic: bool,
+    /// How long a stage lasts at least.
+    pub least: Duration,
+}
+
+impl Bounds {
+    /// Checks that `ladder` is one.
+    pub fn new(
+        feature: &str,
+        ladder: &[Stage],
+        on_breach: OnBreach,
+        automatic: bool,
+        least: Duration,
+    ) -> Result<Self, Error> {
+        let wrong =
+            |problem: &str| Error::Ladder { feature: feature.to_owned(), problem: problem.to_owned() };
+        if ladder.is_empty() {
+            return Err(wrong("are empty; name one at least, such as `shadow`"));
+        }
+        if ladder.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(wrong(
+                "must rise, from `shadow` over `compare` and shares such as `5%` to `complete` and `retired`",
+            ));
+        }
+        Ok(Self { ladder: ladder.to_vec(), on_breach, automatic, least })
+    }
+
+    fn above(&self, stage: Stage) -> Option<Stage> {
+        self.ladder.iter().copied().find(|rung| *rung > stage)
+    }
+
+    fn below(&self, stage: Stage) -> Option<Stage> {
+        self.ladder.iter().copied().rfind(|rung| *rung < stage)
+    }
+
+    /// The highest rung where nobody is served by the new system.
+    fn ground(&self) -> Stage {
+        self.ladder.iter().copied().rfind(|rung| *rung <= Stage::Compare).unwrap_or(Stage::Off)
+    }
+
+    fn allows(&self, stage: Stage) -> bool {
+        stage == Stage::Off || self.ladder.contains(&stage)
+    }
+}
+
+/// What somebody tells a feature to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Be at this stage.
+    To(Stage),
+    /// One rung up.
+    Forward,
+    /// One rung down.
+    Back,
+    /// The kill switch.
+    Kill,
+    /// Lifts the kill switch; the feature is held where it was.
+    Revive,
+    /// Do not go on.
+    Freeze,
+    /// Neither go on nor back.
+    Pin,
+    /// Go on by itself again.
+    Thaw,
+}
+
+/// What happens to a feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody tells it to.
+    Ordered(Order),
+    /// The gate says pass.
+    Passed,
+    /// The gate says fail.
+    Failed,
+    /// Nobody has asked the old system for long enough.
+    Unused,
+    /// The file has changed, and may not allow the stage any more.
+    Bounded,
+}
+
+/// What an event does to a feature; `None` when it does nothing.
+///
+/// `who` and `why` are written down with the change. Errors are for orders alone.
+pub fn step(
+    feature: &str,
+    state: &State,
+    bounds: &Bounds,
+    event: &Event,
+    (who, why): (&str, &str),
+    now: Timestamp,
+) -> Result<Option<State>, Error> {
+    let held = state.hold;
+    let next = match event {
+        Event::Ordered(order) => Some(ordered(feature, state, bounds, *order)?),
+        Event::Passed => bounds
+            .above(state.stage)
+            .filter(|next| *next != Stage::Retired)
+            .filter(|_| held.is_none() && bounds.automatic && now.since(state.entered) >= bounds.least)
+            .map(|next| (next, None)),
+        Event::Failed
+            if matches!(held, Some(Hold::Killed | Hold::Pinned)) || state.stage.share() == Share::NONE =>
+        {
+            None
+        }
+        Event::Failed => match bounds.on_breach {
+            OnBreach::Rollback => Some((bounds.ground(), Some(Hold::Frozen))),
+            OnBreach::Freeze => Some((state.stage, Some(Hold::Frozen))),
+        },
+        Event::Unused => (state.stage == Stage::Complete && held.is_none() && bounds.allows(Stage::Retired))
+            .then_some((Stage::Retired, None)),
+        Event::Bounded if bounds.allows(state.stage) => None,
+        Event::Bounded => Some((bounds.below(state.stage).unwrap_or(Stage::Off), held)),
+    };
+    let Some((stage, hold)) = next.filter(|next| *next != (state.stage, held)) else { return Ok(None) };
+    let mut changed = State { stage, hold, who: who.to_owned(), why: why.to_owned(), ..state.clone() };
+    if changed.effective() != state.effective() {
+        changed.epoch += 1;
+        changed.entered = now;
+    }
+    Ok(Some(changed))
+}
+
+fn ordered(
+    feature: &str,
+    state: &State,
+    bounds: &Bounds,
+    order: Order,
+) -> Result<(Stage, Option<Hold>), Error> {
+    let stage = state.stage;
+    let feature = || feature.to_owned();
+    if state.hold == Some(Hold::Killed) && !matches!(order, Order::Kill | Order::Revive) {
+        return Err(Error::Killed { feature: feature() });
+    }
+    let end = |direction| Error::AtTheEnd { feature: feature(), stage, direction };
+    Ok(match order {
+        Order::To(wanted) if !bounds.allows(wanted) => {
+            return Err(Error::NotAllowed {
+                feature: feature(),
+                stage: wanted,
+                allowed: bounds.ladder.clone(),
+            });
+        }
+        // Whoever takes it back does not want to see it go on by itself.
+        Order::To(wanted) => (wanted, (wanted < stage).then_some(Hold::Frozen)),
+        Order::Forward => (bounds.above(stage).ok_or_else(|| end("after"))?, None),
+        Order::Back => {
+            let below = bounds.below(stage).or((stage > Stage::Off).then_some(Stage::Off));
+            (below.ok_or_else(|| end("before"))?, Some(Hold::Frozen))
+        }
+        Order::Kill => (stage, Some(Hold::Killed)),
+        Order::Revive if state.hold == Some(Hold::Killed) => (stage, Some(Hold::Frozen)),
+        Order::Revive => (stage, state.hold),
+        Order::Freeze => (stage, Some(Hold::Frozen)),
+        Order::Pin => (stage, Some(Hold::Pinned)),
+        Order::Thaw => (stage, None),
+    })
+}
+
+#[cfg(test)]
+mod tests;
