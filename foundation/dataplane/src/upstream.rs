@@ -42,7 +42,6 @@ use dozen_core::EndpointSet;
 use tokio::sync::{Notify, watch};
 
 pub use ejection::Ejection;
-pub(crate) use endpoint::EndpointState;
 pub use health::{Health, HealthPolicy};
 pub use lease::Lease;
 pub use policy::{PolicyError, ServicePolicy, Strategy};

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use dozen_core::{Endpoint, EndpointSet};
 use dozen_dataplane::{
-    Ejection, Forward, Handler, Incoming, Outcome, Outgoing, Protocol, Proxy, ProxyOptions, Strategy,
-    Transport, Upstream, Upstreams, Verdict,
+    Forward, Handler, Incoming, Outcome, Outgoing, Protocol, Proxy, ProxyOptions, ServicePolicy, Transport,
+    Upstream, Upstreams, Verdict,
 };
 use dozen_harness::Program;
 use dozen_lifecycle::{Ready, Service, Stop};
@@ -59,7 +59,7 @@ fn upstream(port: u16) -> Arc<Upstream> {
     let set = Arc::new(EndpointSet { service: "service".into(), version: 1, endpoints });
     let receiver = watch::channel(set).1;
     let resolve = Arc::new(move |_: &str| Some(receiver.clone()));
-    Upstreams::new(resolve, Strategy::default(), Ejection::default()).get("service").unwrap()
+    Upstreams::new(resolve, ServicePolicy::default()).get("service").unwrap()
 }
 
 /// Starts the services, and gives their ports.
@@ -80,7 +80,7 @@ fn script(python: &Path) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpc_and_websockets_of_python_pass_through() {
-    let python = match dozen_interop::python_packages(&["grpcio==1.85.1", "websockets==17.4"]) {
+    let python = match dozen_harness::python_packages(&["grpcio==1.85.1", "websockets==17.4"]) {
         Ok(python) => python,
         Err(why) => return eprintln!("not run: {why}"),
     };
