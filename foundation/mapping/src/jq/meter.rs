@@ -19,6 +19,7 @@ const TICK: &str = "_tick";
 const FOLD: &str = "_fold_tick";
 const WEIGH: &str = "_weigh";
 const WHOLE: &str = "_whole";
+const OPERAND: &str = "_operand";
 const FACTOR: &str = "_factor";
 const MADE: &str = "_made";
 const NEGATED: &str = "_negated";
@@ -170,7 +171,9 @@ fn operation<'s>(left: Term<&'s str>, operator: BinaryOp<&'s str>, right: Term<&
 fn calculation<'s>(left: Term<&'s str>, math: Math, right: Term<&'s str>) -> Term<&'s str> {
     let check = match math {
         Math::Add => WHOLE,
-        _ => FACTOR,
+        // A text times a number would be as long as the number is large.
+        Math::Mul => FACTOR,
+        Math::Sub | Math::Div | Math::Rem => OPERAND,
     };
     let (left, right) = (pipe(left, call(check)), pipe(right, call(check)));
     pipe(Term::BinOp(Box::new(left), BinaryOp::Math(math), Box::new(right)), call(MADE))

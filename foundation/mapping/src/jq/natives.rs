@@ -135,7 +135,7 @@ fn is_fraction(value: &Val) -> bool {
 }
 
 pub(super) fn funs() -> impl Iterator<Item = Fun<Metered>> {
-    let all: [Filter<RunPtr<Metered>>; 10] = [
+    let all: [Filter<RunPtr<Metered>>; 11] = [
         ("_step", v(0), |cv| {
             let goes = cv.0.data().meter.charge(0);
             bome(Ok(Val::Bool(goes)))
@@ -154,6 +154,12 @@ pub(super) fn funs() -> impl Iterator<Item = Fun<Metered>> {
             through(goes, cv.1)
         }),
         ("_factor", v(0), |cv| {
+            let is_text = matches!(cv.1, Val::TStr(_) | Val::BStr(_));
+            let meter = cv.0.data().meter;
+            let goes = if is_fraction(&cv.1) { meter.fail(JqError::Inexact) } else { meter.weigh(&cv.1) };
+            through(goes && !is_text, cv.1)
+        }),
+        ("_operand", v(0), |cv| {
             let meter = cv.0.data().meter;
             let goes = if is_fraction(&cv.1) { meter.fail(JqError::Inexact) } else { meter.weigh(&cv.1) };
             through(goes, cv.1)

@@ -106,7 +106,7 @@ impl Compiler<'_> {
             return Some(Make::Constant(value.clone()));
         }
         if let Some(text) = &said.template {
-            let at = format!("{at}.template");
+            let at = below(at, "template");
             let template = self.take(&at, Template::parse(text))?;
             for path in template.paths() {
                 self.look(path, &at, None);
@@ -114,7 +114,7 @@ impl Compiler<'_> {
             return Some(Make::Template(template));
         }
         if let Some(text) = &said.jq {
-            let at = format!("{at}.jq");
+            let at = below(at, "jq");
             let program = Program::compile(text).map_err(|mistake| mistake.under(&at));
             return match program {
                 Ok(program) => Some(Make::Jq(Arc::new(program))),
@@ -126,10 +126,10 @@ impl Compiler<'_> {
         }
         if said.paths.is_empty() {
             let map = said.map.as_ref()?;
-            return Some(Make::Object(self.fields(map, &format!("{at}.{}", said.map_at))?));
+            return Some(Make::Object(self.fields(map, &below(at, said.map_at))?));
         }
         for path in &said.paths {
-            self.look(path, &format!("{at}.{}", said.from_at), Some(said.count));
+            self.look(path, &below(at, said.from_at), Some(said.count));
         }
         let into = match (&said.convert, &said.list, &said.map) {
             (Some(convert), ..) => Into::Converted(convert.clone()),
@@ -140,7 +140,7 @@ impl Compiler<'_> {
                     _ => self.scopes[0].unknown(),
                 };
                 self.scopes.push(part);
-                let fields = self.fields(map, &format!("{at}.{}", said.map_at));
+                let fields = self.fields(map, &below(at, said.map_at));
                 self.scopes.pop();
                 Into::Object(fields?)
             }
@@ -172,7 +172,7 @@ impl Compiler<'_> {
         self.depth += 1;
         let mut fields = Vec::with_capacity(map.len());
         for (name, written) in map.iter() {
-            let rule = self.rule(written, &format!("{at}.{name}"));
+            let rule = self.rule(written, &below(at, name));
             fields.extend(rule.map(|rule| Field { name: name.clone(), rule }));
         }
         self.depth -= 1;
@@ -302,5 +302,13 @@ impl Compiler<'_> {
             return None;
         }
         Some(list)
+    }
+}
+
+/// The place of a key of what stands at `at`.
+pub(super) fn below(at: &str, key: &str) -> String {
+    match at {
+        "" => key.to_owned(),
+        at => format!("{at}.{key}"),
     }
 }

@@ -15,8 +15,6 @@ use crate::value::{Decimal, Number, Rounding, Value};
 /// A compiled `as:`.
 #[derive(Clone, Debug)]
 pub(crate) struct Convert {
-    /// As it was written.
-    pub(crate) text: String,
     kind: Kind,
     /// From ours to theirs.
     back: bool,
@@ -82,7 +80,7 @@ impl Convert {
                 return Err((format!("there is no conversion `{other}`"), Some(hint)));
             }
         };
-        Ok(Self { text: text.trim().to_owned(), kind, back: false })
+        Ok(Self { kind, back: false })
     }
 
     /// The conversion from ours back to theirs.

@@ -2,7 +2,7 @@
 
 use dozen_expression::Expression;
 
-use super::compile::Compiler;
+use super::compile::{Compiler, below};
 use super::convert::Convert;
 use super::path::Path;
 use super::rule::{Count, Enum};
@@ -85,7 +85,7 @@ impl Said {
         let mut each = None;
         let mut right = true;
         for (key, value) in object.iter() {
-            let at_key = format!("{at}.{key}");
+            let at_key = below(at, key);
             right &= match &**key {
                 "each" => {
                     each = Some(value);
@@ -134,7 +134,7 @@ impl Said {
             };
         }
         if let Some(each) = each {
-            right &= said.each(compiler, each, &format!("{at}.each"));
+            right &= said.each(compiler, each, &below(at, "each"));
         }
         if !right {
             return None;
@@ -219,7 +219,7 @@ impl Said {
         let outer = self.when.take();
         let mut right = true;
         for (key, value) in object.iter() {
-            let at_key = format!("{at}.{key}");
+            let at_key = below(at, key);
             right &= match &**key {
                 "on-error" => {
                     self.item_on_error = on_error(value).filter(|on_error| *on_error != OnError::Default);
@@ -295,7 +295,10 @@ impl Said {
         if each && !self.count.is_list() {
             return Some("`each` gives a list, so its `count` is `many`".into());
         }
-        if self.value.is_some() && (self.default.is_some() || self.on_error.is_some() || self.required) {
+        if self.value.is_some()
+            && self.when.is_none()
+            && (self.default.is_some() || self.on_error.is_some() || self.required)
+        {
             return Some("a constant cannot fail; leave `default`, `on-error` and `required` out".into());
         }
         None

@@ -1,5 +1,6 @@
 //! Whether what a table makes is what the schema of the output has.
 
+use super::compile::below;
 use super::rule::{From, Into, Make, Otherwise, Rule};
 use super::schema::{Part, kind_of};
 use crate::mistake::Mistake;
@@ -21,19 +22,22 @@ fn types(rule: &Rule, part: Part<'_>, mistakes: &mut Vec<Mistake>) {
     let Some(allowed) = part.types() else { return };
     let fits = |kind: &str| allowed.iter().any(|own| *own == kind || (*own == "number" && kind == "integer"));
     let made = rule.gives.iter().flatten().copied();
-    let fallback = [("default", &rule.missing), ("on-error", &rule.failing)];
-    let wrong = made.clone().find(|kind| !fits(kind)).map(|kind| (String::new(), kind)).or_else(|| {
+    let fallback = [("on-error", &rule.failing), ("default", &rule.missing)];
+    let wrong = made.clone().find(|kind| !fits(kind)).map(|kind| ("", kind)).or_else(|| {
         fallback.into_iter().find_map(|(key, otherwise)| match otherwise {
             Otherwise::Value(value) => {
                 let kind = kind_of(&value.approximate());
-                (!fits(kind)).then(|| (format!(".{key}"), kind))
+                (!fits(kind)).then(|| (key, kind))
             }
             _ => None,
         })
     });
     if let Some((key, kind)) = wrong {
         let problem = format!("it gives {}, and the output has {}", article(kind), allowed.join(" or "));
-        mistakes.push(Mistake::new(format!("{}{key}", rule.at), problem));
+        mistakes.push(Mistake::new(
+            if key.is_empty() { rule.at.to_string() } else { below(&rule.at, key) },
+            problem,
+        ));
     }
 }
 
@@ -53,7 +57,7 @@ fn members(rule: &Rule, fields: &[super::rule::Field], part: Part<'_>, mistakes:
         match fields.iter().find(|field| *field.name == *name) {
             None => {
                 let problem = format!("the output requires `{name}`, and no field gives it");
-                mistakes.push(Mistake::new(&*rule.at, problem));
+                mistakes.push(Mistake::new(below(&rule.at, "map"), problem));
             }
             Some(field) if may_be_left_out(&field.rule) => {
                 let problem = "the output requires it, and it may be left out";

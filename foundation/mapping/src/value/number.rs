@@ -59,9 +59,10 @@ impl Number {
     pub(crate) fn approximate(&self) -> serde_json::Value {
         match &self.0 {
             Repr::Whole(whole) => (*whole).into(),
-            Repr::Text(text) => match text.parse::<u64>() {
-                Ok(whole) => whole.into(),
-                Err(_) => text.parse::<f64>().ok().filter(|number| number.is_finite()).into(),
+            Repr::Text(text) => match (text.parse::<i64>(), text.parse::<u64>()) {
+                (Ok(whole), _) if &**text != "-0" => whole.into(),
+                (_, Ok(whole)) => whole.into(),
+                _ => text.parse::<f64>().ok().filter(|number| number.is_finite()).into(),
             },
         }
     }
@@ -179,11 +180,6 @@ impl Decimal {
         self.scale -= i32::try_from(self.digits.len() - kept).unwrap_or(0);
         self.digits.truncate(kept);
         self
-    }
-
-    /// Digits behind the point that are not zeros at the end.
-    pub(crate) fn fraction(&self) -> u32 {
-        u32::try_from(self.clone().normal().scale).unwrap_or(0)
     }
 
     /// With this many digits behind the point. What would be lost is rounded, or, without a rounding, refused.

@@ -56,6 +56,8 @@ struct Element {
     name: Arc<str>,
     namespace: Namespace,
     nil: bool,
+    /// Where it begins.
+    start: usize,
     object: Object,
     /// The namespace of each member: two of them must not become one name.
     namespaces: Vec<Namespace>,
@@ -80,6 +82,7 @@ impl<'t> Decoder<'t> {
                 Event::End(_) => {
                     let Some(element) = open.pop() else { return Err(self.wrong("nothing is open here")) };
                     self.scope.leave(element.mark);
+                    self.start = element.start;
                     let (name, namespace) = (element.name.clone(), element.namespace.clone());
                     let value = self.close(element)?;
                     match open.last_mut() {
@@ -148,6 +151,7 @@ impl<'t> Decoder<'t> {
             name,
             namespace,
             nil: false,
+            start: self.start,
             object: Object::default(),
             namespaces: Vec::new(),
             text: String::new(),
