@@ -65,13 +65,13 @@ pub(super) fn own_defs() -> Vec<Def<&'static str>> {
 }
 
 /// A definition of the library, metered. What we do better ourselves is named away.
-pub(super) fn def<'s>(def: Def<&'s str>) -> Def<&'s str> {
+pub(super) fn def(def: Def<&str>) -> Def<&str> {
     let replaced = matches!((def.name, def.args.len()), ("add" | "tonumber", 0) | ("join", 1));
     let name = if replaced { "_replaced" } else { def.name };
     Def { name, args: def.args, body: term(def.body) }
 }
 
-fn call<'s>(name: &'s str) -> Term<&'s str> {
+fn call(name: &str) -> Term<&str> {
     Term::Call(name, Vec::new())
 }
 
@@ -79,16 +79,16 @@ fn pipe<'s>(left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
     Term::BinOp(Box::new(left), BinaryOp::Pipe(None), Box::new(right))
 }
 
-fn ticked<'s>(inner: Term<&'s str>) -> Term<&'s str> {
+fn ticked(inner: Term<&str>) -> Term<&str> {
     pipe(call(TICK), term(inner))
 }
 
-fn boxed<'s>(inner: Box<Term<&'s str>>) -> Box<Term<&'s str>> {
-    Box::new(term(*inner))
+fn boxed(inner: Term<&str>) -> Box<Term<&str>> {
+    Box::new(term(inner))
 }
 
 /// A term, metered.
-pub(super) fn term<'s>(own: Term<&'s str>) -> Term<&'s str> {
+pub(super) fn term(own: Term<&str>) -> Term<&str> {
     match own {
         Term::Recurse => pipe(Term::Recurse, call(TICK)),
         own @ (Term::Id | Term::Num(_) | Term::Break(_) | Term::Var(_)) => own,
@@ -99,7 +99,7 @@ pub(super) fn term<'s>(own: Term<&'s str>) -> Term<&'s str> {
             };
             Term::Str(format, parts.into_iter().map(part).collect())
         }
-        Term::Arr(inner) => Term::Arr(inner.map(boxed)),
+        Term::Arr(inner) => Term::Arr(inner.map(|inner| boxed(*inner))),
         Term::Obj(members) => {
             let member = |(name, value): (_, Option<_>)| (term(name), value.map(term));
             Term::Obj(members.into_iter().map(member).collect())
@@ -107,23 +107,23 @@ pub(super) fn term<'s>(own: Term<&'s str>) -> Term<&'s str> {
         // A number that is written with its sign is a number.
         Term::Neg(inner) => pipe(term(*inner), call(NEGATED)),
         Term::BinOp(left, operator, right) => operation(*left, operator, *right),
-        Term::Label(name, inner) => Term::Label(name, boxed(inner)),
+        Term::Label(name, inner) => Term::Label(name, boxed(*inner)),
         Term::Fold(kind, source, own, parts) => {
             let fold = |(at, part)| match at {
                 0 => term(part),
                 _ => pipe(call(FOLD), term(part)),
             };
-            Term::Fold(kind, boxed(source), pattern(own), parts.into_iter().enumerate().map(fold).collect())
+            Term::Fold(kind, boxed(*source), pattern(own), parts.into_iter().enumerate().map(fold).collect())
         }
-        Term::TryCatch(body, catch) => Term::TryCatch(boxed(body), catch.map(boxed)),
+        Term::TryCatch(body, catch) => Term::TryCatch(boxed(*body), catch.map(|catch| boxed(*catch))),
         Term::IfThenElse(branches, otherwise) => {
             let branches = branches.into_iter().map(|(condition, then)| (term(condition), term(then)));
-            Term::IfThenElse(branches.collect(), otherwise.map(boxed))
+            Term::IfThenElse(branches.collect(), otherwise.map(|otherwise| boxed(*otherwise)))
         }
         Term::Def(defs, body) => {
             let defs =
                 defs.into_iter().map(|own| Def { name: own.name, args: own.args, body: term(own.body) });
-            Term::Def(defs.collect(), boxed(body))
+            Term::Def(defs.collect(), boxed(*body))
         }
         Term::Call(name, arguments) => {
             let own = Term::Call(name, arguments.into_iter().map(ticked).collect());
@@ -142,7 +142,7 @@ pub(super) fn term<'s>(own: Term<&'s str>) -> Term<&'s str> {
                 };
                 (part, optional)
             };
-            let own = Term::Path(boxed(from), Path(parts.into_iter().map(part).collect()));
+            let own = Term::Path(boxed(*from), Path(parts.into_iter().map(part).collect()));
             if repeats { pipe(own, call(TICK)) } else { own }
         }
     }
@@ -179,7 +179,7 @@ fn calculation<'s>(left: Term<&'s str>, math: Math, right: Term<&'s str>) -> Ter
     pipe(Term::BinOp(Box::new(left), BinaryOp::Math(math), Box::new(right)), call(MADE))
 }
 
-fn pattern<'s>(own: Pattern<&'s str>) -> Pattern<&'s str> {
+fn pattern(own: Pattern<&str>) -> Pattern<&str> {
     match own {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern).collect()),

@@ -58,7 +58,7 @@ impl Meter {
         };
         self.work.set(left);
         self.steps.set(self.steps.get().wrapping_add(1));
-        let look = self.steps.get() % LOOK_EVERY == 0 || units > 1000;
+        let look = self.steps.get().is_multiple_of(LOOK_EVERY) || units > 1000;
         if look && self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return self.fail(JqError::TooSlow);
         }
@@ -143,7 +143,7 @@ pub(super) fn funs() -> impl Iterator<Item = Fun<Metered>> {
         ("_fold_step", v(0), |cv| {
             let meter = cv.0.data().meter;
             meter.folds.set(meter.folds.get().wrapping_add(1));
-            let look = meter.folds.get() % DEPTH_EVERY == 0;
+            let look = meter.folds.get().is_multiple_of(DEPTH_EVERY);
             let goes = meter.charge(0) && (!look || meter.is_flat(&cv.1, DEPTH_MAX));
             bome(Ok(Val::Bool(goes)))
         }),

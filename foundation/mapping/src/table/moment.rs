@@ -158,7 +158,7 @@ impl Moment {
             Notation::Iso => text.parse().ok(),
             Notation::Epoch { per_second } => {
                 let nanos_each = 1_000_000_000 / per_second;
-                let digits = u32::try_from(nanos_each.ilog10()).unwrap_or(0);
+                let digits = nanos_each.ilog10();
                 let decimal = crate::value::Decimal::parse(text)?.with_scale(digits, None)?;
                 jiff::Timestamp::from_nanosecond(decimal.to_string().replacen('.', "", 1).parse().ok()?).ok()
             }

@@ -27,7 +27,7 @@ fn types(rule: &Rule, part: Part<'_>, mistakes: &mut Vec<Mistake>) {
         fallback.into_iter().find_map(|(key, otherwise)| match otherwise {
             Otherwise::Value(value) => {
                 let kind = kind_of(&value.approximate());
-                (!fits(kind)).then(|| (key, kind))
+                (!fits(kind)).then_some((key, kind))
             }
             _ => None,
         })

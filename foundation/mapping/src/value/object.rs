@@ -8,12 +8,16 @@ use super::Value;
 /// From how many members on names are looked up in an index. Below, walking is faster.
 const INDEXED_FROM: usize = 24;
 
+/// Where each name stands. It is boxed, so that a small object, and with it every value, stays small.
+#[derive(Clone)]
+struct Index(HashMap<Arc<str>, usize>);
+
 /// Members of an object, in order, each name once.
 #[derive(Clone, Default)]
 pub struct Object {
     members: Vec<(Arc<str>, Value)>,
     /// Where each name stands, once there are many.
-    index: Option<Box<HashMap<Arc<str>, usize>>>,
+    index: Option<Box<Index>>,
 }
 
 impl Object {
@@ -58,10 +62,11 @@ impl Object {
             return Some(std::mem::replace(&mut self.members[at].1, value));
         }
         if let Some(index) = &mut self.index {
-            index.insert(name.clone(), self.members.len());
+            index.0.insert(name.clone(), self.members.len());
         } else if self.members.len() + 1 == INDEXED_FROM {
             let names = self.members.iter().map(|(name, _)| name).chain([&name]);
-            self.index = Some(Box::new(names.cloned().enumerate().map(|(at, name)| (name, at)).collect()));
+            let index = names.cloned().enumerate().map(|(at, name)| (name, at)).collect();
+            self.index = Some(Box::new(Index(index)));
         }
         self.members.push((name, value));
         None
@@ -78,7 +83,7 @@ impl Object {
     /// Where a member stands.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(name).copied(),
+            Some(index) => index.0.get(name).copied(),
             None => self.members.iter().position(|(own, _)| **own == *name),
         }
     }
