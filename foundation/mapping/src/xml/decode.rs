@@ -1,0 +1,339 @@
+//! From text to a tree.
+
+use std::sync::Arc;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::scope::{Namespace, Scope};
+use super::{Mixed, Xml, is_name, is_sign};
+use crate::error::{DecodeError, Position, shown};
+use crate::limits::Limits;
+use crate::names::Names;
+use crate::value::{Object, Value};
+
+/// Reads one document: an object with one member, the root element.
+pub(crate) fn decode(text: &str, options: &Xml, limits: &Limits) -> Result<Value, DecodeError> {
+    if text.len() > limits.size {
+        return Err(DecodeError::TooLarge { bytes: text.len(), limit: limits.size });
+    }
+    // The parser looks at markup alone, so the rest is looked at here, once for the whole document.
+    if let Some(at) = first_wrong(text.as_bytes()) {
+        let problem = "a control character stands here, which XML does not have";
+        return Err(DecodeError::malformed(Position::in_text(text, at), problem));
+    }
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    reader.config_mut().check_comments = true;
+    let mut decoder = Decoder {
+        text,
+        reader,
+        options,
+        limits,
+        scope: Scope::new(&options.ns),
+        names: Names::default(),
+        left: limits.nodes,
+        start: 0,
+    };
+    decoder.document()
+}
+
+struct Decoder<'t> {
+    text: &'t str,
+    reader: Reader<&'t [u8]>,
+    options: &'t Xml,
+    limits: &'t Limits,
+    scope: Scope<'t>,
+    names: Names,
+    /// How many values may still come.
+    left: usize,
+    /// Where the event that is looked at begins.
+    start: usize,
+}
+
+/// An element that is open.
+struct Element {
+    name: Arc<str>,
+    namespace: Namespace,
+    nil: bool,
+    /// Where it begins.
+    start: usize,
+    object: Object,
+    /// The namespace of each member: two of them must not become one name.
+    namespaces: Vec<Namespace>,
+    text: String,
+    /// How many declarations were in force around it.
+    mark: usize,
+}
+
+impl<'t> Decoder<'t> {
+    fn document(&mut self) -> Result<Value, DecodeError> {
+        let mut open: Vec<Element> = Vec::new();
+        let mut root = None;
+        loop {
+            match self.next()? {
+                Event::Start(start) if root.is_none() || !open.is_empty() => {
+                    if open.len() == self.limits.depth() {
+                        return Err(self.too_much("levels of nesting", self.limits.depth()));
+                    }
+                    open.push(self.element(&start)?);
+                }
+                Event::Start(_) => return Err(self.wrong("there is a second root element")),
+                Event::End(_) => {
+                    let Some(element) = open.pop() else { return Err(self.wrong("nothing is open here")) };
+                    self.scope.leave(element.mark);
+                    self.start = element.start;
+                    let (name, namespace) = (element.name.clone(), element.namespace.clone());
+                    let value = self.close(element)?;
+                    match open.last_mut() {
+                        Some(parent) => self.put(parent, name, namespace, value)?,
+                        None => root = Some(Value::object([(name, value)])),
+                    }
+                }
+                Event::Text(piece) => self.text(open.last_mut(), &piece)?,
+                Event::CData(piece) => match open.last_mut() {
+                    Some(element) => push_lines(&mut element.text, &piece),
+                    None => return Err(self.wrong("text stands outside of the root element")),
+                },
+                Event::GeneralRef(name) => {
+                    let sign = self.reference(&name)?;
+                    match open.last_mut() {
+                        Some(element) => element.text.push(sign),
+                        None => return Err(self.wrong("text stands outside of the root element")),
+                    }
+                }
+                Event::DocType(_) => {
+                    return Err(
+                        self.wrong("a document type declaration is refused; entities are declared there")
+                    );
+                }
+                Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::Empty(_) => self.count()?,
+                Event::Eof => break,
+            }
+        }
+        match root {
+            Some(root) if open.is_empty() => Ok(root),
+            _ => Err(self.wrong("the document ends too early")),
+        }
+    }
+
+    fn next(&mut self) -> Result<Event<'t>, DecodeError> {
+        self.start = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        self.reader.read_event().map_err(|error| {
+            let at = usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
+            // The parser's own words name an element at most.
+            DecodeError::malformed(Position::in_text(self.text, at), shown(&error.to_string()))
+        })
+    }
+
+    fn element(&mut self, start: &BytesStart<'_>) -> Result<Element, DecodeError> {
+        self.count()?;
+        let mark = self.scope.mark();
+        let mut attributes = Vec::new();
+        for attribute in start.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|_| self.wrong("an attribute is `name=\"value\"`"))?;
+            let name = attribute.key.as_ref();
+            let value = self.attribute(&attribute.value)?;
+            match name.split_once(':') {
+                None if name == "xmlns" => self.scope.declare("", &value),
+                Some(("xmlns", prefix)) => self.scope.declare(prefix, &value),
+                _ if attributes.len() == self.limits.attributes => {
+                    return Err(self.too_much("attributes at one element", self.limits.attributes));
+                }
+                _ => attributes.push((name.to_owned(), value)),
+            }
+            if self.scope.mark() > self.limits.attributes {
+                return Err(self.too_much("namespaces in scope", self.limits.attributes));
+            }
+        }
+        let (name, namespace) = self.resolve(start.name().as_ref(), "")?;
+        let mut element = Element {
+            name,
+            namespace,
+            nil: false,
+            start: self.start,
+            object: Object::default(),
+            namespaces: Vec::new(),
+            text: String::new(),
+            mark,
+        };
+        for (name, value) in attributes {
+            self.count()?;
+            let (name, namespace) = self.resolve(&name, "@")?;
+            match &*name {
+                "@xsi:nil" => element.nil = matches!(value.as_str(), "true" | "1"),
+                "@xsi:schemaLocation" | "@xsi:noNamespaceSchemaLocation" => {}
+                _ if element.object.get(&name).is_some() => {
+                    return Err(self.wrong(format!("the attribute `{}` is there twice", shown(&name))));
+                }
+                _ => self.put(&mut element, name, namespace, Value::text(value))?,
+            }
+        }
+        Ok(element)
+    }
+
+    /// What the tree calls a name of the document, and its namespace. An attribute without a prefix is in none.
+    fn resolve(&mut self, name: &str, sign: &str) -> Result<(Arc<str>, Namespace), DecodeError> {
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        if !is_name(local) {
+            return Err(self.wrong(format!("`{}` is no name", shown(name))));
+        }
+        let namespace = match (prefix, sign) {
+            ("", "@") => &Namespace::None,
+            _ => match self.scope.of(prefix) {
+                Some(namespace) => namespace,
+                None => return Err(self.wrong(format!("the prefix `{}` is not declared", shown(prefix)))),
+            },
+        };
+        let own = match namespace {
+            Namespace::Known(prefix) if !prefix.is_empty() => {
+                self.names.get(&format!("{sign}{prefix}:{local}"))
+            }
+            _ if sign.is_empty() => self.names.get(local),
+            _ => self.names.get(&format!("{sign}{local}")),
+        };
+        Ok((own, namespace.clone()))
+    }
+
+    /// Makes an element a member of the one around it.
+    fn put(
+        &self,
+        parent: &mut Element,
+        name: Arc<str>,
+        namespace: Namespace,
+        value: Value,
+    ) -> Result<(), DecodeError> {
+        let Some(place) = parent.object.place(&name) else {
+            let is_list = self.options.lists.iter().any(|list| **list == *name);
+            parent.namespaces.push(namespace);
+            parent.object.insert(name, if is_list { Value::List(vec![value]) } else { value });
+            return Ok(());
+        };
+        if parent.namespaces[place] != namespace {
+            let problem = format!("`{}` stands here in two namespaces; declare them in `ns`", shown(&name));
+            return Err(self.wrong(problem));
+        }
+        match parent.object.at_mut(place) {
+            Some(Value::List(list)) => list.push(value),
+            Some(single) => {
+                let first = std::mem::take(single);
+                *single = Value::List(vec![first, value]);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn close(&self, element: Element) -> Result<Value, DecodeError> {
+        let Element { mut object, text, nil, .. } = element;
+        let has_elements = object.iter().any(|(name, _)| !name.starts_with('@'));
+        let blank = text.trim_ascii().is_empty();
+        if nil {
+            return match has_elements || !blank {
+                true => Err(self.wrong("an element that is nil has content")),
+                false => Ok(Value::Null),
+            };
+        }
+        if object.is_empty() {
+            return Ok(Value::text(text));
+        }
+        if !blank {
+            if has_elements && self.options.mixed == Mixed::Refuse {
+                return Err(self.wrong("text stands beside elements; `mixed: join` would take it"));
+            }
+            object.insert("#text".into(), Value::text(text));
+        }
+        Ok(Value::Object(object))
+    }
+
+    fn text(&self, element: Option<&mut Element>, piece: &str) -> Result<(), DecodeError> {
+        match element {
+            Some(element) => push_lines(&mut element.text, piece),
+            None if piece.trim_ascii().is_empty() => {}
+            None => return Err(self.wrong("text stands outside of the root element")),
+        }
+        Ok(())
+    }
+
+    /// The value of an attribute: references resolved, line ends and tabs as spaces.
+    fn attribute(&self, raw: &str) -> Result<String, DecodeError> {
+        if raw.contains('<') {
+            return Err(self.wrong("`<` stands in an attribute; write `&lt;`"));
+        }
+        let mut value = String::with_capacity(raw.len());
+        let mut rest = raw;
+        while let Some(at) = rest.find(['&', '\n', '\r', '\t']) {
+            value.push_str(&rest[..at]);
+            if rest.as_bytes()[at] != b'&' {
+                value.push(' ');
+                rest = rest[at..].strip_prefix("\r\n").unwrap_or(&rest[at + 1..]);
+                continue;
+            }
+            let end =
+                rest[at..].find(';').ok_or_else(|| self.wrong("`&` begins no reference; write `&amp;`"))?;
+            value.push(self.reference(&rest[at + 1..at + end])?);
+            rest = &rest[at + end + 1..];
+        }
+        value.push_str(rest);
+        Ok(value)
+    }
+
+    /// The character of a reference, without its `&` and `;`.
+    fn reference(&self, name: &str) -> Result<char, DecodeError> {
+        let code = match name {
+            "lt" => return Ok('<'),
+            "gt" => return Ok('>'),
+            "amp" => return Ok('&'),
+            "apos" => return Ok('\''),
+            "quot" => return Ok('"'),
+            _ => name.strip_prefix('#').map(|number| match number.strip_prefix('x') {
+                Some(hexadecimal) => digits(hexadecimal, 16),
+                None => digits(number, 10),
+            }),
+        };
+        match code {
+            None => Err(self.wrong(format!("the entity `{}` is not declared, and cannot be", shown(name)))),
+            Some(code) => code
+                .and_then(char::from_u32)
+                .filter(|sign| is_sign(*sign))
+                .ok_or_else(|| self.wrong(format!("`{}` is no character", shown(name)))),
+        }
+    }
+
+    fn count(&mut self) -> Result<(), DecodeError> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| self.too_much("values", self.limits.nodes))?;
+        Ok(())
+    }
+
+    fn wrong(&self, problem: impl Into<String>) -> DecodeError {
+        DecodeError::malformed(Position::in_text(self.text, self.start), problem)
+    }
+
+    fn too_much(&self, what: &'static str, limit: usize) -> DecodeError {
+        DecodeError::TooMuch { what, limit, at: Position::in_text(self.text, self.start) }
+    }
+}
+
+/// The first byte of a character that XML does not have. Above the control characters there are two.
+fn first_wrong(text: &[u8]) -> Option<usize> {
+    let wrong = |at: usize, byte: u8| match byte {
+        b'\t' | b'\n' | b'\r' => false,
+        0..0x20 => true,
+        0xEF => matches!(text.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])),
+        _ => false,
+    };
+    text.iter().enumerate().find(|(at, byte)| wrong(*at, **byte)).map(|(at, _)| at)
+}
+
+fn digits(text: &str, radix: u32) -> Option<u32> {
+    // `from_str_radix` alone would take a sign.
+    text.chars().all(|sign| sign.is_digit(radix)).then(|| u32::from_str_radix(text, radix).ok())?
+}
+
+/// Text, with the line ends that XML says.
+fn push_lines(text: &mut String, piece: &str) {
+    match piece.contains('\r') {
+        true => text.push_str(&piece.replace("\r\n", "\n").replace('\r', "\n")),
+        false => text.push_str(piece),
+    }
+}
