@@ -16,6 +16,7 @@ const STEP: usize = 500;
 
 /// Which are handed out again, and how fast.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Redrive {
     #[command(flatten)]
     chosen: Chosen,
@@ -29,6 +30,7 @@ pub(crate) struct Redrive {
 
 /// Which is corrected, and what it becomes.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Edit {
     /// The message's id
     #[arg(value_name = "ID")]
@@ -39,6 +41,7 @@ pub(crate) struct Edit {
 
 /// Which are forgotten.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Purge {
     /// The dead letters; nothing else can be purged
     #[arg(long, required = true)]
