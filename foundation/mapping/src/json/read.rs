@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use super::plain;
 use crate::error::{DecodeError, Position};
 use crate::limits::Limits;
 use crate::names::Names;
 use crate::value::{Number, Object, Value, number_scan};
+
+/// The most room that is made for an object before its members are seen.
+const MEMBERS_MAX: usize = 16;
 
 /// Reads one JSON document.
 pub fn read(text: &str, limits: &Limits) -> Result<Value, DecodeError> {
@@ -19,6 +23,7 @@ pub fn read(text: &str, limits: &Limits) -> Result<Value, DecodeError> {
         left: limits.nodes,
         limits,
         names: Names::default(),
+        members: 0,
         scratch: String::new(),
     };
     reader.space();
@@ -38,6 +43,8 @@ struct Reader<'t> {
     left: usize,
     limits: &'t Limits,
     names: Names,
+    /// How many members the last object had.
+    members: usize,
     /// Where a text with escapes is put together.
     scratch: String,
 }
@@ -66,7 +73,8 @@ impl<'t> Reader<'t> {
 
     fn object(&mut self, depth: usize) -> Result<Value, DecodeError> {
         let inner = self.enter(depth)?;
-        let mut object = Object::default();
+        // Objects that follow each other are mostly alike.
+        let mut object = Object::with_capacity(self.members);
         if self.is_end(b'}') {
             return Ok(Value::Object(object));
         }
@@ -92,6 +100,7 @@ impl<'t> Reader<'t> {
                 return Err(self.wrong("this name is there twice"));
             }
             if self.is_last(b'}')? {
+                self.members = object.len().min(MEMBERS_MAX);
                 return Ok(Value::Object(object));
             }
         }
@@ -257,9 +266,4 @@ enum Piece<'t> {
     Plain(&'t str),
     /// It had escapes, and is in the scratch.
     Built,
-}
-
-/// How many bytes follow that a text holds as they are.
-fn plain(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(bytes.len())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain;
 use crate::value::Value;
 
 /// Writes a document on one line. Numbers are written as they were read.
@@ -16,9 +17,7 @@ fn put(value: &Value, text: &mut String) {
         Value::Null => text.push_str("null"),
         Value::Bool(true) => text.push_str("true"),
         Value::Bool(false) => text.push_str("false"),
-        Value::Number(number) => {
-            let _ = write!(text, "{number}");
-        }
+        Value::Number(number) => text.push_str(&number.as_text()),
         Value::Text(own) => quoted(own, text),
         Value::List(list) => {
             text.push('[');
@@ -47,13 +46,11 @@ fn put(value: &Value, text: &mut String) {
 
 fn quoted(own: &str, text: &mut String) {
     text.push('"');
-    let mut from = 0;
-    for (at, byte) in own.bytes().enumerate() {
-        if !matches!(byte, 0..0x20 | b'"' | b'\\') {
-            continue;
-        }
-        text.push_str(&own[from..at]);
-        from = at + 1;
+    let mut rest = own;
+    loop {
+        let (as_it_is, special) = rest.split_at(plain(rest.as_bytes()));
+        text.push_str(as_it_is);
+        let Some(byte) = special.bytes().next() else { break };
         match byte {
             b'"' => text.push_str("\\\""),
             b'\\' => text.push_str("\\\\"),
@@ -64,7 +61,7 @@ fn quoted(own: &str, text: &mut String) {
                 let _ = write!(text, "\\u{byte:04x}");
             }
         }
+        rest = &special[1..];
     }
-    text.push_str(&own[from..]);
     text.push('"');
 }

@@ -5,8 +5,11 @@
 //! gives the same answer. A local time that a change of the clocks skips or repeats is an error unless the pattern says
 //! which of the two is meant.
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, Time};
 use jiff::tz::{Disambiguation, Offset, TimeZone, TimeZoneDatabase};
+
+use super::pattern::{self, Part};
+use crate::value::Value;
 
 /// How a moment is written.
 #[derive(Clone, Debug)]
@@ -21,25 +24,6 @@ pub(super) enum Notation {
     Pattern(Vec<Part>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Year,
-    ShortYear,
-    Month { two: bool },
-    MonthName,
-    Day { two: bool },
-    Hour { two: bool, half: bool },
-    Minute,
-    Second,
-    Fraction(usize),
-    Half,
-    Offset { colon: bool },
-    Literal(String),
-}
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
 /// A notation with the zone that its times are in.
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
@@ -53,6 +37,16 @@ pub(super) fn zone(name: &str) -> Option<TimeZone> {
     TimeZoneDatabase::bundled().get(name).ok()
 }
 
+/// `2026-01-31`.
+pub(super) fn iso(date: Date) -> Value {
+    let Ok(year @ 0..=9999) = u16::try_from(date.year()) else { return Value::text(date.to_string()) };
+    let (month, day) = (u16::from(date.month().unsigned_abs()), u16::from(date.day().unsigned_abs()));
+    let places = [year / 1000, year / 100, year / 10, year, 0, month / 10, month, 0, day / 10, day];
+    let mut text = places.map(|place| b'0' + u8::try_from(place % 10).unwrap_or(0));
+    (text[4], text[7]) = (b'-', b'-');
+    Value::text(std::str::from_utf8(&text).unwrap_or_default())
+}
+
 impl Notation {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text {
@@ -61,29 +55,7 @@ impl Notation {
             "epoch-ms" => return Ok(Self::Epoch { per_second: 1000 }),
             _ => {}
         }
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some(sign) = rest.chars().next() {
-            let same = rest.chars().take_while(|other| *other == sign).count();
-            let length = match sign {
-                '\'' => {
-                    let (literal, _) =
-                        rest[1..].split_once('\'').ok_or("a ' in the pattern is not closed")?;
-                    parts.push(Part::Literal(if literal.is_empty() { "'".into() } else { literal.into() }));
-                    literal.len() + 2
-                }
-                sign if sign.is_ascii_alphabetic() => {
-                    parts.push(letters(sign, same)?);
-                    same
-                }
-                sign => {
-                    parts.push(Part::Literal(sign.into()));
-                    sign.len_utf8()
-                }
-            };
-            rest = &rest[length..];
-        }
-        Ok(Self::Pattern(parts))
+        Ok(Self::Pattern(pattern::parse(text)?))
     }
 
     fn has(&self, wanted: impl Fn(&Part) -> bool) -> bool {
@@ -117,37 +89,14 @@ impl Notation {
     }
 }
 
-fn letters(sign: char, count: usize) -> Result<Part, String> {
-    Ok(match (sign, count) {
-        ('y' | 'u', 4) => Part::Year,
-        ('y', 2) => Part::ShortYear,
-        ('M', 1 | 2) => Part::Month { two: count == 2 },
-        ('M', 3) => Part::MonthName,
-        ('d', 1 | 2) => Part::Day { two: count == 2 },
-        ('H', 1 | 2) => Part::Hour { two: count == 2, half: false },
-        ('h', 1 | 2) => Part::Hour { two: count == 2, half: true },
-        ('m', 2) => Part::Minute,
-        ('s', 2) => Part::Second,
-        ('S', 1..=9) => Part::Fraction(count),
-        ('a', 1) => Part::Half,
-        ('X' | 'x', 3) => Part::Offset { colon: true },
-        ('X' | 'x', 2) | ('Z', 1) => Part::Offset { colon: false },
-        _ => {
-            let found: String = std::iter::repeat_n(sign, count).collect();
-            return Err(format!(
-                "`{found}` means nothing in a pattern; there are yyyy yy MM M MMM dd d HH H hh h mm ss S a XXX XX Z, \
-                 `iso`, `epoch` and `epoch-ms`, and literal text stands in single quotes"
-            ));
-        }
-    })
-}
-
 impl Moment {
     /// The day of a text.
     pub(super) fn date(&self, text: &str) -> Option<Date> {
         match &self.notation {
             Notation::Iso => text.parse().ok().filter(|_| text.len() == 10),
-            Notation::Pattern(parts) if !self.notation.is_absolute() => Some(read(parts, text)?.0.date()),
+            Notation::Pattern(parts) if !self.notation.is_absolute() => {
+                Some(pattern::read(parts, text)?.0.date())
+            }
             _ => Some(self.timestamp(text)?.to_zoned(self.zone.clone()?).date()),
         }
     }
@@ -162,7 +111,7 @@ impl Moment {
                 let decimal = crate::value::Decimal::parse(text)?.with_scale(digits, None)?;
                 jiff::Timestamp::from_nanosecond(decimal.to_string().replacen('.', "", 1).parse().ok()?).ok()
             }
-            Notation::Pattern(parts) => match (read(parts, text)?, &self.zone) {
+            Notation::Pattern(parts) => match (pattern::read(parts, text)?, &self.zone) {
                 ((moment, Some(offset)), _) => offset.to_timestamp(moment).ok(),
                 ((moment, None), Some(zone)) => zone
                     .to_ambiguous_zoned(moment)
@@ -179,7 +128,7 @@ impl Moment {
         match &self.notation {
             Notation::Iso => Some(date.to_string()),
             Notation::Pattern(parts) if !self.notation.is_absolute() => {
-                write(parts, date.to_datetime(Time::midnight()), Offset::UTC)
+                pattern::write(parts, date.to_datetime(Time::midnight()), Offset::UTC)
             }
             _ => None,
         }
@@ -196,145 +145,8 @@ impl Moment {
             }
             Notation::Pattern(parts) => {
                 let zoned = moment.to_zoned(self.zone.clone().unwrap_or(TimeZone::UTC));
-                write(parts, zoned.datetime(), zoned.offset())
+                pattern::write(parts, zoned.datetime(), zoned.offset())
             }
         }
-    }
-}
-
-/// Reads a text by a pattern, all of it.
-fn read(parts: &[Part], text: &str) -> Option<(DateTime, Option<Offset>)> {
-    let (mut year, mut month, mut day) = (1970_i16, 1_i8, 1_i8);
-    let (mut hour, mut minute, mut second, mut nanos) = (0_i8, 0_i8, 0_i8, 0_i32);
-    let (mut afternoon, mut halves) = (false, false);
-    let mut offset = None;
-    let mut rest = text;
-    for part in parts {
-        match part {
-            Part::Year => year = i16::try_from(digits(&mut rest, 4, 4)?).ok()?,
-            Part::ShortYear => {
-                let short = i16::try_from(digits(&mut rest, 2, 2)?).ok()?;
-                year = short + if short >= 69 { 1900 } else { 2000 };
-            }
-            Part::Month { two } => month = small(&mut rest, *two)?,
-            Part::MonthName => {
-                let name = rest.get(..3)?;
-                let at = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
-                month = i8::try_from(at + 1).ok()?;
-                rest = &rest[3..];
-            }
-            Part::Day { two } => day = small(&mut rest, *two)?,
-            Part::Hour { two, half } => {
-                hour = small(&mut rest, *two)?;
-                halves |= *half;
-            }
-            Part::Minute => minute = small(&mut rest, true)?,
-            Part::Second => second = small(&mut rest, true)?,
-            Part::Fraction(count) => {
-                let fraction = digits(&mut rest, *count, *count)?;
-                let missing = u32::try_from(9 - count).ok()?;
-                nanos = i32::try_from(fraction.checked_mul(10_i64.pow(missing))?).ok()?;
-            }
-            Part::Half => {
-                let half = rest.get(..2)?;
-                afternoon = half.eq_ignore_ascii_case("pm");
-                if !afternoon && !half.eq_ignore_ascii_case("am") {
-                    return None;
-                }
-                rest = &rest[2..];
-            }
-            Part::Offset { colon } => offset = Some(read_offset(&mut rest, *colon)?),
-            Part::Literal(literal) => rest = rest.strip_prefix(literal.as_str())?,
-        }
-    }
-    if !rest.is_empty() {
-        return None;
-    }
-    if halves {
-        if !(1..=12).contains(&hour) {
-            return None;
-        }
-        hour = hour % 12 + if afternoon { 12 } else { 0 };
-    }
-    Some((DateTime::new(year, month, day, hour, minute, second, nanos).ok()?, offset))
-}
-
-fn read_offset(rest: &mut &str, colon: bool) -> Option<Offset> {
-    if let Some(after) = rest.strip_prefix('Z') {
-        *rest = after;
-        return Some(Offset::UTC);
-    }
-    let sign = match rest.as_bytes().first()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    *rest = &rest[1..];
-    let hours = digits(rest, 2, 2)?;
-    if colon {
-        *rest = rest.strip_prefix(':')?;
-    }
-    let minutes = digits(rest, 2, 2).filter(|minutes| *minutes < 60)?;
-    Offset::from_seconds(i32::try_from(sign * (hours * 3600 + minutes * 60)).ok()?).ok()
-}
-
-fn small(rest: &mut &str, two: bool) -> Option<i8> {
-    i8::try_from(digits(rest, if two { 2 } else { 1 }, 2)?).ok()
-}
-
-/// A number of so many digits.
-fn digits(rest: &mut &str, least: usize, most: usize) -> Option<i64> {
-    let count = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-    if count < least {
-        return None;
-    }
-    let (number, after) = rest.split_at(count);
-    *rest = after;
-    number.parse().ok()
-}
-
-/// Writes a moment by a pattern; none where the pattern has no place for what it has.
-fn write(parts: &[Part], moment: DateTime, offset: Offset) -> Option<String> {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for part in parts {
-        let _ = match part {
-            Part::Year => write!(text, "{:04}", moment.year()),
-            Part::ShortYear if (1969..2069).contains(&moment.year()) => {
-                write!(text, "{:02}", moment.year() % 100)
-            }
-            Part::ShortYear => return None,
-            Part::Month { two } => padded(&mut text, moment.month(), *two),
-            Part::MonthName => {
-                write!(text, "{}", MONTHS[usize::try_from(moment.month() - 1).unwrap_or(0) % 12])
-            }
-            Part::Day { two } => padded(&mut text, moment.day(), *two),
-            Part::Hour { two, half: false } => padded(&mut text, moment.hour(), *two),
-            Part::Hour { two, half: true } => padded(&mut text, (moment.hour() + 11) % 12 + 1, *two),
-            Part::Minute => padded(&mut text, moment.minute(), true),
-            Part::Second => padded(&mut text, moment.second(), true),
-            Part::Fraction(count) => {
-                let nanos = format!("{:09}", moment.subsec_nanosecond());
-                write!(text, "{}", &nanos[..*count])
-            }
-            Part::Half => write!(text, "{}", if moment.hour() < 12 { "AM" } else { "PM" }),
-            Part::Offset { colon } => {
-                let seconds = offset.seconds();
-                let minutes = seconds.abs() / 60;
-                let colon = if *colon { ":" } else { "" };
-                let sign = if seconds < 0 { '-' } else { '+' };
-                write!(text, "{sign}{:02}{colon}{:02}", minutes / 60, minutes % 60)
-            }
-            Part::Literal(literal) => write!(text, "{literal}"),
-        };
-    }
-    Some(text)
-}
-
-fn padded(text: &mut String, number: i8, two: bool) -> std::fmt::Result {
-    use std::fmt::Write as _;
-    match two {
-        true => write!(text, "{number:02}"),
-        false => write!(text, "{number}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::{Decimal, Rounding};
+use crate::value::{Decimal, Rounding, number_scan};
 
 /// How a decimal is written on the other side, and which one we want.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +40,27 @@ impl Decimals {
             decimal.scale = i32::try_from(self.scale?).ok()?;
         }
         self.scaled(decimal)
+    }
+
+    /// The same as its text, and without detour where the text is one of JSON's numbers that needs no more than zeros
+    /// behind it.
+    pub(super) fn text(&self, text: &str) -> Option<String> {
+        let plain =
+            !self.is_foreign() && !text.starts_with("-0") && number_scan(text.as_bytes()) == text.len();
+        let behind = text.find('.').map(|point| text.len() - point - 1);
+        let missing = self.scale.map_or(Some(0), |scale| (scale as usize).checked_sub(behind.unwrap_or(0)));
+        match missing {
+            Some(missing) if plain && !text.contains(['e', 'E']) => {
+                let mut longer = String::with_capacity(text.len() + missing + 1);
+                longer.push_str(text);
+                if behind.is_none() && missing > 0 {
+                    longer.push('.');
+                }
+                longer.extend(std::iter::repeat_n('0', missing));
+                Some(longer)
+            }
+            _ => self.read(text).map(|decimal| decimal.to_string()),
+        }
     }
 
     /// With the digits that are wanted.

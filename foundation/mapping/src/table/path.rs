@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::run::{Budget, Fatal};
+use super::budget::{Budget, Fatal};
 use crate::value::Value;
 
 /// The most steps of a path.

@@ -1,12 +1,11 @@
 //! A table at work.
 
-use std::fmt;
-
-use dozen_core::{Diagnose, Fault, Retry};
 use dozen_expression::{Context, Expression, Verdict};
 use serde_json::Value as Json;
 
+use super::budget::Budget;
 use super::convert::scalar;
+use super::outcome::{Failure, Fallback, Problem, Translated};
 use super::path::{Found, Path};
 use super::rule::{Count, Enum, Field, From, Into, Make, Other, Otherwise, Rule};
 use super::template::{Part, Template};
@@ -15,174 +14,6 @@ use crate::value::{Object, Value};
 
 /// How many fallbacks of one translation are told one by one.
 const FALLBACKS_MAX: usize = 16;
-
-/// What a translation gives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Translated {
-    /// The value.
-    pub value: Value,
-    /// Where something failed and the table said what stands in, the first sixteen. A field that was only missing is
-    /// none of them.
-    pub fallbacks: Vec<Fallback>,
-    /// How often that was, all in all.
-    pub fallbacks_total: usize,
-}
-
-/// A field that failed, and for which something stands in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    /// The rule, as a place in the table: from a closed set, good for a metric.
-    pub rule: String,
-    /// The field, as a place in the result.
-    pub target: String,
-    /// Why.
-    pub problem: Problem,
-}
-
-/// Why there is no translation. The texts never hold values of the input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The rule, as a place in the table: `map.price`.
-    pub rule: String,
-    /// The field, as a place in the result: `lines[2].price`.
-    pub target: String,
-    /// The path that it has its value from, if it has one.
-    pub source: Option<String>,
-    /// What is wrong.
-    pub problem: Problem,
-}
-
-/// What is wrong with a field.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// There is nothing.
-    #[error("nothing is there")]
-    Missing,
-    /// There are several where one belongs.
-    #[error("{found} values are there, where one belongs")]
-    Several {
-        /// How many.
-        found: usize,
-    },
-    /// It is not what `as` says.
-    #[error("{found} that is there is no {wanted}")]
-    Conversion {
-        /// What it should be.
-        wanted: &'static str,
-        /// What it is, in a word or two.
-        found: &'static str,
-    },
-    /// A word that `enum` does not list.
-    #[error("the word that is there is not listed")]
-    Unlisted,
-    /// A condition that cannot be decided.
-    #[error("`when` cannot be decided: {0}")]
-    Undecided(dozen_expression::Problem),
-    /// The program fails.
-    #[error("{0}")]
-    Jq(crate::jq::JqError),
-    /// There is more than there may be. No `on-error` catches this.
-    #[error("the translation has more than {limit} {what}")]
-    TooMuch {
-        /// Of what.
-        what: &'static str,
-        /// How much there may be.
-        limit: u64,
-    },
-}
-
-impl Problem {
-    /// A closed set of words, for a metric's label.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Several { .. } => "several",
-            Self::Conversion { .. } => "conversion",
-            Self::Unlisted => "unlisted",
-            Self::Undecided(_) => "undecided",
-            Self::Jq(_) => "jq",
-            Self::TooMuch { .. } => "too_much",
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = if self.target.is_empty() { "the result" } else { &self.target };
-        match &self.source {
-            Some(source) => write!(f, "`{target}` from `{source}`: {}", self.problem),
-            None => write!(f, "`{target}`: {}", self.problem),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl Diagnose for Failure {
-    fn fault(&self) -> Fault {
-        Fault::Dependency
-    }
-
-    fn retry(&self) -> Retry {
-        Retry::Never
-    }
-
-    fn page(&self) -> &'static str {
-        "translation-failed"
-    }
-}
-
-/// A bound that is reached.
-#[derive(Debug)]
-pub(crate) struct Fatal(Problem);
-
-/// What one translation may still cost.
-pub(crate) struct Budget {
-    steps: u64,
-    nodes: usize,
-    bytes: usize,
-    limits: Limits,
-}
-
-impl Budget {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self { steps: limits.steps, nodes: limits.nodes, bytes: limits.size, limits: limits.clone() }
-    }
-
-    pub(crate) fn step(&mut self, steps: usize) -> Result<(), Fatal> {
-        let limit = self.limits.steps;
-        let too_much = || Fatal(Problem::TooMuch { what: "values to look at", limit });
-        self.steps = self.steps.checked_sub(steps as u64).ok_or_else(too_much)?;
-        Ok(())
-    }
-
-    /// For a value of the result, and all in it.
-    fn spend(&mut self, value: &Value) -> Result<(), Fatal> {
-        let (nodes, bytes) = (self.limits.nodes as u64, self.limits.size as u64);
-        self.nodes = self
-            .nodes
-            .checked_sub(1)
-            .ok_or(Fatal(Problem::TooMuch { what: "values in its result", limit: nodes }))?;
-        match value {
-            Value::Text(text) => {
-                let too_much = Fatal(Problem::TooMuch { what: "bytes of text in its result", limit: bytes });
-                self.bytes = self.bytes.checked_sub(text.len()).ok_or(too_much)?;
-            }
-            Value::List(list) => {
-                for item in list {
-                    self.spend(item)?;
-                }
-            }
-            Value::Object(object) => {
-                for (_, value) in object.iter() {
-                    self.spend(value)?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
 
 /// Translates `input` by `rule`.
 pub(crate) fn translate(rule: &Rule, input: &Value, limits: &Limits) -> Result<Translated, Failure> {

@@ -1,5 +1,6 @@
 //! Numbers as the decimal text they are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,6 +37,14 @@ impl Number {
         match &self.0 {
             Repr::Whole(whole) => Some(*whole),
             Repr::Text(_) => None,
+        }
+    }
+
+    /// Its text.
+    pub fn as_text(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Repr::Whole(whole) => whole.to_string().into(),
+            Repr::Text(text) => Cow::Borrowed(text),
         }
     }
 

@@ -1,5 +1,6 @@
 //! From text to a tree.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use quick_xml::Reader;
@@ -11,6 +12,9 @@ use crate::error::{DecodeError, Position, shown};
 use crate::limits::Limits;
 use crate::names::Names;
 use crate::value::{Object, Value};
+
+/// The most room that is made for an element before its members are seen.
+const MEMBERS_MAX: usize = 16;
 
 /// Reads one document: an object with one member, the root element.
 pub(crate) fn decode(text: &str, options: &Xml, limits: &Limits) -> Result<Value, DecodeError> {
@@ -34,6 +38,7 @@ pub(crate) fn decode(text: &str, options: &Xml, limits: &Limits) -> Result<Value
         names: Names::default(),
         left: limits.nodes,
         start: 0,
+        members: 0,
     };
     decoder.document()
 }
@@ -49,10 +54,12 @@ struct Decoder<'t> {
     left: usize,
     /// Where the event that is looked at begins.
     start: usize,
+    /// How many members the last element had that had any.
+    members: usize,
 }
 
 /// An element that is open.
-struct Element {
+struct Element<'t> {
     name: Arc<str>,
     namespace: Namespace,
     nil: bool,
@@ -61,14 +68,14 @@ struct Element {
     object: Object,
     /// The namespace of each member: two of them must not become one name.
     namespaces: Vec<Namespace>,
-    text: String,
+    text: Cow<'t, str>,
     /// How many declarations were in force around it.
     mark: usize,
 }
 
 impl<'t> Decoder<'t> {
     fn document(&mut self) -> Result<Value, DecodeError> {
-        let mut open: Vec<Element> = Vec::new();
+        let mut open: Vec<Element<'t>> = Vec::new();
         let mut root = None;
         loop {
             match self.next()? {
@@ -83,22 +90,22 @@ impl<'t> Decoder<'t> {
                     let Some(element) = open.pop() else { return Err(self.wrong("nothing is open here")) };
                     self.scope.leave(element.mark);
                     self.start = element.start;
-                    let (name, namespace) = (element.name.clone(), element.namespace.clone());
+                    let (name, namespace) = (element.name.clone(), element.namespace);
                     let value = self.close(element)?;
                     match open.last_mut() {
                         Some(parent) => self.put(parent, name, namespace, value)?,
                         None => root = Some(Value::object([(name, value)])),
                     }
                 }
-                Event::Text(piece) => self.text(open.last_mut(), &piece)?,
+                Event::Text(piece) => self.text(open.last_mut(), piece.into_inner())?,
                 Event::CData(piece) => match open.last_mut() {
-                    Some(element) => push_lines(&mut element.text, &piece),
+                    Some(element) => push_lines(&mut element.text, piece.into_inner()),
                     None => return Err(self.wrong("text stands outside of the root element")),
                 },
                 Event::GeneralRef(name) => {
                     let sign = self.reference(&name)?;
                     match open.last_mut() {
-                        Some(element) => element.text.push(sign),
+                        Some(element) => element.text.to_mut().push(sign),
                         None => return Err(self.wrong("text stands outside of the root element")),
                     }
                 }
@@ -126,7 +133,7 @@ impl<'t> Decoder<'t> {
         })
     }
 
-    fn element(&mut self, start: &BytesStart<'_>) -> Result<Element, DecodeError> {
+    fn element(&mut self, start: &BytesStart<'_>) -> Result<Element<'t>, DecodeError> {
         self.count()?;
         let mark = self.scope.mark();
         let mut attributes = Vec::new();
@@ -142,7 +149,8 @@ impl<'t> Decoder<'t> {
                 }
                 _ => attributes.push((name.to_owned(), value)),
             }
-            if self.scope.mark() > self.limits.attributes {
+            let most = self.scope.mark().max(self.scope.addresses());
+            if most > self.limits.attributes {
                 return Err(self.too_much("namespaces in scope", self.limits.attributes));
             }
         }
@@ -154,7 +162,7 @@ impl<'t> Decoder<'t> {
             start: self.start,
             object: Object::default(),
             namespaces: Vec::new(),
-            text: String::new(),
+            text: Cow::Borrowed(""),
             mark,
         };
         for (name, value) in attributes {
@@ -179,32 +187,35 @@ impl<'t> Decoder<'t> {
             return Err(self.wrong(format!("`{}` is no name", shown(name))));
         }
         let namespace = match (prefix, sign) {
-            ("", "@") => &Namespace::None,
+            ("", "@") => Namespace::None,
             _ => match self.scope.of(prefix) {
                 Some(namespace) => namespace,
                 None => return Err(self.wrong(format!("the prefix `{}` is not declared", shown(prefix)))),
             },
         };
-        let own = match namespace {
-            Namespace::Known(prefix) if !prefix.is_empty() => {
-                self.names.get(&format!("{sign}{prefix}:{local}"))
-            }
-            _ if sign.is_empty() => self.names.get(local),
-            _ => self.names.get(&format!("{sign}{local}")),
+        let own = match self.scope.called(namespace) {
+            Some(prefix) => self.names.get(&format!("{sign}{prefix}:{local}")),
+            None if sign.is_empty() => self.names.get(local),
+            None => self.names.get(&format!("{sign}{local}")),
         };
-        Ok((own, namespace.clone()))
+        Ok((own, namespace))
     }
 
     /// Makes an element a member of the one around it.
     fn put(
         &self,
-        parent: &mut Element,
+        parent: &mut Element<'t>,
         name: Arc<str>,
         namespace: Namespace,
         value: Value,
     ) -> Result<(), DecodeError> {
         let Some(place) = parent.object.place(&name) else {
             let is_list = self.options.lists.iter().any(|list| **list == *name);
+            if parent.object.is_empty() {
+                // Elements that follow each other are mostly alike.
+                parent.object = Object::with_capacity(self.members);
+                parent.namespaces.reserve(self.members);
+            }
             parent.namespaces.push(namespace);
             parent.object.insert(name, if is_list { Value::List(vec![value]) } else { value });
             return Ok(());
@@ -224,7 +235,7 @@ impl<'t> Decoder<'t> {
         Ok(())
     }
 
-    fn close(&self, element: Element) -> Result<Value, DecodeError> {
+    fn close(&mut self, element: Element<'t>) -> Result<Value, DecodeError> {
         let Element { mut object, text, nil, .. } = element;
         let has_elements = object.iter().any(|(name, _)| !name.starts_with('@'));
         let blank = text.trim_ascii().is_empty();
@@ -237,6 +248,7 @@ impl<'t> Decoder<'t> {
         if object.is_empty() {
             return Ok(Value::text(text));
         }
+        self.members = object.len().min(MEMBERS_MAX);
         if !blank {
             if has_elements && self.options.mixed == Mixed::Refuse {
                 return Err(self.wrong("text stands beside elements; `mixed: join` would take it"));
@@ -246,7 +258,7 @@ impl<'t> Decoder<'t> {
         Ok(Value::Object(object))
     }
 
-    fn text(&self, element: Option<&mut Element>, piece: &str) -> Result<(), DecodeError> {
+    fn text(&self, element: Option<&mut Element<'t>>, piece: Cow<'t, str>) -> Result<(), DecodeError> {
         match element {
             Some(element) => push_lines(&mut element.text, piece),
             None if piece.trim_ascii().is_empty() => {}
@@ -314,15 +326,22 @@ impl<'t> Decoder<'t> {
     }
 }
 
-/// The first byte of a character that XML does not have. Above the control characters there are two.
+/// The first byte of a character that XML does not have: a control character, or one of two above them.
 fn first_wrong(text: &[u8]) -> Option<usize> {
-    let wrong = |at: usize, byte: u8| match byte {
-        b'\t' | b'\n' | b'\r' => false,
-        0..0x20 => true,
+    /// How many bytes are looked at together, which the processor does at once.
+    const TOGETHER: usize = 64;
+    let suspicious = |byte: u8| ((byte < 0x20) & !matches!(byte, b'\t' | b'\n' | b'\r')) | (byte == 0xEF);
+    let wrong = |at: usize| match text[at] {
         0xEF => matches!(text.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])),
-        _ => false,
+        byte => suspicious(byte),
     };
-    text.iter().enumerate().find(|(at, byte)| wrong(*at, **byte)).map(|(at, _)| at)
+    text.chunks(TOGETHER).enumerate().find_map(|(chunk, bytes)| {
+        let start = chunk * TOGETHER;
+        match bytes.iter().fold(false, |found, byte| found | suspicious(*byte)) {
+            true => (start..start + bytes.len()).find(|at| wrong(*at)),
+            false => None,
+        }
+    })
 }
 
 fn digits(text: &str, radix: u32) -> Option<u32> {
@@ -330,10 +349,14 @@ fn digits(text: &str, radix: u32) -> Option<u32> {
     text.chars().all(|sign| sign.is_digit(radix)).then(|| u32::from_str_radix(text, radix).ok())?
 }
 
-/// Text, with the line ends that XML says.
-fn push_lines(text: &mut String, piece: &str) {
-    match piece.contains('\r') {
-        true => text.push_str(&piece.replace("\r\n", "\n").replace('\r', "\n")),
-        false => text.push_str(piece),
+/// Text, with the line ends that XML says. Most elements have one piece of it, which needs no place of its own.
+fn push_lines<'t>(text: &mut Cow<'t, str>, piece: Cow<'t, str>) {
+    let piece = match piece.contains('\r') {
+        true => piece.replace("\r\n", "\n").replace('\r', "\n").into(),
+        false => piece,
+    };
+    match text.is_empty() {
+        true => *text = piece,
+        false => text.to_mut().push_str(&piece),
     }
 }

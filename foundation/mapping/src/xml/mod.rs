@@ -62,6 +62,11 @@ pub enum Mixed {
 
 /// Whether a name, without prefix, may stand in a document.
 fn is_name(name: &str) -> bool {
+    if let [b'a'..=b'z' | b'A'..=b'Z' | b'_', rest @ ..] = name.as_bytes()
+        && rest.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    {
+        return true;
+    }
     let mut signs = name.chars();
     let first = signs.next().is_some_and(|sign| sign.is_alphabetic() || sign == '_');
     first && signs.all(|sign| sign.is_alphanumeric() || matches!(sign, '_' | '-' | '.' | '\u{b7}'))
