@@ -43,8 +43,7 @@ struct Round {
 
 /// Runs the rounds and compares within each.
 pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
-    // Not in a temporary file system: what is measured is the disk's promise.
-    let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
+    let folder = crate::process::folder_on_disk()?;
     let rounds: Vec<Round> = (0..context.rounds).map(|number| round(folder.path(), number)).collect();
     let middle = |value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
     let ratio =

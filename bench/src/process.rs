@@ -75,3 +75,10 @@ pub(crate) fn resident_kib(process: u32) -> Result<f64, Failure> {
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("");
     Ok(resident.trim().trim_end_matches(" kB").parse()?)
 }
+
+/// A folder for what is measured, beside this program: not in a temporary file system, because what is measured is the
+/// disk's promise, and not among the sources.
+pub(crate) fn folder_on_disk() -> Result<tempfile::TempDir, Failure> {
+    let program = std::env::current_exe()?;
+    Ok(tempfile::tempdir_in(program.parent().ok_or("no folder of programs")?)?)
+}

@@ -33,7 +33,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     }
     let (mut kept, mut caught) = (Vec::new(), Vec::new());
     for _ in 0..context.rounds.min(3) {
-        let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
+        let folder = crate::process::folder_on_disk()?;
         let address = format!("sqlite:{}", folder.path().join("catch-up.db").display());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (ratio, rate) = runtime.block_on(once(&address))?;

@@ -32,7 +32,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     }
     let (mut last, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..context.rounds {
-        let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
+        let folder = crate::process::folder_on_disk()?;
         let address = format!("sqlite:{}", folder.path().join("fanout.db").display());
         let output =
             Command::new(std::env::current_exe()?).args(["fan-out-under-test", &address]).output()?;

@@ -109,8 +109,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     if loads().all(|load| !context.is_wanted(&load.name())) {
         return Ok(Measured::of(Vec::new()));
     }
-    // Not in a temporary file system: what is measured is the disk's promise.
-    let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
+    let folder = crate::process::folder_on_disk()?;
     let mut results = Results { peers: Vec::new(), samples: Vec::new() };
     for number in 0..context.rounds {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

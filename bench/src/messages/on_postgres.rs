@@ -36,7 +36,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     if !context.is_peer_wanted("postgres") {
         return Ok(Measured::of(Vec::new()));
     }
-    let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
+    let folder = crate::process::folder_on_disk()?;
     let rounds = context.rounds.min(3);
     let (mut p50, mut p99, mut asked, mut held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for number in 0..rounds {
@@ -190,7 +190,19 @@ async fn idle(folder: &Path) -> Result<f64, Failure> {
     let (_, since) =
         log.rsplit_once(MARK).ok_or("an idle process asked so much that the log forgot its beginning")?;
     let is_statement = |line: &&str| line.contains("LOG:  statement:") || line.contains("LOG:  execute ");
-    Ok(since.lines().filter(is_statement).count() as f64 * 5.0 / IDLE.as_secs_f64())
+    let asked: Vec<f64> = since.lines().filter(is_statement).filter_map(second_of_day).collect();
+    // Between the first and the last, so that it does not matter where the watch falls between two.
+    Ok(match asked[..] {
+        [first, .., last] => (asked.len() - 1) as f64 * 5.0 / (last - first).rem_euclid(86_400.0),
+        _ => asked.len() as f64 * 5.0 / IDLE.as_secs_f64(),
+    })
+}
+
+/// When a line of the server's log was written: it begins with the date and the time.
+fn second_of_day(line: &str) -> Option<f64> {
+    let mut parts = line.split_whitespace().nth(1)?.split(':').map(str::parse::<f64>);
+    let mut next = || parts.next()?.ok();
+    Some(next()? * 3600.0 + next()? * 60.0 + next()?)
 }
 
 /// Messages a second through a queue, without and with a snapshot that is as old as the run; in turns who is first.

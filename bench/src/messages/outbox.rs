@@ -32,8 +32,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
     let (mut inside, mut sqlite, mut postgres, mut carried) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for number in 0..context.rounds {
-        // Not in a temporary file system: what is measured is the disk's promise.
-        let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
+        let folder = crate::process::folder_on_disk()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
             let round = format!("  round {} of {}", number + 1, context.rounds);

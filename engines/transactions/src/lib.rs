@@ -35,10 +35,11 @@ pub use sqlite::Rusqlite;
 const SQLITE: &str = "insert into outbox (id, aggregatetype, aggregateid, type, payload, headers) \
                       values (?1, ?2, ?3, ?4, ?5, ?6)";
 
-/// The row of an outbox in PostgreSQL. The payload goes as bytes, so that what is read is what was sent.
+/// The row of an outbox in PostgreSQL. The payload goes as bytes, so that what is read is what was sent; and it was admitted by
+/// whoever made the row, so the outbox need not look at it again.
 #[cfg(any(feature = "tokio-postgres", feature = "sqlx-postgres"))]
-const POSTGRES: &str = "insert into dozen.outbox (id, aggregatetype, aggregateid, type, data, headers) \
-                        values ($1, $2, $3, $4, $5, $6::text::jsonb)";
+const POSTGRES: &str = "insert into dozen.outbox (id, aggregatetype, aggregateid, type, data, headers, admitted) \
+                        values ($1, $2, $3, $4, $5, $6::text::jsonb, true)";
 
 /// What the driver said, in the store's words.
 #[cfg(any(

@@ -109,6 +109,7 @@ begin
     if not exists (select from pg_trigger where tgrelid = 'dozen.outbox'::regclass and tgname = 'admit') then
         -- Waits for those who have inserted and not committed, and others wait behind it: so not for long.
         perform set_config('lock_timeout', '10s', true);
-        create trigger admit before insert on dozen.outbox for each row execute function dozen.admit();
+        create trigger admit before insert on dozen.outbox for each row
+            when (new.admitted is not true) execute function dozen.admit();
     end if;
 end $$;
