@@ -9,11 +9,8 @@ use crate::options::Options;
 use crate::shared::in_schema;
 
 /// Each step leads from one set of tables to the next. Append, never change: databases in the field have gone through them.
-const MIGRATIONS: &[&str] = &[
-    include_str!("sql/schema.sql"),
-    include_str!("sql/marks-table.sql"),
-    include_str!("sql/admitted.sql"),
-];
+const MIGRATIONS: &[&str] =
+    &[include_str!("sql/schema.sql"), include_str!("sql/marks-table.sql"), include_str!("sql/admitted.sql")];
 
 /// The functions, made anew whenever a process with other ones opens the store. What they do to the tables, those of other
 /// versions must be able to live with: a change that they cannot is a migration.

@@ -40,6 +40,8 @@ impl OutboxRow {
 pub trait OwnTransaction {
     /// Inserts `row`. It is published when the transaction commits; if it does not, the event never was.
     ///
+    /// The topic has taken the row before: an engine may leave out the checks that a stranger's row gets.
+    ///
     /// The future is `Send` where the driver's is, which is why this is no `async fn` of a boxed trait.
     fn insert(&mut self, row: &OutboxRow) -> impl Future<Output = Result<(), Error>>;
 }
