@@ -7,7 +7,7 @@ use dozen_core::Ids;
 use dozen_dataplane::Resolve;
 use dozen_mapping::{Format, Limits, Mapping, Options as TableOptions};
 use dozen_schema::Schema;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::ask::{Around, Ask};
 use crate::cache::Cache;
@@ -17,6 +17,7 @@ use crate::foreign::{Foreign, Place};
 use crate::options::{CallOptions, Options, TranslatorOptions};
 use crate::plan::{self, INPUT};
 use crate::provider::{self, Provider, Providers};
+use crate::scope;
 use crate::tally::Tally;
 use crate::translator::{Call, Inner, Translator};
 
@@ -48,7 +49,7 @@ impl Translators {
         let mut shared: BTreeMap<&str, Arc<Provider>> = BTreeMap::new();
         for (name, options) in &options.providers {
             let at = format!("providers.{name}");
-            check_name(name, &at, &mut gathered);
+            scope::check_name(name, &at, &mut gathered);
             gathered.take(&at, provider::policy(options).check());
             let provider = Provider { name: name.as_str().into(), options: options.clone() };
             shared.insert(name, Arc::new(provider));
@@ -56,7 +57,7 @@ impl Translators {
         let mut recorded = Recorded::default();
         let mut parts = Vec::new();
         for (name, translator) in &options.translators {
-            check_name(name, &format!("translators.{name}"), &mut gathered);
+            scope::check_name(name, &format!("translators.{name}"), &mut gathered);
             let Some(part) = translator_of(name, translator, &shared, &mut gathered) else { continue };
             let own = examples.get(name).map(Vec::as_slice).unwrap_or_default();
             for example in own {
@@ -134,11 +135,11 @@ fn translator_of(
         );
     }
     let needs = plan::plan(&options.calls, &format!("{at}.calls"), gathered);
-    let scope = scope(options);
+    let scope = scope::of(options);
     let mut calls = Vec::with_capacity(options.calls.len());
     for ((call, own), needs) in options.calls.iter().zip(needs) {
         let at = format!("{at}.calls.{call}");
-        check_name(call, &at, gathered);
+        scope::check_name(call, &at, gathered);
         if call == INPUT {
             gathered.add(&*at, "`input` is what comes in; a call has another name");
         }
@@ -185,7 +186,7 @@ fn call_of(
     };
     let asked = match &call.with {
         // Only the names are known; what stands behind them may still be missing.
-        Some(table) => Some(object_of(table.as_object()?.iter().map(|(name, _)| &**name), &[])),
+        Some(table) => Some(scope::object(table.as_object()?.iter().map(|(name, _)| &**name), &[])),
         None => options.input.clone(),
     };
     if call.ask.is_empty() || call.ask.len() > WAYS_MAX {
@@ -221,26 +222,6 @@ fn call_of(
     Some(Call { name: names.call.into(), with, ways, needs, optional: call.optional })
 }
 
-/// What tables over the input and the results of calls may refer to.
-fn scope(options: &TranslatorOptions) -> Json {
-    let required: Vec<&str> =
-        options.calls.iter().filter(|(_, call)| !call.optional).map(|(name, _)| &**name).collect();
-    let names = options.calls.keys().map(String::as_str).chain([INPUT]);
-    let mut scope = object_of(names, &[&[INPUT][..], &required].concat());
-    if let Some(input) = &options.input
-        // A reference would look for its target from another root.
-        && !input.to_string().contains("$ref")
-    {
-        scope["properties"][INPUT] = input.clone();
-    }
-    scope
-}
-
-fn object_of<'n>(names: impl Iterator<Item = &'n str>, required: &[&str]) -> Json {
-    let properties: serde_json::Map<_, _> = names.map(|name| (name.to_owned(), json!({}))).collect();
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
-}
-
 /// Puts the exchanges of an example where mocks and drift find them.
 fn learn(example: &Example, part: &Part, recorded: &mut Recorded, at: &str, gathered: &mut Gathered) {
     for exchange in &example.exchanges {
@@ -262,21 +243,5 @@ fn learn(example: &Example, part: &Part, recorded: &mut Recorded, at: &str, gath
             way.drift.learn(&document);
         }
         recorded.add(way, exchange);
-    }
-}
-
-/// Names are steps of paths and labels.
-fn check_name(name: &str, at: &str, gathered: &mut Gathered) {
-    let plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '-' || sign == '_';
-    // A translator may be named after a provider and an operation.
-    let pieces = if at.starts_with("translators") && !at.contains(".calls.") {
-        name.split('.')
-    } else {
-        name.split('\0')
-    };
-    let mut pieces = pieces
-        .map(|piece| piece.starts_with(|sign: char| sign.is_ascii_alphabetic()) && piece.chars().all(plain));
-    if name.len() > 64 || !pieces.all(|is_name| is_name) {
-        gathered.add(at, "a name has up to 64 letters, digits, `-` and `_`, and begins with a letter");
     }
 }

@@ -20,8 +20,9 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use crate::ask::{Ask, Meaning};
+use crate::ask::Ask;
 use crate::foreign::{Foreign, ForeignError, ForeignRequest};
+use crate::meaning::Meaning;
 use crate::plan::INPUT;
 use crate::problem::Problem;
 use crate::tally::Tally;

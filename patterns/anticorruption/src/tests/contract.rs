@@ -158,3 +158,26 @@ async fn an_example_is_made_from_a_real_answer_and_what_is_personal_is_masked() 
     assert!(said.contains(r#""total":12345678901234567890.10"#), "{said}");
     world.end().await;
 }
+
+#[tokio::test]
+async fn of_a_recorded_fault_only_the_code_is_kept() {
+    let fault = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><e:Fault>\
+                 <faultcode>e:NoSuchItem</faultcode><faultstring>ann is not at 10.1.2.3</faultstring>\
+                 <detail><User>ann</User></detail></e:Fault></e:Body></e:Envelope>";
+    let answer = move || async move { (http::StatusCode::INTERNAL_SERVER_ERROR, fault) };
+    let world = World::start(Router::new().route("/", get(answer))).await;
+    let translators = world.translators(json!({
+        "providers": { "erp": {} },
+        "translators": { "item": { "calls": { "it": { "ask": [{
+            "provider": "erp",
+            "answer": { "format": "soap" },
+            "errors": [{ "when": "fault.code == \"NoSuchItem\"", "problem": "item-unknown", "status": 404 }]
+        }] } } } }
+    }));
+    let recording = translators.get("item").unwrap().record("a fault", value("{}")).await;
+    assert_eq!(recording.notes, ["item.it at erp: of the fault only the code is kept"]);
+    let text = Example::write(std::slice::from_ref(&recording.example));
+    assert!(text.contains("NoSuchItem") && !text.contains("ann") && !text.contains("10.1.2.3"), "{text}");
+    assert_eq!(recording.example.problem.unwrap().kind, "item-unknown");
+    world.end().await;
+}
