@@ -1,0 +1,149 @@
+//! The port to systems of others.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dozen_core::{Diagnose, Fault, Retry};
+use dozen_dataplane::{Body, Client, Error};
+use tokio::time::{Instant, timeout_at};
+
+/// One question to one provider, in its own model.
+#[derive(Clone, Debug)]
+pub struct ForeignRequest {
+    /// Whose question it is.
+    pub place: Place,
+    /// `host:port` of the instance that was chosen.
+    pub address: Arc<str>,
+    /// The request, with its document at hand.
+    pub request: http::Request<Bytes>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Bytes of the answer's document at most.
+    pub answer_max: usize,
+}
+
+/// A way of asking: it names what is recorded, counted and reported.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The translator.
+    pub translator: Arc<str>,
+    /// Its call.
+    pub call: Arc<str>,
+    /// Who is asked.
+    pub provider: Arc<str>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} at {}", self.translator, self.call, self.provider)
+    }
+}
+
+/// What a provider says, as it said it.
+pub type ForeignAnswer = http::Response<Bytes>;
+
+/// Asks a system of somebody else.
+///
+/// * It asks once; nothing is retried. A kept connection that turns out to be dead may be replaced.
+/// * It ends within `timeout`, and never holds more of the answer than `answer_max` bytes.
+/// * Every answer that came whole is `Ok`, whatever its status.
+/// * Dropping the future ends the request.
+///
+/// [`Http`] is the one that comes with this crate. A legacy database, or a queue that is asked and answers on another, is one
+/// of your own: it gets the same method, target and document, and gives back a document.
+#[async_trait]
+pub trait Foreign: Send + Sync + 'static {
+    /// Asks.
+    async fn ask(&self, request: ForeignRequest) -> Result<ForeignAnswer, ForeignError>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignError {
+    /// It cannot be reached: nothing was sent.
+    #[error("it cannot be reached")]
+    Unreachable(#[source] Error),
+    /// It was reached, and it is not known what it did.
+    #[error("the exchange broke off")]
+    Broken(#[source] Error),
+    /// It took too long, and it is not known what it did.
+    #[error("it did not answer in time")]
+    TimedOut,
+    /// Its answer is larger than it may be.
+    #[error("its answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The request cannot be written down.
+    #[error("the request cannot be sent")]
+    Unsendable(#[source] Error),
+    /// No example has this request.
+    #[error("no example has this request")]
+    NotRecorded,
+}
+
+impl ForeignError {
+    /// Whether it is certain that the other system has not seen the request.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Unsendable(_) | Self::NotRecorded)
+    }
+}
+
+impl Diagnose for ForeignError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Unsendable(_) | Self::NotRecorded => Fault::Caller,
+            _ => Fault::Dependency,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut => Retry::Later,
+            Self::TooLarge(_) | Self::Unsendable(_) | Self::NotRecorded => Retry::Never,
+        }
+    }
+
+    fn page(&self) -> &'static str {
+        "http-upstream"
+    }
+}
+
+/// Over HTTP, with connections of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Http(Client);
+
+impl Http {
+    /// Through this client.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+}
+
+#[async_trait]
+impl Foreign for Http {
+    async fn ask(&self, asked: ForeignRequest) -> Result<ForeignAnswer, ForeignError> {
+        let ForeignRequest { address, request, timeout, answer_max, .. } = asked;
+        let until = Instant::now() + timeout;
+        let exchange = async {
+            let answer = self.0.send(&address, request.map(Body::from), timeout).await.map_err(failed)?;
+            let (parts, body) = answer.into_parts();
+            let body = body.collect(answer_max).await.map_err(failed)?;
+            Ok(http::Response::from_parts(parts, body))
+        };
+        timeout_at(until, exchange).await.unwrap_or(Err(ForeignError::TimedOut))
+    }
+}
+
+fn failed(error: Error) -> ForeignError {
+    match error {
+        Error::Connect { .. } | Error::Tls { .. } | Error::Certificate { .. } => {
+            ForeignError::Unreachable(error)
+        }
+        Error::Request { .. } => ForeignError::Unsendable(error),
+        Error::TimedOut { .. } => ForeignError::TimedOut,
+        Error::BodyTooLarge { limit } => ForeignError::TooLarge(limit),
+        other => ForeignError::Broken(other),
+    }
+}

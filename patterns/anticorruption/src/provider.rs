@@ -1,0 +1,74 @@
+//! The systems of others, and what keeps a slow or broken one from taking its callers with it.
+//!
+//! Each provider has a bulkhead (requests in flight, and a bounded row of those that wait), a circuit, and balancing over its
+//! instances. They are the data plane's own, [`Upstreams`], kept by the provider's name: all translators share them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dozen_core::{Endpoint, EndpointSet, Ids};
+use dozen_dataplane::{Resolve, ServicePolicy, Upstreams};
+use tokio::sync::watch;
+
+use crate::foreign::Foreign;
+use crate::options::{Options, ProviderOptions};
+
+/// The address that a provider has when examples answer in its place.
+const RECORDED: &str = "recorded:0";
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: Arc<str>,
+    pub(crate) options: ProviderOptions,
+}
+
+/// All of them.
+pub(crate) struct Providers {
+    pub(crate) upstreams: Upstreams,
+    pub(crate) live: Arc<dyn Foreign>,
+    pub(crate) recorded: Arc<dyn Foreign>,
+    pub(crate) ids: Ids,
+}
+
+impl fmt::Debug for Providers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Providers").field("upstreams", &self.upstreams).finish_non_exhaustive()
+    }
+}
+
+impl Providers {
+    /// Who answers for this provider.
+    pub(crate) fn foreign(&self, provider: &Provider) -> &Arc<dyn Foreign> {
+        if provider.options.mock { &self.recorded } else { &self.live }
+    }
+}
+
+/// The guards of all providers. `resolve` finds services; one that it does not know yet may come later.
+pub(crate) fn upstreams(options: &Options, resolve: Resolve) -> Upstreams {
+    let providers = options.providers.clone();
+    let policies = providers.iter().map(|(name, provider)| (name.clone(), policy(provider))).collect();
+    let find: Resolve = Arc::new(move |name: &str| {
+        let provider = providers.get(name)?;
+        if !provider.mock {
+            return resolve(provider.service.as_deref().unwrap_or(name));
+        }
+        let endpoints = vec![Endpoint::at(RECORDED)];
+        let set = EndpointSet { service: name.to_owned(), version: 1, endpoints };
+        // Without its sender the set stays as it is, which is what is wanted.
+        Some(watch::channel(Arc::new(set)).1)
+    });
+    let upstreams = Upstreams::new(find, ServicePolicy::default());
+    upstreams.configure_all(ServicePolicy::default(), policies);
+    upstreams
+}
+
+/// How a provider is called.
+pub(crate) fn policy(options: &ProviderOptions) -> ServicePolicy {
+    ServicePolicy {
+        in_flight_max: Some(options.in_flight_max),
+        pending_max: options.pending_max,
+        breaker: Some(options.breaker),
+        ..ServicePolicy::default()
+    }
+}

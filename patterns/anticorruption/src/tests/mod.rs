@@ -1,0 +1,12 @@
+//! Translators against real servers on real sockets, and the pieces by themselves.
+
+mod contract;
+mod faces;
+mod formats;
+mod guards;
+mod mistakes;
+mod operations;
+mod page;
+mod pieces;
+mod world;
+mod yaml;
