@@ -24,9 +24,9 @@ const PACE: u32 = 1_000;
 const PACED: usize = 5;
 /// Of a paced run, not counted: pools fill, statements are prepared.
 const PACED_WARM_UP: usize = 500;
-/// How long an idle process is watched, and how long it has been idle before.
+/// How long an idle process is watched, and how long it has been idle before: two looks follow what has happened.
 const IDLE: Duration = Duration::from_secs(30);
-const SETTLE: Duration = Duration::from_secs(6);
+const SETTLE: Duration = Duration::from_secs(12);
 /// Where in the server's log the watch begins.
 const MARK: &str = "the watch begins";
 /// How long each side of the comparison with an old snapshot lasts: long enough for dead rows to pile up.
