@@ -21,13 +21,16 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 
 /// Crates that only these may name: a driver belongs to its engine, a parser to the data plane.
 const ONLY_BY: &[(&str, &[&str])] = &[
-    ("rusqlite", &["dozen-sqlite", "dozen-transactions"]),
+    ("rusqlite", &["dozen-sqlite", "dozen-transactions", "dozen-bench"]),
     ("tokio-postgres", &["dozen-postgres", "dozen-transactions", "dozen-bench"]),
     ("tokio-postgres-rustls", &["dozen-postgres"]),
     ("sqlx", &["dozen-transactions"]),
     ("httparse", &["dozen-dataplane"]),
     ("cel", &["dozen-expression"]),
     ("jsonschema", &["dozen-schema"]),
+    ("quick-xml", &["dozen-mapping"]),
+    ("jaq-core", &["dozen-mapping"]),
+    ("rustls", &["dozen-dataplane", "dozen-postgres"]),
     ("tracing-subscriber", &["dozen"]),
     ("clap", &["dozen", "dozen-bench"]),
 ];
