@@ -124,3 +124,14 @@ fn what_the_gateway_refuses_is_shown_where_it_stands() {
         read(&format!("{head}    - {{ match: /a, redirect: '${{env:SECRET}}' }}")).unwrap_err().to_string();
     assert!(said.contains("`${env:SECRET}` cannot stand here") && !said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn a_composition_asks_only_services_that_are_there() {
+    let head = "app: a\nservices: { stock: { run: x, port: 1 } }\ngateway:\n  routes:\n";
+    mistake(
+        &format!("{head}    - {{ match: /a, compose: {{ a: {{ get: 'stok:/x' }} }} }}\n"),
+        "5:29",
+        "there is no service `stok`",
+        "did you mean `stock`?",
+    );
+}
