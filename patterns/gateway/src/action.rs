@@ -1,18 +1,22 @@
 //! What a route does with a request that it takes.
 
+use std::sync::Arc;
+
 use crate::RouteOptions;
+use crate::compose::Plan;
 use crate::options;
 use crate::path::PathMatch;
 use crate::split::Split;
 use crate::target::{Rewriting, Unsafe};
 use crate::text::{Facts, Text};
 
-/// One of the three.
+/// One of the four.
 #[derive(Debug)]
 pub(crate) enum Action {
     Forward { split: Split, rewrite: Rewriting },
     Redirect(Redirect),
     Answer(Answer),
+    Compose(Arc<Plan>),
 }
 
 /// Where a client is sent.
@@ -41,6 +45,20 @@ impl Action {
         if !forwards && (options.rewrite.is_some() || options.sticky.is_some() || options.split.is_some()) {
             return wrong("has `rewrite`, `sticky` or `split`, which mean nothing without `to`");
         }
+        if let Some(compose) = &options.compose {
+            if forwards || options.redirect.is_some() || options.answer.is_some() {
+                return wrong(
+                    "has `compose` beside another of `to`, `redirect` and `answer`; keep one of them",
+                );
+            }
+            if options.headers.request != options::Change::default() {
+                return wrong(
+                    "has `headers.request`, which mean nothing with `compose`; say `headers` in a call",
+                );
+            }
+            let plan = Plan::compile(compose, &path.names(), options.timeout)?;
+            return Ok(Self::Compose(Arc::new(plan)));
+        }
         match (forwards, &options.redirect, &options.answer) {
             (true, None, None) => {
                 let split = options.split.as_deref().unwrap_or(name);
@@ -54,7 +72,7 @@ impl Action {
             }
             (false, Some(redirect), None) => Redirect::compile(redirect, path).map(Self::Redirect),
             (false, None, Some(answer)) => Answer::compile(answer, path).map(Self::Answer),
-            (false, None, None) => wrong("leads nowhere; give it `to`, `redirect` or `answer`"),
+            (false, None, None) => wrong("leads nowhere; give it `to`, `redirect`, `answer` or `compose`"),
             _ => wrong("has more than one of `to`, `redirect` and `answer`"),
         }
     }
@@ -62,7 +80,7 @@ impl Action {
     pub(crate) fn split(&self) -> Option<&Split> {
         match self {
             Self::Forward { split, .. } => Some(split),
-            Self::Redirect(_) | Self::Answer(_) => None,
+            Self::Redirect(_) | Self::Answer(_) | Self::Compose(_) => None,
         }
     }
 }

@@ -51,6 +51,7 @@ pub use policy::Policy;
 pub use secret::Secret;
 pub use view::{View, client_address};
 
+pub(crate) use call::Callers;
 pub(crate) use consumer::Consumers;
 pub(crate) use guard::Need;
 pub(crate) use introspect::Introspect;

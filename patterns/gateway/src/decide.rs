@@ -17,6 +17,7 @@ use dozen_dataplane::{Answered, Changes, Outgoing, Reply};
 
 use crate::action::Action;
 use crate::asked::{Asked, Claims};
+use crate::compose::{Given, Plan};
 use crate::cors::{Cors, Fields};
 use crate::route::Route;
 use crate::snapshot::{Snapshot, Standing};
@@ -35,10 +36,12 @@ pub(crate) struct Case<'c> {
     pub(crate) is_trusted: bool,
 }
 
-/// One of the two.
+/// One of the three.
 pub(crate) enum Decision<'s> {
     /// It goes to the service of this number, and its answer is changed on the way back.
     Forward { standing: &'s Arc<Standing>, at: usize, amendment: Option<Amendment> },
+    /// It is answered from several services, with what they will want to know of it.
+    Compose { standing: &'s Arc<Standing>, plan: Arc<Plan>, given: Given, amendment: Option<Amendment> },
     /// It is answered here; by a route, if one took it.
     Reply { standing: Option<&'s Arc<Standing>>, reply: Reply },
 }
@@ -108,6 +111,11 @@ impl Snapshot {
                 None if written.status >= 400 => Reply::new(written.status, "the gateway answers so"),
                 None => Reply::empty(written.status),
             }),
+            Action::Compose(plan) => {
+                let Some(standing) = standing else { return refused() };
+                let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
+                Decision::Compose { standing, plan: plan.clone(), given, amendment }
+            }
             Action::Forward { split, rewrite } => {
                 let (at, _) = split.choose(asked, case.random, case.is_trusted);
                 if hit.target(&facts, at, outgoing.target).is_err() {
@@ -126,8 +134,7 @@ impl Snapshot {
                     route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
                     route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
                 }
-                let amends = route.cors.is_some() || route.notice.is_some() || !route.to_client.is_empty();
-                let amendment = amends.then(|| Amendment::new(hit, &facts));
+                let amendment = Amendment::of(hit, &facts);
                 Decision::Forward { standing, at, amendment }
             }
         }
@@ -149,8 +156,14 @@ pub(crate) struct Amendment {
 }
 
 impl Amendment {
-    pub(crate) fn new(hit: &Hit<'_>, facts: &Facts<'_>) -> Self {
+    /// None where the route changes nothing.
+    pub(crate) fn of(hit: &Hit<'_>, facts: &Facts<'_>) -> Option<Self> {
         let route = hit.route;
+        let amends = route.cors.is_some() || route.notice.is_some() || !route.to_client.is_empty();
+        amends.then(|| Self::new(route, facts))
+    }
+
+    fn new(route: &Route, facts: &Facts<'_>) -> Self {
         let spoken = spoken(route, facts.asked).into_iter().map(|(name, value)| (name.into(), value));
         let mut added: Vec<(Cow<'static, str>, String)> = spoken.collect();
         route.to_client.write(facts, |name, value| added.push((name.to_owned().into(), value.to_owned())));

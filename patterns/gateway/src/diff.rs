@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::snapshot::ways;
-use crate::{Options, RouteOptions};
+use crate::{Compose, Options, RouteOptions};
 
 /// The difference between two configurations. Only names are in it, no values: these may be secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,7 +95,9 @@ pub fn diff(old: &Options, new: &Options) -> Diff {
         }
     }
     let services = |options: &Options| -> BTreeSet<String> {
-        options.routes.iter().flat_map(ways).map(|(_, service)| service.to_owned()).collect()
+        let to = options.routes.iter().flat_map(ways).map(|(_, service)| service);
+        let composed = options.routes.iter().filter_map(|route| route.compose.as_ref());
+        to.chain(composed.flat_map(Compose::services)).map(str::to_owned).collect()
     };
     let (before, after) = (services(old), services(new));
     diff.services_gained = after.difference(&before).cloned().collect();

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::{
-    Answered, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Upstream, Upstreams, Verdict,
+    Answered, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream, Upstreams,
+    Verdict,
 };
 
 use crate::access_log::{AccessLog, Ending, Line};
 use crate::asked::{Asked, Claims, Headers};
+use crate::auth::Callers;
+use crate::compose::Composition;
 use crate::decide::{Amendment, Case, Decision};
 use crate::log::{Begun, Mark};
 use crate::measure::Measure;
@@ -21,6 +24,7 @@ pub(crate) struct Door {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) turn: Mutex<()>,
     pub(crate) upstreams: Upstreams,
+    pub(crate) callers: Arc<Callers>,
     pub(crate) ids: Ids,
     pub(crate) journal: Arc<RequestLog>,
     pub(crate) access: Option<AccessLog>,
@@ -88,6 +92,7 @@ impl Handler for Door {
         let decision = snapshot.decide(&Case { asked, now, random, is_trusted }, outgoing);
         let (standing, at) = match &decision {
             Decision::Forward { standing, at, .. } => (Some(*standing), Some(*at)),
+            Decision::Compose { standing, .. } => (Some(*standing), None),
             Decision::Reply { standing, .. } => (*standing, None),
         };
         let service = standing.zip(at).and_then(|(standing, at)| standing.route.services().nth(at));
@@ -114,6 +119,16 @@ impl Handler for Door {
             Decision::Forward { standing, at, amendment } => {
                 ticket.amendment = amendment;
                 (standing, at)
+            }
+            Decision::Compose { standing, plan, given, amendment } => {
+                ticket.amendment = amendment;
+                forwarded::add(request, is_trusted, outgoing);
+                outgoing.add("traceparent", &forwarded::trace_text(&trace));
+                let find = |service: &str| self.upstreams.get(service);
+                let (callers, ids) = (self.callers.clone(), self.ids.clone());
+                let composition = Composition::new(plan, given, find, callers, ids);
+                let (body_max, total) = (standing.route.body_max, standing.route.total);
+                return Verdict::Serve(Serving { service: Arc::new(composition), body_max, total, ticket });
             }
             Decision::Reply { reply, .. } => return Verdict::Reply(reply, ticket),
         };

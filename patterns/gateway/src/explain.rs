@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::action::Action;
 use crate::asked::{Asked, Claims, Headers};
+use crate::compose::Planned;
 use crate::host::without_port;
 use crate::route::Route;
 use crate::split::{Because, Split};
@@ -59,6 +60,8 @@ pub struct Explanation {
     pub target: Option<String>,
     /// The service's endpoints as they stand.
     pub endpoints: Vec<EndpointView>,
+    /// The calls that its answer is made of, where it is made of several; level by level.
+    pub calls: Vec<Planned>,
     /// The status that the gateway itself would answer with, if it would.
     pub status: Option<u16>,
     /// The routes that do not take it, and why; the nearest first.
@@ -170,6 +173,7 @@ fn taken(hit: &Hit<'_>, asked: &Asked<'_>, upstreams: Option<&Upstreams>, explan
             }
         }
         Action::Answer(answer) => explanation.status = Some(answer.status),
+        Action::Compose(plan) => explanation.calls = plan.explain(),
         Action::Forward { split, .. } => {
             let (at, because) = split.choose(asked, 0, false);
             explanation.choice = choice(split, at, because);

@@ -11,6 +11,7 @@ use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::AccessLog;
+use crate::auth::Callers;
 use crate::diff::{diff, fixed};
 use crate::door::Door;
 use crate::measure::{Measured, UNROUTED};
@@ -45,6 +46,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             turn: Mutex::new(()),
             upstreams: Upstreams::new(resolve, usual),
+            callers: Arc::new(Callers::new()),
             ids,
             journal,
             access: options.access_log.as_ref().map(|log| AccessLog::new(log, workers)),

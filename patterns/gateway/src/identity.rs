@@ -19,6 +19,7 @@ impl RouteOptions {
             rewrite,
             redirect,
             answer,
+            compose,
             headers: _,
             cors: _,
             deprecated: _,
@@ -28,7 +29,7 @@ impl RouteOptions {
             stream_grace: _,
         } = self;
         let mut hasher = Fnv::default();
-        (matching, rewrite, redirect, answer).hash(&mut hasher);
+        (matching, rewrite, redirect, answer, compose).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -21,6 +21,7 @@ mod access_log;
 mod action;
 mod asked;
 pub mod auth;
+mod compose;
 mod condition;
 mod cors;
 mod decide;
@@ -51,6 +52,7 @@ mod template;
 mod text;
 mod tree;
 
+pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, diff};
 pub use error::Error;
 pub use explain::{Considered, Explanation, Question};

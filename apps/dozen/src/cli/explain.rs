@@ -97,6 +97,13 @@ fn told(app: &App, explanation: &Explanation) -> String {
         }
         line("at", &service.addresses().join(", "));
     }
+    for call in &explanation.calls {
+        let waits = match call.waits_for.as_slice() {
+            [] => "at once".to_owned(),
+            waits_for => format!("after {}", waits_for.join(", ")),
+        };
+        line("call", &format!("{} {}: {} ({waits}; {})", call.level, call.call, call.asks, call.need));
+    }
     let named =
         |route: &&dozen_gateway::RouteOptions| explanation.route.as_deref() == Some(route.name().as_str());
     if let Some(route) = up::routes(app).iter().find(named) {

@@ -106,7 +106,10 @@ fn route(route: &RouteOptions) -> RouteView {
     let target = match (&route.redirect, &route.answer) {
         (Some(redirect), _) => format!("{} {}", redirect.status, redirect.to),
         (_, Some(answer)) => format!("answers {}", answer.status),
-        _ => services.join(", "),
+        _ => match &route.compose {
+            Some(compose) => format!("composed of {}", compose.services().collect::<Vec<_>>().join(", ")),
+            None => services.join(", "),
+        },
     };
     RouteView {
         method: if matching.method.is_empty() { "*".into() } else { matching.method.join(" ") },

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Compose;
+
 use super::{Answer, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Redirect, Rewrite};
 
-/// One route: which requests it takes, and exactly one of `to`, `redirect` and `answer`.
+/// One route: which requests it takes, and exactly one of `to`, `redirect`, `answer` and `compose`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RouteOptions {
@@ -35,6 +37,9 @@ pub struct RouteOptions {
     /// Answers itself instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// Answers from what several services say instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Compose>,
     /// Headers that are changed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub headers: HeaderOptions,
@@ -92,6 +97,7 @@ impl RouteOptions {
             rewrite: None,
             redirect: None,
             answer: None,
+            compose: None,
             headers: HeaderOptions::default(),
             cors: None,
             deprecated: None,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use dozen_gateway::{AccessLogOptions, QueryShown, RouteOptions};
+use dozen_gateway::{AccessLogOptions, Compose, QueryShown, RouteOptions};
 use serde_json::Value as Json;
 
 use super::super::item::{Item, Value};
@@ -41,6 +41,7 @@ pub(super) fn gateway(item: &Item, folder: &Path, services: &[Service], body_max
         if item.get("timeout").is_none() {
             let named = |name: &str| services.iter().find(|service| service.name == name);
             let names = options.to.iter().map(|one| one.service.split(':').next().unwrap_or_default());
+            let names = names.chain(options.compose.iter().flat_map(Compose::services));
             let longest = names.filter_map(named).map(|service| service.timeout).max();
             options.timeout = longest.unwrap_or(options.timeout);
         }

@@ -30,6 +30,9 @@ pub(super) fn check(checker: &mut Checker<'_>, file: &Item, services: &[Field]) 
         for one in route.list("to") {
             super::destination(checker, one.get("service"), services, names.as_deref(), of_match);
         }
+        if let Some(composed) = route.get("compose") {
+            composes(checker, route, composed, services);
+        }
         // What is wrong already need not be said in other words.
         if checker.mistakes.len() == before && is_whole(route) {
             understood(checker, route, matching);
@@ -40,6 +43,15 @@ pub(super) fn check(checker: &mut Checker<'_>, file: &Item, services: &[Field]) 
             _ => continue,
         };
         hidden(checker, matching, shape, &mut seen);
+    }
+}
+
+/// Each service that a composition asks has to be there and to take requests.
+fn composes(checker: &mut Checker<'_>, route: &Item, composed: &Item, services: &[Field]) {
+    let Some(compose) = app::route(route).and_then(|options| options.compose) else { return };
+    for name in compose.services() {
+        let service = Item::new(composed.span, Value::Text(name.to_owned()));
+        super::destination(checker, Some(&service), services, None, None);
     }
 }
 
@@ -66,7 +78,10 @@ fn understood(checker: &mut Checker<'_>, route: &Item, matching: &Item) {
                 checker.wrong(span, format!("`{placeholder}` cannot stand here"), help);
             }
             place => {
-                let span = place.map_or(matching.span, |(span, _)| span);
+                // What is wrong with a composition is told by its place in the tree.
+                let composed = route.get("compose").filter(|_| text.starts_with("compose"));
+                let elsewhere = composed.map_or(matching.span, |composed| composed.span);
+                let span = place.map_or(elsewhere, |(span, _)| span);
                 checker.wrong(span, format!("`{text}` {problem}"), help);
             }
         },

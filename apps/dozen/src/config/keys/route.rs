@@ -59,6 +59,15 @@ pub(super) static ROUTE: Section = Section {
         ),
         Key::new("answer", Kind::Section(&ANSWER), Optional, "Answers by itself, in the place of `to`."),
         Key::new(
+            "compose",
+            Kind::Data,
+            Optional,
+            "Answers from what several services say, in the place of `to`: calls by name, such as `order: { get: \
+             \"orders:/orders/{id}\" }`, and beside them `reply` or `map`, `deadline`, `max`, `pass`, `status` and \
+             `errors`. A call has one of `get`, `post`, `put`, `patch` and `delete`, and may have `body`, `headers`, \
+             `need`, `on-error`, `default`, `timeout`, `max`, `status` and `pass-back`.",
+        ),
+        Key::new(
             "headers",
             Kind::Section(&HEADERS),
             Optional,

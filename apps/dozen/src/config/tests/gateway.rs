@@ -1,7 +1,7 @@
 //! Routes in the file: that every key of one reaches the gateway, and that what the gateway refuses is shown where it
 //! stands.
 
-use dozen_gateway::RouteTable;
+use dozen_gateway::{Compose, RouteTable};
 
 use super::{mistake, read};
 
@@ -32,6 +32,12 @@ gateway:
     - { match: GET /old/*, redirect: https }
     - { match: /maintenance, answer: { status: 503, body: later, content-type: text/plain } }
     - { match: /api/*, to: b, rewrite: { path-prefix: /internal }, body-max: 2KiB }
+    - match: GET /whole/{id}
+      compose:
+        order: { get: 'a:/orders/{id}' }
+        stock: { get: 'b:/stock/{order.sku}', need: optional, on-error: null, timeout: 300ms }
+        reply: { $: order, availability: stock.available }
+        status: { partial: 206 }
 ";
 
 #[test]
@@ -40,10 +46,12 @@ fn every_key_of_a_route_reaches_the_gateway() {
     let gateway = loaded.app.gateway.as_ref().unwrap();
     assert!(gateway.access_log.as_ref().unwrap().to.ends_with("/log/access.jsonl"));
     assert_eq!(gateway.trusted.len(), 2);
-    let [checkout, regex, old, maintenance, api] = gateway.routes.as_slice() else { panic!() };
+    let [checkout, regex, old, maintenance, api, whole] = gateway.routes.as_slice() else { panic!() };
     assert_eq!((checkout.to[1].service.as_str(), checkout.to[1].weight, checkout.to[0].weight), ("b", 3, 1));
     // Of its services' time-outs the longest, unless the route has its own.
     assert_eq!((checkout.timeout.as_secs(), regex.timeout.as_secs(), api.timeout.as_secs()), (7, 1, 7));
+    let composed: Vec<&str> = whole.compose.iter().flat_map(Compose::services).collect();
+    assert_eq!((composed, whole.timeout.as_secs()), (vec!["a", "b"], 7));
     assert_eq!((checkout.body_max, api.body_max), (1 << 20, 2 << 10));
     assert_eq!(checkout.headers.request.set["authorization"], "hunter2 is no port");
     assert_eq!((checkout.total.unwrap().as_secs(), checkout.stream_grace.as_secs()), (60, 5));
@@ -80,7 +88,16 @@ fn what_the_gateway_refuses_is_shown_where_it_stands() {
             "Host:",
             "`Host` is a header that the gateway itself is responsible for; `rewrite: { host: … }` changes the host",
         ),
-        ("    - { match: /a }", "/a }", "`/a` leads nowhere; give it `to`, `redirect` or `answer`"),
+        (
+            "    - { match: /a }",
+            "/a }",
+            "`/a` leads nowhere; give it `to`, `redirect`, `answer` or `compose`",
+        ),
+        (
+            "    - { match: /a, compose: { a: { get: 'a:/{b.x}' } } }",
+            "{ a: {",
+            "`compose.a.get` refers to `b.x`, and there is no such call and nothing of the request; did you mean `a`?",
+        ),
         (
             "    - { match: { when: 'a b' , path: /a }, to: a }",
             "'a b'",
@@ -106,4 +123,15 @@ fn what_the_gateway_refuses_is_shown_where_it_stands() {
     let said =
         read(&format!("{head}    - {{ match: /a, redirect: '${{env:SECRET}}' }}")).unwrap_err().to_string();
     assert!(said.contains("`${env:SECRET}` cannot stand here") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_composition_asks_only_services_that_are_there() {
+    let head = "app: a\nservices: { stock: { run: x, port: 1 } }\ngateway:\n  routes:\n";
+    mistake(
+        &format!("{head}    - {{ match: /a, compose: {{ a: {{ get: 'stok:/x' }} }} }}\n"),
+        "5:29",
+        "there is no service `stok`",
+        "did you mean `stock`?",
+    );
 }
