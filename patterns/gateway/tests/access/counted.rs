@@ -91,7 +91,7 @@ async fn gw_m3_one_limit_holds_over_two_gateways_on_one_store() {
     }
     println!("{sums:?} passed, of 40");
     let sum = sums[0] + sums[1];
-    assert!(sum >= 40 && sum <= 40 + 2 * 40, "all of it and the stated error: {sums:?}");
+    assert!((40..=40 + 2 * 40).contains(&sum), "all of it and the stated error: {sums:?}");
     for (world, running) in gateways {
         world.end().await;
         running.end().await;
