@@ -25,6 +25,7 @@ mod answer;
 mod connection;
 mod cutoff;
 mod dial;
+mod draft;
 mod exchange;
 mod feed;
 mod fields;
@@ -56,6 +57,7 @@ use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::{Error, Tls};
 pub use cutoff::Cutoff;
+pub use draft::Draft;
 pub(crate) use feed::trailers;
 pub use fields::{Answered, Changes, Fields};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};

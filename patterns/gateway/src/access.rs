@@ -99,6 +99,7 @@ impl Access {
             places.map(|places| in_flight(&format!("route {name}"), places, &self.keeper)).transpose();
         let in_flight = places.map_err(|problem| AccessError::Limit { of: of(), problem })?;
         Ok(Arc::new(Entrance {
+            asker: guard.as_ref().map(|guard| Arc::new(guard.only_asking())),
             guard,
             early,
             late,
@@ -112,6 +113,11 @@ impl Access {
     /// Whether a header of the client's is kept from every service: [`Entrance::strips`] for who does not know the route.
     pub fn strips(&self, name: &str) -> bool {
         Identity::owns(name) || self.methods.values().any(|method| method.strips(name))
+    }
+
+    /// The names of those headers that are not the gateway's own.
+    pub(crate) fn withheld(&self) -> impl Iterator<Item = &str> {
+        self.methods.values().flat_map(Method::withheld)
     }
 
     fn guard(&self, route: &str, auth: &crate::auth::AuthOptions) -> Result<Arc<Guard>, AccessError> {
@@ -157,6 +163,8 @@ fn in_flight(name: &str, options: &InFlightOptions, keeper: &Keeper) -> Result<A
 #[derive(Debug)]
 pub struct Entrance {
     guard: Option<Arc<Guard>>,
+    /// The guard without its rule, and without the right to refuse somebody who shows nothing.
+    asker: Option<Arc<Guard>>,
     early: Vec<Arc<Limiter>>,
     late: Vec<Arc<Limiter>>,
     in_flight: Option<Arc<InFlight>>,
@@ -210,6 +218,12 @@ impl Pass {
 }
 
 impl Entrance {
+    /// Finds out who asks, and decides nothing: a request with a credential that does not hold is refused, one without
+    /// is nobody's. Nothing is counted.
+    pub fn identify(&self, view: &View<'_>) -> Check {
+        self.asker.as_ref().map_or_else(|| Check::Now(Ok(Arc::default())), |asker| asker.check(view))
+    }
+
     /// Decides about a request, or says that it has to ask. Counts it where it passes; a later refusal does not give
     /// back what an earlier limit counted.
     pub fn admit(self: &Arc<Self>, view: &View<'_>) -> Admission {
@@ -234,7 +248,12 @@ impl Entrance {
         }))
     }
 
-    fn enter(&self, mut pass: Pass, view: &View<'_>) -> Result<Pass, Refusal> {
+    fn enter(&self, pass: Pass, view: &View<'_>) -> Result<Pass, Refusal> {
+        let consumer = pass.identity.consumer.clone();
+        self.entered(pass, view).map_err(|refusal| Refusal { consumer, ..refusal })
+    }
+
+    fn entered(&self, mut pass: Pass, view: &View<'_>) -> Result<Pass, Refusal> {
         let plan = pass.identity.consumer.as_ref().and_then(|consumer| consumer.plan.as_ref());
         let plan = plan.and_then(|plan| self.plans.get(plan));
         if let Some(plan) = plan {

@@ -46,7 +46,7 @@ pub(crate) struct AccessLog {
 }
 
 /// A line that is not complete yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line(String);
 
 /// What is known of a request at its end.
@@ -54,6 +54,8 @@ pub(crate) struct Ending<'e> {
     pub(crate) route: Option<&'e str>,
     pub(crate) service: Option<&'e str>,
     pub(crate) consumer: Option<&'e str>,
+    /// Why it did not pass, if it did not.
+    pub(crate) refused: Option<&'e str>,
     pub(crate) outcome: &'e Outcome<'e>,
 }
 
@@ -87,10 +89,11 @@ impl AccessLog {
     /// Completes a line and leaves it to the writer, if there is room.
     pub(crate) fn end(&self, line: Line, ending: &Ending<'_>) {
         let Line(mut line) = line;
-        let Ending { route, service, consumer, outcome } = *ending;
+        let Ending { route, service, consumer, refused, outcome } = *ending;
         text(&mut line, "route", route);
         text(&mut line, "service", service);
         text(&mut line, "consumer", consumer);
+        text(&mut line, "refused", refused);
         let _ = writeln!(
             line,
             ",\"status\":{},\"bytes-in\":{},\"bytes\":{},\"duration-us\":{}}}",

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use dozen_dataplane::framing::Field;
 use serde_json::Value;
 
+use crate::auth::Identity;
+
 /// What routes look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'r> {
@@ -49,6 +51,14 @@ pub(crate) enum Headers<'r> {
 }
 
 impl<'r> Headers<'r> {
+    /// Those of a socket; none of a question.
+    pub(crate) fn wire(self) -> &'r [Field<'r>] {
+        match self {
+            Self::Wire(fields) => fields,
+            Self::Given(_) => &[],
+        }
+    }
+
     /// All of them, in order.
     pub(crate) fn all(self) -> impl Iterator<Item = (&'r str, &'r [u8])> {
         let (wire, given) = match self {
@@ -67,6 +77,18 @@ impl<'r> Headers<'r> {
 }
 
 impl<'r> Asked<'r> {
+    /// The same, asked by somebody who is known.
+    pub(crate) fn by<'o>(self, identity: &'o Identity) -> Asked<'o>
+    where
+        'r: 'o,
+    {
+        Asked {
+            claims: if identity.claims.is_object() { Claims::Are(&identity.claims) } else { Claims::None },
+            consumer: identity.consumer.as_ref().map(|consumer| &*consumer.name),
+            ..self
+        }
+    }
+
     /// The values of the cookies called `name`.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> + use<'r> {
         let pairs = self.headers.named("cookie").flat_map(|value| value.split(|byte| *byte == b';'));

@@ -61,6 +61,7 @@ pub(crate) use method::Method;
 pub(crate) use one_or_many::one_or_many;
 pub(crate) use policy::KeyText;
 pub(crate) use source::Source;
+pub(crate) use view::Kept;
 
 #[cfg(test)]
 mod tests;

@@ -2,187 +2,229 @@
 //!
 //! ```text
 //!  preflight? ── answered
-//!  find ──► Route(hit) ───────────────────────────┐
-//!     └───► Identify(hit) ── by the hit's route ──┴─► take: gone, redirect, answer, or a service and a target
+//!  find ──► Identify(hit) ── who asks, by the hit's route? ── find again
+//!     └───► Route(hit) ── may they pass? ── take: gone, redirect, answer, or a service and a target
 //! ```
 //!
-//! Between finding and taking stands whatever has to know the route first: who the caller is. What is found out there
-//! goes into [`Asked`], so that taking may use it: a sticky key, a header, a target.
+//! Both questions are mostly answered at once. Where somebody else has to be asked the decision stops ([`What::Wait`]),
+//! and goes on with the answer as its next [`Step`]: the same route is found again, because the same request is asked of
+//! the same snapshot. What is known of the caller goes into [`Asked`], so that taking may use it: a sticky key, a header,
+//! a target.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use dozen_core::Timestamp;
-use dozen_dataplane::{Answered, Changes, Outgoing, Reply};
+use dozen_dataplane::{Outgoing, Reply};
+use futures::future::BoxFuture;
 
-use crate::action::Action;
+use crate::access::{Admission, Pass};
+use crate::amendment::{Amendment, spoken};
 use crate::asked::{Asked, Claims};
+use crate::auth::{Check, Consumer, Identity, Reason, Refusal};
+use crate::case::Case;
 use crate::compose::{Given, Plan};
-use crate::cors::{Cors, Fields};
-use crate::route::Route;
+use crate::cors::Cors;
 use crate::snapshot::{Snapshot, Standing};
-use crate::split;
 use crate::table::{Found, Hit};
-use crate::text::Facts;
 
-/// A request, and what the gateway adds to it.
-#[derive(Clone, Copy)]
-pub(crate) struct Case<'c> {
-    pub(crate) asked: Asked<'c>,
-    pub(crate) now: Timestamp,
-    /// Chooses where nothing else does.
-    pub(crate) random: u64,
-    /// Whether the caller is one of ours.
-    pub(crate) is_trusted: bool,
+/// How far a decision has come.
+pub(crate) enum Step {
+    /// Nobody has been asked.
+    Begin,
+    /// Who asks was found out, as a route that asks for claims wants it.
+    Identified(Result<Arc<Identity>, Refusal>),
+    /// Whether they pass was found out; and who they are, if that was asked before.
+    Admitted(Option<Arc<Identity>>, Result<Pass, Refusal>),
 }
 
-/// One of the three.
-pub(crate) enum Decision<'s> {
-    /// It goes to the service of this number, and its answer is changed on the way back.
-    Forward { standing: &'s Arc<Standing>, at: usize, amendment: Option<Amendment> },
+/// What becomes of a request.
+pub(crate) struct Decision {
+    /// The route that took it, if one did.
+    pub(crate) standing: Option<Arc<Standing>>,
+    /// What it does with it.
+    pub(crate) what: What,
+    /// What the request holds until it ends: who it is, and its places.
+    pub(crate) pass: Option<Pass>,
+    /// Why it did not pass, if it did not, and who it was, if that was known.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// A request that did not pass, as it is written down.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    pub(crate) consumer: Option<Arc<Consumer>>,
+}
+
+/// One of four.
+pub(crate) enum What {
+    /// It goes to the route's service of this number, and its answer is changed on the way back.
+    Forward(usize, Option<Amendment>),
     /// It is answered from several services, with what they will want to know of it.
-    Compose { standing: &'s Arc<Standing>, plan: Arc<Plan>, given: Given, amendment: Option<Amendment> },
-    /// It is answered here; by a route, if one took it.
-    Reply { standing: Option<&'s Arc<Standing>>, reply: Reply },
+    Compose(Arc<Plan>, Given, Option<Amendment>),
+    /// It is answered here.
+    Reply(Reply),
+    /// Somebody is asked first; the answer is the next step.
+    Wait(BoxFuture<'static, Step>),
+}
+
+impl What {
+    /// The service of `standing` that it goes to.
+    pub(crate) fn service(&self, standing: Option<&Arc<Standing>>) -> Option<Arc<str>> {
+        let Self::Forward(at, _) = self else { return None };
+        standing?.route.services().nth(*at).map(|(service, _)| service.clone())
+    }
+}
+
+impl Decision {
+    pub(crate) fn new(standing: Option<&Arc<Standing>>, what: What) -> Self {
+        Self { standing: standing.cloned(), what, pass: None, refused: None }
+    }
+
+    pub(crate) fn reply(standing: Option<&Arc<Standing>>, reply: Reply) -> Self {
+        Self::new(standing, What::Reply(reply))
+    }
 }
 
 impl Snapshot {
     /// Decides, and writes what is changed of the request.
-    pub(crate) fn decide(&self, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision<'_> {
+    pub(crate) fn decide(&self, case: &Case<'_>, step: Step, outgoing: &mut Outgoing<'_>) -> Decision {
+        match step {
+            Step::Begin => self.begin(case, outgoing),
+            Step::Identified(identity) => self.identified(case, identity, outgoing),
+            Step::Admitted(known, pass) => {
+                let found = self.found(&case.asked, known.as_ref());
+                let Found::Route(hit) = found else { return unfound(found) };
+                self.admitted(&hit, case, known, pass, outgoing)
+            }
+        }
+    }
+
+    fn begin(&self, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision {
         if case.asked.method == "OPTIONS"
             && let Some(decision) = self.preflight(&case.asked)
         {
             return decision;
         }
-        match self.find(&case.asked) {
-            Found::Route(hit) | Found::Identify(hit) => self.take(&hit, case, outgoing),
-            Found::Method(allowed) => {
-                let mut reply = Reply::new(405, "this path does not take this method");
-                reply.fields.push(("allow", allowed.join(", ")));
-                Decision::Reply { standing: None, reply }
-            }
-            Found::Nothing => {
-                Decision::Reply { standing: None, reply: Reply::new(404, "no route matches this request") }
+        let hit = match self.table.find(&case.asked) {
+            Found::Route(hit) => return self.enter(&hit, case, None, outgoing),
+            Found::Identify(hit) => hit,
+            found => return unfound(found),
+        };
+        let entrance = self.standings.get(hit.at).and_then(|standing| standing.entrance.as_ref());
+        let who = entrance.map(|entrance| entrance.identify(&case.view(&hit.route.name)));
+        match who {
+            None => self.identified(case, Ok(Arc::default()), outgoing),
+            Some(Check::Now(identity)) => self.identified(case, identity, outgoing),
+            Some(Check::Later(identity)) => {
+                let step = Box::pin(async move { Step::Identified(identity.await) });
+                Decision::new(self.standings.get(hit.at), What::Wait(step))
             }
         }
     }
 
-    /// Nobody has been authenticated, so nobody has claims.
-    fn find(&self, asked: &Asked<'_>) -> Found<'_> {
-        match self.table.find(asked) {
-            Found::Identify(_) => self.table.find(&Asked { claims: Claims::None, ..*asked }),
-            found => found,
+    /// Goes on when it is known who asks: with their claims, or without any.
+    fn identified(
+        &self,
+        case: &Case<'_>,
+        identity: Result<Arc<Identity>, Refusal>,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Decision {
+        match identity {
+            Ok(known) => {
+                let found = self.found(&case.asked, Some(&known));
+                let Found::Route(hit) = found else { return unfound(found) };
+                self.enter(&hit, case, Some(known), outgoing)
+            }
+            // Which route it would be cannot be said; the one that asked for the claims answers.
+            Err(refusal) => match self.table.find(&case.asked) {
+                Found::Identify(hit) => self.refused(&hit, &case.asked, refusal),
+                found => unfound(found),
+            },
         }
+    }
+
+    /// The route, with what is known of the caller; without that, nobody has claims.
+    fn found(&self, asked: &Asked<'_>, known: Option<&Arc<Identity>>) -> Found<'_> {
+        match known {
+            Some(identity) => self.table.find(&asked.by(identity)),
+            None => match self.table.find(asked) {
+                Found::Identify(_) => self.table.find(&Asked { claims: Claims::None, ..*asked }),
+                found => found,
+            },
+        }
+    }
+
+    /// Asks the route's entrance, if it has one.
+    fn enter(
+        &self,
+        hit: &Hit<'_>,
+        case: &Case<'_>,
+        known: Option<Arc<Identity>>,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Decision {
+        let standing = self.standings.get(hit.at);
+        let Some(entrance) = standing.and_then(|standing| standing.entrance.as_ref()) else {
+            return self.taken(hit, case, known.as_ref(), None, outgoing);
+        };
+        match entrance.admit(&case.view(&hit.route.name)) {
+            Admission::Now(pass) => self.admitted(hit, case, known, pass, outgoing),
+            Admission::Later(pass) => {
+                let step = Box::pin(async move { Step::Admitted(known, pass.await) });
+                Decision::new(standing, What::Wait(step))
+            }
+        }
+    }
+
+    fn admitted(
+        &self,
+        hit: &Hit<'_>,
+        case: &Case<'_>,
+        known: Option<Arc<Identity>>,
+        pass: Result<Pass, Refusal>,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Decision {
+        match pass {
+            // A route that asks nobody itself has what was found out on the way to it.
+            Ok(pass) => {
+                let identity = if pass.identity.method.is_empty() { known } else { None };
+                let identity = identity.unwrap_or_else(|| pass.identity.clone());
+                self.taken(hit, case, Some(&identity), Some(pass), outgoing)
+            }
+            Err(refusal) => self.refused(hit, &case.asked, refusal),
+        }
+    }
+
+    fn refused(&self, hit: &Hit<'_>, asked: &Asked<'_>, refusal: Refusal) -> Decision {
+        let mut reply = refusal.reply();
+        // A page of another origin may read why, as it may read any answer of this route.
+        reply.fields.extend(spoken(hit.route, asked));
+        let decision = Decision::reply(self.standings.get(hit.at), reply);
+        let Refusal { reason, consumer, .. } = refusal;
+        Decision { refused: Some(Refused { reason, consumer }), ..decision }
     }
 
     /// The answer to a question about another method, if the route of that method has one.
-    fn preflight(&self, asked: &Asked<'_>) -> Option<Decision<'_>> {
+    fn preflight(&self, asked: &Asked<'_>) -> Option<Decision> {
         let method = Cors::preflight(asked)?;
-        let Found::Route(hit) = self.find(&Asked { method, ..*asked }) else { return None };
+        let meant = Asked { method, ..*asked };
+        // A browser asks without credentials, so claims cannot choose; where only they lead, that route answers.
+        let hit = match (self.table.find(&meant), self.found(&meant, None)) {
+            (_, Found::Route(hit)) | (Found::Identify(hit), _) => hit,
+            _ => return None,
+        };
         let cors = hit.route.cors.as_ref()?;
         let mut reply = Reply::empty(204);
         reply.fields = cors.answer(asked, method, &hit.route.methods);
-        Some(Decision::Reply { standing: self.standings.get(hit.at), reply })
-    }
-
-    fn take(&self, hit: &Hit<'_>, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision<'_> {
-        let (route, asked) = (hit.route, &case.asked);
-        let standing = self.standings.get(hit.at);
-        let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
-        let answer = |mut reply: Reply| {
-            reply.fields.extend(spoken(route, asked));
-            Decision::Reply { standing, reply }
-        };
-        if route.notice.as_ref().is_some_and(|notice| notice.is_gone(case.now)) {
-            return answer(Reply::new(410, "this is gone for good"));
-        }
-        let refused = || answer(Reply::new(400, "this request cannot be passed on as it is"));
-        match &route.action {
-            Action::Redirect(redirect) => match redirect.location(&facts) {
-                Ok(location) => {
-                    let mut reply = Reply::empty(redirect.status);
-                    reply.fields.push(("location", location));
-                    answer(reply)
-                }
-                Err(_) => refused(),
-            },
-            Action::Answer(written) => answer(match written.body(&facts) {
-                Some(body) => Reply::bytes(written.status, written.content_type.to_string(), body),
-                None if written.status >= 400 => Reply::new(written.status, "the gateway answers so"),
-                None => Reply::empty(written.status),
-            }),
-            Action::Compose(plan) => {
-                let Some(standing) = standing else { return refused() };
-                let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
-                Decision::Compose { standing, plan: plan.clone(), given, amendment }
-            }
-            Action::Forward { split, rewrite } => {
-                let (at, _) = split.choose(asked, case.random, case.is_trusted);
-                if hit.target(&facts, at, outgoing.target).is_err() {
-                    return refused();
-                }
-                let Some(standing) = standing else { return refused() };
-                if let Some(said) = split.said(at) {
-                    outgoing.add(split::HEADER, said.as_bytes());
-                }
-                if let Some(host) = &rewrite.host {
-                    let mut text = String::new();
-                    host.write(&facts, &mut text);
-                    outgoing.set_host(text);
-                }
-                if !route.to_service.is_empty() {
-                    route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
-                    route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
-                }
-                let amendment = Amendment::of(hit, &facts);
-                Decision::Forward { standing, at, amendment }
-            }
-        }
+        Some(Decision::reply(self.standings.get(hit.at), reply))
     }
 }
 
-/// What the gateway itself says in every answer of a route.
-fn spoken(route: &Route, asked: &Asked<'_>) -> Fields {
-    let mut fields = route.cors.as_ref().map(|cors| cors.fields(asked)).unwrap_or_default();
-    let notice = route.notice.iter().flat_map(|notice| notice.fields());
-    fields.extend(notice.map(|(name, value)| (name, value.to_owned())));
-    fields
-}
-
-/// What a route changes in its service's answer, decided with the request.
-#[derive(Debug, Default)]
-pub(crate) struct Amendment {
-    added: Vec<(Cow<'static, str>, String)>,
-}
-
-impl Amendment {
-    /// None where the route changes nothing.
-    pub(crate) fn of(hit: &Hit<'_>, facts: &Facts<'_>) -> Option<Self> {
-        let route = hit.route;
-        let amends = route.cors.is_some() || route.notice.is_some() || !route.to_client.is_empty();
-        amends.then(|| Self::new(route, facts))
-    }
-
-    fn new(route: &Route, facts: &Facts<'_>) -> Self {
-        let spoken = spoken(route, facts.asked).into_iter().map(|(name, value)| (name.into(), value));
-        let mut added: Vec<(Cow<'static, str>, String)> = spoken.collect();
-        route.to_client.write(facts, |name, value| added.push((name.to_owned().into(), value.to_owned())));
-        Self { added }
-    }
-
-    /// Changes the answer of a service, or the problem document that stands in for one.
-    pub(crate) fn amend(&self, route: &Route, answer: &Answered<'_>, changes: &mut Changes) {
-        let speaks = route.cors.is_some();
-        for (name, _) in answer.fields() {
-            let ours = route.notice.iter().flat_map(|notice| notice.fields());
-            let is_ours =
-                ours.into_iter().any(|(known, _)| known != "link" && name.eq_ignore_ascii_case(known));
-            if is_ours || (speaks && Cors::drops(name)) || route.to_client.drops(name) {
-                changes.remove(name.to_owned());
-            }
-        }
-        for (name, value) in &self.added {
-            changes.add(name, value.as_bytes());
-        }
-    }
+/// What is said where no route takes a request.
+fn unfound(found: Found<'_>) -> Decision {
+    let Found::Method(allowed) = found else {
+        return Decision::reply(None, Reply::new(404, "no route matches this request"));
+    };
+    let mut reply = Reply::new(405, "this path does not take this method");
+    reply.fields.push(("allow", allowed.join(", ")));
+    Decision::reply(None, reply)
 }

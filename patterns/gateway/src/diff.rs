@@ -64,9 +64,14 @@ impl Diff {
 /// What changes when `new` takes the place of `old`. Both are taken to be correct.
 pub fn diff(old: &Options, new: &Options) -> Diff {
     let mut diff = Diff { restart: fixed(old, new), ..Diff::default() };
-    if old.trusted != new.trusted {
-        diff.settings.push("trusted");
-    }
+    let settings = [
+        ("trusted", old.trusted != new.trusted),
+        ("identity", old.identity != new.identity),
+        ("consumers", old.consumers != new.consumers),
+        ("plans", old.plans != new.plans),
+        ("shed", old.shed != new.shed),
+    ];
+    diff.settings.extend(settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name));
     let named = |routes: &[RouteOptions]| -> BTreeMap<String, usize> {
         routes.iter().enumerate().map(|(at, route)| (route.name(), at)).collect()
     };
@@ -122,6 +127,10 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         balance,
         access_log,
         trusted: _,
+        identity: _,
+        consumers: _,
+        plans: _,
+        shed: _,
         routes: _,
     } = old;
     let differ = [

@@ -1,6 +1,8 @@
 //! What the HTTP engine asks of the gateway, request by request.
+//!
+//! A decision that waits for somebody takes a copy of its request along and comes back later; see [`Waiting`].
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
@@ -9,18 +11,24 @@ use dozen_dataplane::{
     Verdict,
 };
 
+use crate::access::Pass;
 use crate::access_log::{AccessLog, Ending, Line};
+use crate::amendment::Amendment;
 use crate::asked::{Asked, Claims, Headers};
 use crate::auth::Callers;
-use crate::compose::Composition;
-use crate::decide::{Amendment, Case, Decision};
+use crate::case::Case;
+use crate::compose::{Composition, Given, Plan};
+use crate::decide::{Decision, Refused, Step, What};
 use crate::log::{Begun, Mark};
 use crate::measure::Measure;
 use crate::snapshot::{Snapshot, Standing};
-use crate::{RequestLog, forwarded};
+use crate::waiting::Waiting;
+use crate::{Keeper, RequestLog, forwarded};
 
 /// Decides for each request, on the thread of its worker.
 pub(crate) struct Door {
+    pub(crate) me: Weak<Self>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) turn: Mutex<()>,
     pub(crate) upstreams: Upstreams,
@@ -38,12 +46,31 @@ impl std::fmt::Debug for Door {
 
 /// What is remembered of a request until it ends.
 pub(crate) struct Ticket {
-    mark: Mark,
-    standing: Option<Arc<Standing>>,
-    measure: Arc<Measure>,
-    service: Option<Arc<str>>,
+    pub(crate) mark: Mark,
+    pub(crate) standing: Option<Arc<Standing>>,
+    pub(crate) measure: Arc<Measure>,
+    pub(crate) service: Option<Arc<str>>,
     line: Option<Line>,
     amendment: Option<Amendment>,
+    /// Gives its places back when the request has ended.
+    pub(crate) pass: Option<Pass>,
+    pub(crate) refused: Option<Refused>,
+}
+
+impl Ticket {
+    /// Another for the same request, which is not decided upon.
+    fn again(&self) -> Self {
+        Self {
+            mark: self.mark,
+            standing: self.standing.clone(),
+            measure: self.measure.clone(),
+            service: None,
+            line: self.line.clone(),
+            amendment: None,
+            pass: None,
+            refused: None,
+        }
+    }
 }
 
 impl Door {
@@ -54,6 +81,51 @@ impl Door {
         }
         let upstream = self.upstreams.get(service)?;
         Some(known.get_or_init(|| upstream).clone())
+    }
+
+    /// Turns a decision into what the engine does. A decision that still waits is none; nobody passes by it.
+    pub(crate) fn settle(&self, what: What, random: u64, mut ticket: Ticket) -> Verdict<Ticket> {
+        let at = match what {
+            What::Reply(reply) => return Verdict::Reply(reply, ticket),
+            What::Compose(plan, given, amendment) => {
+                ticket.amendment = amendment;
+                return self.compose(plan, given, ticket);
+            }
+            What::Forward(at, amendment) => {
+                ticket.amendment = amendment;
+                Some(at)
+            }
+            What::Wait(_) => None,
+        };
+        let place = ticket.standing.as_ref().zip(ticket.service.as_ref()).zip(at);
+        let found = place.and_then(|((standing, service), at)| {
+            Some((&standing.route, self.upstream(standing, at, service)?, standing.cutoffs.get(at).cloned()))
+        });
+        let Some((route, upstream, cutoff)) = found else {
+            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
+        };
+        Verdict::Forward(Forward {
+            upstream,
+            random,
+            body_max: route.body_max,
+            timeout: route.timeout,
+            total: route.total,
+            cutoff,
+            transport: None,
+            websocket: route.websocket,
+            ticket,
+        })
+    }
+
+    /// Has a request answered from several services.
+    fn compose(&self, plan: Arc<Plan>, given: Given, ticket: Ticket) -> Verdict<Ticket> {
+        let Some(standing) = &ticket.standing else {
+            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
+        };
+        let (body_max, total) = (standing.route.body_max, standing.route.total);
+        let find = |service: &str| self.upstreams.get(service);
+        let composition = Composition::new(plan, given, find, self.callers.clone(), self.ids.clone());
+        Verdict::Serve(Serving { service: Arc::new(composition), body_max, total, ticket })
     }
 
     fn trusts(snapshot: &Snapshot, request: &Incoming<'_>) -> bool {
@@ -80,7 +152,7 @@ impl Handler for Door {
         let is_trusted = Self::trusts(&snapshot, request);
         let asked = Asked {
             method: request.head.method,
-            scheme: if is_trusted { forwarded::scheme(request) } else { "http" },
+            scheme: forwarded::scheme(request, is_trusted),
             host: request.head.host,
             path: request.path,
             query: request.query,
@@ -89,75 +161,52 @@ impl Handler for Door {
             consumer: None,
             address: forwarded::client(request, &snapshot.options.trusted),
         };
-        let decision = snapshot.decide(&Case { asked, now, random, is_trusted }, outgoing);
-        let (standing, at) = match &decision {
-            Decision::Forward { standing, at, .. } => (Some(*standing), Some(*at)),
-            Decision::Compose { standing, .. } => (Some(*standing), None),
-            Decision::Reply { standing, .. } => (*standing, None),
-        };
-        let service = standing.zip(at).and_then(|(standing, at)| standing.route.services().nth(at));
-        let service = service.map(|(service, _)| service);
-        let measure = standing.map_or(&snapshot.unrouted, |standing| &standing.measure);
+        let (worker, started) = (request.worker, request.started);
+        let case = Case { asked, worker, now, started, random, is_trusted };
+        let Decision { standing, what, pass, refused } = snapshot.decide(&case, Step::Begin, outgoing);
+        let service = what.service(standing.as_ref());
+        let measure = standing.as_ref().map_or(&snapshot.unrouted, |standing| &standing.measure).clone();
         measure.begin();
+        refused.iter().for_each(|refused| measure.refuse(refused.reason));
         let begun = Begun {
             trace: trace.trace_id,
             time: now,
             method: request.head.method,
             path: request.path,
-            route: standing.map(|standing| &standing.route.name),
-            service,
+            route: standing.as_ref().map(|standing| &standing.route.name),
+            service: service.as_ref(),
         };
-        let mut ticket = Ticket {
-            mark: self.journal.begin(request.worker, &begun),
-            standing: standing.cloned(),
-            measure: measure.clone(),
-            service: service.cloned(),
-            line: self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked)),
-            amendment: None,
+        let mark = self.journal.begin(worker, &begun);
+        let line = self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked));
+        let ticket = Ticket { mark, standing, measure, service, line, amendment: None, pass, refused };
+        if !matches!(what, What::Reply(_)) {
+            // Said before anybody is asked, so that a decision that comes later need not say it.
+            snapshot.withheld.iter().for_each(|name| outgoing.remove(name.clone()));
+            forwarded::add(request, is_trusted, outgoing);
+            outgoing.add("traceparent", &forwarded::trace_text(&trace));
+        }
+        let step = match what {
+            What::Wait(step) => step,
+            what => return self.settle(what, random, ticket),
         };
-        let (standing, at) = match decision {
-            Decision::Forward { standing, at, amendment } => {
-                ticket.amendment = amendment;
-                (standing, at)
-            }
-            Decision::Compose { standing, plan, given, amendment } => {
-                ticket.amendment = amendment;
-                forwarded::add(request, is_trusted, outgoing);
-                outgoing.add("traceparent", &forwarded::trace_text(&trace));
-                let find = |service: &str| self.upstreams.get(service);
-                let (callers, ids) = (self.callers.clone(), self.ids.clone());
-                let composition = Composition::new(plan, given, find, callers, ids);
-                let (body_max, total) = (standing.route.body_max, standing.route.total);
-                return Verdict::Serve(Serving { service: Arc::new(composition), body_max, total, ticket });
-            }
-            Decision::Reply { reply, .. } => return Verdict::Reply(reply, ticket),
-        };
-        let Some(upstream) = service.and_then(|service| self.upstream(standing, at, service)) else {
-            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
-        };
-        forwarded::add(request, is_trusted, outgoing);
-        outgoing.add("traceparent", &forwarded::trace_text(&trace));
-        let route = &standing.route;
-        Verdict::Forward(Forward {
-            upstream,
-            random,
-            body_max: route.body_max,
-            timeout: route.timeout,
-            total: route.total,
-            cutoff: standing.cutoffs.get(at).cloned(),
-            transport: None,
-            websocket: None,
-            ticket,
-        })
+        let Some(door) = self.me.upgrade() else { return self.settle(What::Wait(step), random, ticket) };
+        let snapshot = Arc::clone(&*snapshot);
+        let waiting = Waiting { door, snapshot, case: case.keep(), random, ticket: ticket.again() };
+        Verdict::Later(Box::pin(waiting.decided(step)), ticket)
     }
 
     fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
-        let Ticket { mark, standing, measure, service, line, amendment: _ } = ticket;
+        let Ticket { mark, standing, measure, service, line, amendment: _, pass, refused } = ticket;
         self.journal.end(mark, outcome);
         measure.end(outcome);
         if let (Some(log), Some(line)) = (&self.access, line) {
             let route = standing.as_ref().map(|standing| &*standing.route.name);
-            log.end(line, &Ending { route, service: service.as_deref(), consumer: None, outcome });
+            let passed = pass.as_ref().and_then(|pass| pass.identity.consumer.as_ref());
+            let consumer = passed.or(refused.as_ref().and_then(|refused| refused.consumer.as_ref()));
+            let consumer = consumer.map(|consumer| &*consumer.name);
+            let refused = refused.as_ref().map(|refused| refused.reason.label());
+            let service = service.as_deref();
+            log.end(line, &Ending { route, service, consumer, refused, outcome });
         }
     }
 

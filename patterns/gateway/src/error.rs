@@ -2,6 +2,8 @@
 
 use dozen_core::{Diagnose, Fault, Retry};
 
+use crate::access::AccessError;
+
 /// Why a gateway, or a new set of routes, is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,6 +61,9 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// What it says of who may pass, and how often, cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// A change that only a restart can make.
     #[error("`{what}` cannot change while the gateway runs; restart it, or take the change back")]
     Fixed {
@@ -100,6 +105,7 @@ impl Diagnose for Error {
     fn page(&self) -> &'static str {
         match self {
             Self::Listen { source } => source.page(),
+            Self::Access(source) => source.page(),
             _ => "gateway-routes",
         }
     }

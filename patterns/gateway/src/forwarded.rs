@@ -7,6 +7,8 @@ use dozen_core::TraceContext;
 use dozen_dataplane::framing::names_equal;
 use dozen_dataplane::{Incoming, Outgoing};
 
+use crate::auth::Identity;
+
 /// Written by this gateway; a client's own are lies until somebody vouches for them.
 const ABOUT_CLIENT: [&str; 6] = [
     "x-forwarded-for",
@@ -25,7 +27,8 @@ pub(crate) fn is_replaced(name: &str, is_trusted: impl FnOnce() -> bool) -> bool
     // Every name here begins with one of these; nearly no other header does.
     match name.as_bytes().first() {
         Some(b't' | b'T') => names_equal(name, "traceparent"),
-        Some(b'd' | b'D') => names_equal(name, crate::split::HEADER) && !is_trusted(),
+        // What is said of the caller here is said by this gateway alone; the rest is for proxies of ours.
+        Some(b'd' | b'D') if Identity::owns(name) => Identity::writes(name) || !is_trusted(),
         Some(b'x' | b'X' | b'f' | b'F') if ABOUT_CLIENT.iter().any(|known| names_equal(name, known)) => {
             names_equal(name, ABOUT_CLIENT[0]) || !is_trusted()
         }
@@ -33,11 +36,14 @@ pub(crate) fn is_replaced(name: &str, is_trusted: impl FnOnce() -> bool) -> bool
     }
 }
 
-/// What the client spoke, as a trusted proxy in front says.
-pub(crate) fn scheme(request: &Incoming<'_>) -> &'static str {
-    match request.field("x-forwarded-proto") {
+/// What the client spoke: here, or to the trusted proxy in front that says so.
+pub(crate) fn scheme(request: &Incoming<'_>, is_trusted: bool) -> &'static str {
+    let said = if is_trusted { request.field("x-forwarded-proto") } else { None };
+    match said {
         Some(said) if said.trim_ascii().eq_ignore_ascii_case(b"https") => "https",
-        _ => "http",
+        Some(_) => "http",
+        None if request.tls.is_some() => "https",
+        None => "http",
     }
 }
 
@@ -132,6 +138,8 @@ mod tests {
     #[test]
     fn look_alikes_are_replaced_too() {
         assert!(is_replaced("Dozen_Split", || false) && !is_replaced("dozen-split", || true));
+        assert!(is_replaced("dozen-attempt", || false) && !is_replaced("dozen-attempt", || true));
+        assert!(is_replaced("Dozen_Consumer", || true) && !is_replaced("date", || false));
         assert!(is_replaced("X_Forwarded-For", || false) && is_replaced("X-Real-IP", || false));
         assert!(is_replaced("Traceparent", || true) && !is_replaced("x-forwarded-host", || true));
         assert!(

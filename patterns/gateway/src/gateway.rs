@@ -16,17 +16,19 @@ use crate::diff::{diff, fixed};
 use crate::door::Door;
 use crate::measure::{Measured, UNROUTED};
 use crate::snapshot::Snapshot;
-use crate::{Diff, Error, Explanation, Options, Question, RequestLog};
+use crate::{Diff, Error, Explanation, Keeper, Options, Question, RequestLog};
 
 /// A door that listens, and runs as a [`Service`].
 #[derive(Debug)]
 pub struct Gateway {
     proxy: Arc<Proxy<Door>>,
     door: Arc<Door>,
+    /// Whether its keeper runs with it, because nobody else has it.
+    runs_keeper: bool,
 }
 
 impl Gateway {
-    /// Compiles the routes and listens; connections wait until it runs.
+    /// Compiles the routes and listens; connections wait until it runs. It has a [`Keeper`] of its own, without a store.
     ///
     /// `resolve` finds the endpoints of a service by its name. A service that it does not know yet is asked for again
     /// at its next request, so a gateway starts before its services.
@@ -36,13 +38,27 @@ impl Gateway {
         ids: Ids,
         journal: Arc<RequestLog>,
     ) -> Result<Self, Error> {
-        let snapshot = Snapshot::new(options.clone(), None)?;
+        let keeper = Keeper::new(None, ids.clone());
+        Ok(Self { runs_keeper: true, ..Self::beside(keeper, options, resolve, ids, journal)? })
+    }
+
+    /// The same beside a keeper that is run by somebody else: keys are fetched and limits shared while it runs.
+    pub fn beside(
+        keeper: Arc<Keeper>,
+        options: Options,
+        resolve: Resolve,
+        ids: Ids,
+        journal: Arc<RequestLog>,
+    ) -> Result<Self, Error> {
+        let snapshot = Snapshot::new(options.clone(), &keeper, None)?;
         let ejection =
             Ejection { failures: options.eject_after.max(1), base: options.eject_for, ..Ejection::default() };
         let usual = ServicePolicy { strategy: options.balance, ejection, ..ServicePolicy::default() };
         let defaults = ProxyOptions::default();
         let workers = options.workers.map_or(defaults.workers, usize::from);
-        let door = Arc::new(Door {
+        let door = Arc::new_cyclic(|me| Door {
+            me: me.clone(),
+            keeper,
             snapshot: ArcSwap::from_pointee(snapshot),
             turn: Mutex::new(()),
             upstreams: Upstreams::new(resolve, usual),
@@ -64,7 +80,7 @@ impl Gateway {
         };
         let proxy =
             Proxy::bind(options.listen, proxy, door.clone()).map_err(|source| Error::Listen { source })?;
-        Ok(Self { proxy: Arc::new(proxy), door })
+        Ok(Self { proxy: Arc::new(proxy), door, runs_keeper: false })
     }
 
     /// The address that is listened on.
@@ -85,7 +101,7 @@ impl Gateway {
         if !fixed.is_empty() {
             return Err(Error::Fixed { what: fixed.join("`, `") });
         }
-        let next = Snapshot::new(options.clone(), Some(&before))?;
+        let next = Snapshot::new(options.clone(), &self.door.keeper, Some(&before))?;
         let diff = diff(&before.options, &next.options);
         let next = Arc::new(next);
         self.door.snapshot.store(next.clone());
@@ -120,9 +136,8 @@ impl Gateway {
     }
 }
 
-#[async_trait]
-impl Service for Gateway {
-    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+impl Gateway {
+    async fn serve(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {
         let Some(log) = &self.door.access else { return self.proxy.clone().run(stop, ready).await };
         let wrong = |source| Error::AccessLog { path: log.to().to_owned(), source };
         let out = log.open().await.map_err(wrong)?;
@@ -135,5 +150,23 @@ impl Service for Gateway {
         // The last lines come with the last requests.
         let (ended, ()) = tokio::join!(serving, log.run(out, done.clone()));
         ended
+    }
+}
+
+#[async_trait]
+impl Service for Gateway {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        if !self.runs_keeper {
+            return self.serve(stop, ready).await;
+        }
+        let keeping = self.door.keeper.clone().run(stop.clone(), Ready::channel().0);
+        let serving = self.serve(stop, ready);
+        tokio::pin!(serving);
+        // A keeper ends when the gateway shall stop; the gateway then still has requests to finish.
+        tokio::select! {
+            ended = &mut serving => return ended,
+            ended = keeping => ended?,
+        }
+        serving.await
     }
 }

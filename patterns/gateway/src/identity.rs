@@ -5,8 +5,8 @@ use std::hash::{Hash as _, Hasher};
 use crate::RouteOptions;
 
 impl RouteOptions {
-    /// The same number as long as requests in flight have no reason to end: which requests the route takes and what
-    /// it does with them, but not its name, its limits, its shares, or what it says to those that begin.
+    /// The same number as long as requests in flight have no reason to end: which requests the route takes, from
+    /// whom, and what it does with them, but not its name, its limits, its shares, or what it says to those that begin.
     ///
     /// A key that is added to a route has to be added here, on one side or the other.
     pub fn identity(&self) -> u64 {
@@ -23,13 +23,18 @@ impl RouteOptions {
             headers: _,
             cors: _,
             deprecated: _,
+            auth,
+            limit: _,
+            in_flight: _,
+            priority: _,
             timeout: _,
             total: _,
+            websocket: _,
             body_max: _,
             stream_grace: _,
         } = self;
         let mut hasher = Fnv::default();
-        (matching, rewrite, redirect, answer, compose).hash(&mut hasher);
+        (matching, rewrite, redirect, answer, compose, auth).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -74,5 +79,8 @@ mod tests {
         assert_eq!(route().identity(), other.identity());
         other.matching.host = Some("shop.example".into());
         assert_ne!(route().identity(), other.identity());
+        let mut closed = route();
+        closed.auth = Some(crate::auth::AuthOptions { any: vec!["web".into()], ..Default::default() });
+        assert_ne!(route().identity(), closed.identity(), "who was let in by another rule is not kept");
     }
 }

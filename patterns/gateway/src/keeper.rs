@@ -37,6 +37,8 @@ pub(crate) trait Upkeep: Send + Sync + 'static {
 /// Keeps what outlives a configuration.
 pub struct Keeper {
     store: Option<Store>,
+    /// Whether what is compiled is thrown away.
+    is_rehearsal: bool,
     ids: Ids,
     jobs: Mutex<Vec<Job>>,
     added: Notify,
@@ -57,8 +59,18 @@ struct Job {
 impl Keeper {
     /// One that keeps shared limits in `store`; without a store there are none.
     pub fn new(store: Option<Store>, ids: Ids) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::with(store, ids, false))
+    }
+
+    /// One for checking a configuration that nobody will use: it takes shared limits without a store to keep them in.
+    pub fn rehearsal(ids: Ids) -> Arc<Self> {
+        Arc::new(Self::with(None, ids, true))
+    }
+
+    fn with(store: Option<Store>, ids: Ids, is_rehearsal: bool) -> Self {
+        Self {
             store,
+            is_rehearsal,
             ids,
             jobs: Mutex::default(),
             added: Notify::new(),
@@ -69,7 +81,11 @@ impl Keeper {
             in_flight: Named::default(),
             shedders: Named::default(),
             members: Mutex::default(),
-        })
+        }
+    }
+
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.is_rehearsal
     }
 
     pub(crate) fn store(&self) -> Option<&Store> {

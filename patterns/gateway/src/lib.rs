@@ -9,18 +9,23 @@
 //!                what went through      what would happen, and why
 //! ```
 //!
+//! A route may say who passes ([`auth`]) and how often ([`limit`]); [`access`] is both together, and a [`Keeper`] has
+//! what of it outlives a configuration.
+//!
 //! Promises: a request sees one configuration, the one that it began with, while the next is swapped in. The most
 //! specific route wins, whatever the order of the file; two routes that could not be told apart are refused before
 //! they take effect. What a client sees names no address, no product and no error text of what stands behind.
 //!
-//! When a service fails the client gets a problem document (RFC 9457): 404 no route, 405 with `Allow`, 413, 431,
-//! 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
+//! When something fails the client gets a problem document (RFC 9457): 401 or 403 who may not pass, 404 no route, 405
+//! with `Allow`, 413, 429 too often, 431, 502 no answer that can be passed on, 503 nothing healthy, 504 too late.
 
 pub mod access;
 mod access_log;
 mod action;
+mod amendment;
 mod asked;
 pub mod auth;
+mod case;
 mod compose;
 mod condition;
 mod cors;
@@ -47,10 +52,12 @@ mod route;
 mod snapshot;
 mod split;
 mod table;
+mod take;
 mod target;
 mod template;
 mod text;
 mod tree;
+mod waiting;
 
 pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, diff};

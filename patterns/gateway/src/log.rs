@@ -128,6 +128,15 @@ impl RequestLog {
         Mark { ring: worker, number }
     }
 
+    /// Says which route and service a request has in the end, if its place has not been taken since.
+    pub(crate) fn decided(&self, mark: Mark, route: Option<&Arc<str>>, service: Option<&Arc<str>>) {
+        let mut ring = self.ring(mark.ring);
+        let at = usize::try_from(mark.number % ring.capacity as u64).unwrap_or(0);
+        let Some(place) = ring.places.get_mut(at).filter(|place| place.number == mark.number) else { return };
+        place.request.route = route.cloned();
+        place.request.service = service.cloned();
+    }
+
     pub(crate) fn end(&self, mark: Mark, outcome: &dozen_dataplane::Outcome<'_>) {
         let mut ring = self.ring(mark.ring);
         let at = usize::try_from(mark.number % ring.capacity as u64).unwrap_or(0);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::auth::Reason;
+
 /// Upper bounds of the durations that are told apart, in microseconds; the last class is all that is longer.
 pub const DURATIONS_US: [u64; 12] =
     [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000];
@@ -24,6 +26,8 @@ pub(crate) struct Measure {
     micros: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// By [`Reason`], in the order of [`Reason::ALL`].
+    refused: [AtomicU64; Reason::ALL.len()],
 }
 
 /// What a route has done since it is there.
@@ -43,11 +47,24 @@ pub struct Measured {
     pub bytes_in: u64,
     /// Bytes of bodies to clients.
     pub bytes_out: u64,
+    /// Requests that did not pass, by the reason: in the order of [`Reason::ALL`].
+    pub refused: [u64; Reason::ALL.len()],
 }
 
 impl Measure {
     pub(crate) fn begin(&self) {
         self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a beginning back: another route takes the request after all.
+    pub(crate) fn hand_over(&self) {
+        self.begun.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, reason: Reason) {
+        if let Some(counter) = self.refused.get(reason as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn end(&self, outcome: &dozen_dataplane::Outcome<'_>) {
@@ -77,6 +94,7 @@ impl Measure {
             in_flight: read(&self.begun).saturating_sub(statuses.iter().sum()),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
+            refused: std::array::from_fn(|at| read(&self.refused[at])),
         }
     }
 }
@@ -90,7 +108,8 @@ impl Measured {
     /// Adds what another route has done.
     pub fn absorb(&mut self, other: &Self) {
         let sums = self.statuses.iter_mut().zip(&other.statuses);
-        for (mine, theirs) in sums.chain(self.durations.iter_mut().zip(&other.durations)) {
+        let sums = sums.chain(self.durations.iter_mut().zip(&other.durations));
+        for (mine, theirs) in sums.chain(self.refused.iter_mut().zip(&other.refused)) {
             *mine += theirs;
         }
         self.duration += other.duration;
@@ -120,11 +139,14 @@ mod tests {
             });
         }
         measure.begin();
+        measure.refuse(Reason::StoreAway);
         let mut read = measure.read(&"r".into());
         assert_eq!((read.statuses, read.in_flight, read.ended()), ([0, 2, 0, 2, 0], 1, 4));
         assert_eq!((read.durations[0], read.durations[3], read.durations[12]), (1, 2, 1));
         assert_eq!((read.bytes_in, read.bytes_out, read.duration.as_millis()), (4, 40, 40_006));
         read.absorb(&measure.read(&"s".into()));
+        assert_eq!((read.refused[19], read.refused.iter().sum::<u64>()), (2, 2));
+        assert!(Reason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
         assert_eq!((read.ended(), read.in_flight, read.durations[3]), (8, 2, 4));
     }
 }

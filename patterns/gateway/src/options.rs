@@ -6,11 +6,16 @@ mod headers;
 mod matching;
 mod route;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::access::AccessOptions;
+use crate::auth::{ConsumerOptions, MethodOptions};
+use crate::limit::{PlanOptions, ShedOptions};
 
 pub use access::{AccessLogOptions, QueryShown};
 pub use action::{Answer, Deprecated, Destination, Redirect, Rewrite};
@@ -53,6 +58,14 @@ pub struct Options {
     pub trusted: Vec<IpAddr>,
     /// Where a line for each request is written; nowhere without it.
     pub access_log: Option<AccessLogOptions>,
+    /// The ways to show who one is, by name; routes choose among them.
+    pub identity: BTreeMap<String, MethodOptions>,
+    /// Who is known by name.
+    pub consumers: BTreeMap<String, ConsumerOptions>,
+    /// What consumers may do over all routes, by the plan's name.
+    pub plans: BTreeMap<String, PlanOptions>,
+    /// When the whole gateway has too much to do; without it, never.
+    pub shed: Option<ShedOptions>,
     /// Which requests go where. The most specific match wins; the order means nothing.
     pub routes: Vec<RouteOptions>,
 }
@@ -75,7 +88,23 @@ impl Default for Options {
             balance: dozen_dataplane::Strategy::default(),
             trusted: Vec::new(),
             access_log: None,
+            identity: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            shed: None,
             routes: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// What all routes share of who may pass, and how often.
+    pub(crate) fn access(&self) -> AccessOptions {
+        AccessOptions {
+            identity: self.identity.clone(),
+            consumers: self.consumers.clone(),
+            plans: self.plans.clone(),
+            shed: self.shed.clone(),
         }
     }
 }

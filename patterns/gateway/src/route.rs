@@ -21,6 +21,8 @@ pub struct Route {
     pub timeout: Duration,
     /// How long all of it may take.
     pub total: Option<Duration>,
+    /// For how long a WebSocket may be silent, if one may be opened.
+    pub websocket: Option<Duration>,
     /// Bytes of a request's body.
     pub body_max: u64,
     /// How long requests in flight may go on when it changes.
@@ -60,6 +62,7 @@ impl Route {
         Ok(Self {
             timeout: options.timeout,
             total: options.total,
+            websocket: options.websocket,
             body_max: options.body_max,
             stream_grace: options.stream_grace,
             host,

@@ -6,9 +6,12 @@
 //!   the snapshot before ─────────────┘
 //!        counters          by the route's name
 //!        ends of streams   by what the route means, and the service that they go to
+//!
+//!   Keeper ── limits, keys, tokens, places ──► Entrance of each route that says who may pass, or how often
 //! ```
 //!
-//! Endpoints, limits and keys live outside of all this, by their own names. A stream is *concerned* by a change if no
+//! Endpoints, limits and keys live outside of all this, by their own names. A route that says nothing of who may pass
+//! has no [`Entrance`], and its requests never come near one. A stream is *concerned* by a change if no
 //! route of the new snapshot takes the same requests to the same service in the same way ([`RouteOptions::identity`]);
 //! only such streams end, after the `stream-grace` of the route that they began with.
 
@@ -17,6 +20,8 @@ use std::sync::{Arc, OnceLock};
 
 use dozen_dataplane::{Cutoff, Upstream};
 
+use crate::access::{Access, Entrance, RouteAccess};
+use crate::keeper::Keeper;
 use crate::measure::Measure;
 use crate::route::Route;
 use crate::{Error, Options, RouteOptions, RouteTable};
@@ -31,6 +36,8 @@ pub(crate) struct Snapshot {
     pub(crate) unrouted: Arc<Measure>,
     /// One for each service of each route, by what the stream's way is.
     ways: HashMap<(u64, Arc<str>), Way>,
+    /// Headers of clients that no service sees: credentials that are the gateway's business.
+    pub(crate) withheld: Box<[String]>,
     /// Counted up with each configuration.
     pub(crate) revision: u64,
 }
@@ -49,12 +56,19 @@ pub(crate) struct Standing {
     /// For each service of the route its endpoints, from the first request on.
     pub(crate) upstreams: Box<[OnceLock<Arc<Upstream>>]>,
     pub(crate) cutoffs: Box<[Arc<Cutoff>]>,
+    /// The way in, unless everybody may pass at any time.
+    pub(crate) entrance: Option<Arc<Entrance>>,
 }
 
 impl Snapshot {
-    /// Compiles `options`, or says what is wrong. Nothing is changed in `before`.
-    pub(crate) fn new(options: Options, before: Option<&Self>) -> Result<Self, Error> {
+    /// Compiles `options`, or says what is wrong. Nothing is changed in `before`; what goes on by name comes from
+    /// `keeper`.
+    pub(crate) fn new(options: Options, keeper: &Arc<Keeper>, before: Option<&Self>) -> Result<Self, Error> {
         let table = RouteTable::compile(&options.routes)?;
+        let access = Access::compile(&options.access(), keeper)?;
+        let mut withheld: Vec<String> = access.withheld().map(str::to_owned).collect();
+        withheld.sort();
+        withheld.dedup();
         let known: HashMap<&Arc<str>, &Arc<Measure>> = before
             .into_iter()
             .flat_map(|before| &before.standings)
@@ -71,17 +85,21 @@ impl Snapshot {
                 ways.insert(key, Way { cutoff: cutoff.clone(), grace: route.stream_grace });
                 cutoff
             };
+            let says = written.access();
+            let is_open = options.shed.is_none() && says == RouteAccess::default();
+            let entrance = (!is_open).then(|| access.route(&route.name, &says)).transpose()?;
             let cutoffs: Box<[_]> = route.services().map(cutoff).collect();
             standings.push(Arc::new(Standing {
                 measure: known.get(&route.name).map_or_else(Arc::default, |measure| (*measure).clone()),
                 upstreams: cutoffs.iter().map(|_| OnceLock::new()).collect(),
                 cutoffs,
                 route: route.clone(),
+                entrance,
             }));
         }
         let unrouted = before.map_or_else(Arc::default, |before| before.unrouted.clone());
         let revision = before.map_or(1, |before| before.revision + 1);
-        Ok(Self { options, table, standings, unrouted, ways, revision })
+        Ok(Self { options, table, standings, unrouted, ways, withheld: withheld.into(), revision })
     }
 
     /// Gives the streams that `next` has no place for their time to end.

@@ -8,6 +8,7 @@ mod child;
 mod completion;
 mod diff;
 mod explain;
+mod key;
 mod letters;
 mod look;
 mod outbox;
@@ -31,6 +32,7 @@ Examples:
   dozen check --expanded           the file with every default written out
   dozen explain GET /orders/7      which route takes it, and where it goes
   dozen diff dozen.yaml new.yaml   what would change, and which streams would end
+  dozen key new                    an API key, and its hash for the file
   dozen service list               which services answer
   dozen queue list                 what waits, what failed
   dozen queue send mails '{}'      put a message into a queue
@@ -61,6 +63,8 @@ enum Command {
     Explain(explain::Explain),
     /// Say what another file would change, and which streams would end
     Diff(diff::Diff),
+    /// Make API keys for the gateway's consumers
+    Key(key::Key),
     /// Look at services
     Service(service::Service),
     /// Send to queues, look at them, and give what failed another try
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Key(key) => key.run(),
         Command::Service(service) => service.run(),
         Command::Queue(queue) => queue.run(),
         Command::Topic(topic) => topic.run(),

@@ -74,6 +74,9 @@ impl<'a> Checker<'a> {
             (data @ Data::Scalar { .. }, Short::Key(key)) => {
                 (node.span, vec![Entry { name: key.into(), span: at, node: Node { span: node.span, data } }])
             }
+            (data @ Data::List(_), Short::Key(key)) if section.is_list(key) => {
+                (node.span, vec![Entry { name: key.into(), span: at, node: Node { span: node.span, data } }])
+            }
             (data, _) => return self.mismatch(&kind, &Node { span: node.span, data }, at),
         };
         let mut fields: Vec<Field> = Vec::new();

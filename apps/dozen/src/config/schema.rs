@@ -146,6 +146,11 @@ impl Section {
         self.keys.iter().find(|key| key.name == name || key.alias == Some(name))
     }
 
+    /// Whether a list may stand under this key.
+    pub(crate) fn is_list(&self, name: &str) -> bool {
+        self.key(name).is_some_and(|key| matches!(key.kind, Kind::Many(_)))
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().flat_map(|key| [Some(key.name), key.alias]).flatten()
     }

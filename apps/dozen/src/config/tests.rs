@@ -1,5 +1,6 @@
 //! What a file becomes: the configuration, its expanded form, the schema, the manual; and what it cannot do to us.
 
+mod access;
 mod gateway;
 mod messages;
 mod mistakes;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dozen_core::Ids;
-use dozen_gateway::{Gateway, RequestLog};
+use dozen_gateway::{Gateway, Keeper, RequestLog};
+use dozen_store::Store;
 
 use super::gateway_options;
 use super::registry::Resolve;
@@ -13,14 +14,22 @@ use crate::config::App;
 /// Requests that are remembered for the console.
 const REMEMBERED: usize = 10_000;
 
-/// Binds the gateway of the file, if it has one, and the log of what goes through it.
-pub(super) fn bind(
-    app: &App,
-    resolve: &Resolve,
-    ids: &Ids,
-) -> Result<(Option<Arc<Gateway>>, Arc<RequestLog>), Error> {
+/// The gateway, and what stands beside it.
+pub(super) struct Bound {
+    /// The gateway of the file, if it has one.
+    pub(super) gateway: Option<Arc<Gateway>>,
+    /// Fetches keys and shares limits, in the store of the application.
+    pub(super) keeper: Arc<Keeper>,
+    /// What goes through the gateway.
+    pub(super) log: Arc<RequestLog>,
+}
+
+/// Binds the gateway of the file.
+pub(super) fn bind(app: &App, resolve: &Resolve, store: &Store, ids: &Ids) -> Result<Bound, Error> {
     let log = Arc::new(RequestLog::new(REMEMBERED));
-    let Some(options) = gateway_options(app) else { return Ok((None, log)) };
-    let bound = Gateway::new(options, resolve.clone(), ids.clone(), log.clone());
-    Ok((Some(Arc::new(bound.map_err(Error::pattern("open the gateway"))?)), log))
+    let keeper = Keeper::new(Some(store.clone()), ids.clone());
+    let bind = |options| Gateway::beside(keeper.clone(), options, resolve.clone(), ids.clone(), log.clone());
+    let gateway = gateway_options(app).map(bind).transpose();
+    let gateway = gateway.map_err(Error::pattern("open the gateway"))?.map(Arc::new);
+    Ok(Bound { gateway, keeper, log })
 }

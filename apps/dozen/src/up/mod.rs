@@ -94,7 +94,7 @@ async fn assemble(
     let (messages, schedules) = messages::open(app, &store, ids).await?;
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
     let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
-    let (gateway, log) = gateway::bind(app, &resolve, ids)?;
+    let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids)?;
 
     let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
     behind.push(("expiry".into(), registry.clone()));
@@ -160,6 +160,8 @@ async fn assemble(
         before.push(("api".into(), api));
     }
     if let Some(gateway) = gateway {
+        // Before the gateway, and so stopped after it.
+        before.push(("keys and limits".into(), keeper));
         before.push(("gateway".into(), gateway));
     }
     before.push(("reload".into(), reloader));

@@ -94,6 +94,10 @@ impl Reloader {
             trusted: wanted.trusted,
             listen: wanted.listen,
             access_log: wanted.access_log,
+            identity: wanted.identity,
+            consumers: wanted.consumers,
+            plans: wanted.plans,
+            shed: wanted.shed,
             ..running
         };
         let diff = gateway.apply(&wanted)?;

@@ -11,6 +11,10 @@ pub fn gateway_options(app: &App) -> Option<Options> {
         listen: gateway.listen,
         trusted: gateway.trusted.clone(),
         access_log: gateway.access_log.clone(),
+        identity: gateway.access.identity.clone(),
+        consumers: gateway.access.consumers.clone(),
+        plans: gateway.access.plans.clone(),
+        shed: gateway.access.shed.clone(),
         routes: gateway.routes.clone(),
         ..Options::default()
     })

@@ -136,6 +136,10 @@ fn decide<T>(decision: Decision<T>, target: &mut String, edits: &mut Edits) -> V
         *target = changed;
     }
     edits.added.0.extend_from_slice(&decision.fields.0);
+    edits.dropped.extend(decision.dropped);
+    if let Some(host) = decision.host {
+        Outgoing { target, edits }.set_host(host);
+    }
     decision.verdict
 }
 

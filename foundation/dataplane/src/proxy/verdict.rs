@@ -1,5 +1,6 @@
 //! What can become of a request.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,12 +45,16 @@ pub struct Decision<T> {
     pub fields: Fields,
     /// Path and query, if they change. Must be canonical.
     pub target: Option<String>,
+    /// Headers of the client's that are taken out.
+    pub dropped: Vec<Cow<'static, str>>,
+    /// The host that is asked for instead of the client's, if it can be one.
+    pub host: Option<String>,
 }
 
 impl<T> Decision<T> {
     /// A decision that changes nothing in the request.
     pub fn new(verdict: Verdict<T>) -> Self {
-        Self { verdict, fields: Fields::default(), target: None }
+        Self { verdict, fields: Fields::default(), target: None, dropped: Vec::new(), host: None }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dozen_dataplane::{Content, Decision, Failure, Fields, Forward, ProxyOptions, Reply, Serving, Verdict};
+use dozen_dataplane::{
+    Content, Decision, Draft, Failure, Fields, Forward, Outgoing, ProxyOptions, Reply, Serving, Verdict,
+};
 use http::Response;
 use tokio::sync::{Notify, Semaphore};
 
@@ -53,6 +55,46 @@ async fn a_later_decision_changes_the_request_and_is_then_as_good_as_any() {
     assert!(answer.body.contains("x-early: 1\r\nx-user: anna\r\n"), "{}", answer.body);
     assert!(answer.body.starts_with("get /new?a=1 http/1.1\r\n"), "{}", answer.body);
     drop((wire, sender));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_draft_changes_all_of_a_request_that_can_be_changed_at_once() {
+    let upstream = upstream(echo().await);
+    let mut world = World::start(move |request, outgoing| {
+        outgoing.remove("x-early");
+        let (upstream, is_late) = (upstream.clone(), request.path == "/late");
+        let change = |outgoing: &mut Outgoing<'_>| {
+            outgoing.add("x-user", b"anna");
+            outgoing.remove("x-gone");
+            outgoing.set_host("b.local".into());
+            *outgoing.target = "/new?a=1".into();
+        };
+        if !is_late {
+            change(outgoing);
+            return Verdict::Forward(Forward::new(upstream, 1, 1));
+        }
+        let mut draft = Draft::new("/late");
+        change(&mut draft.outgoing());
+        let decided = async move {
+            tokio::task::yield_now().await;
+            draft.decide(Verdict::Forward(Forward::new(upstream, 1, 2)))
+        };
+        Verdict::Later(Box::pin(decided), 1)
+    })
+    .await;
+    let mut wire = world.wire().await;
+    let mut bodies = Vec::new();
+    for path in ["/now", "/late"] {
+        wire.send(format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-early: 1\r\nX_Gone: 1\r\nx-stays: 1\r\n\r\n"))
+            .await;
+        bodies.push(wire.answer(false).await.body);
+        world.ended().await;
+    }
+    assert_eq!(bodies[0], bodies[1]);
+    assert!(bodies[1].starts_with("get /new?a=1 http/1.1\r\nhost: b.local\r\n"), "{}", bodies[1]);
+    assert!(bodies[1].contains("x-stays: 1\r\n") && !bodies[1].contains("gone"), "{}", bodies[1]);
+    drop(wire);
     world.end().await;
 }
 

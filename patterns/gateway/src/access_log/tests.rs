@@ -25,7 +25,8 @@ fn line(log: &AccessLog, path: &str, query: Option<&str>) {
         bytes_out: 6,
         failure: None,
     };
-    let ending = Ending { route: Some("a \"b\""), service: Some("s"), consumer: None, outcome: &outcome };
+    let (route, service) = (Some("a \"b\""), Some("s"));
+    let ending = Ending { route, service, consumer: None, refused: None, outcome: &outcome };
     log.end(begun, &ending);
 }
 
@@ -53,7 +54,7 @@ async fn lines_are_json_and_all_of_them_are_written_at_the_end() {
         serde_json::json!({
             "time": "2026-09-21T14:13:20.123456Z", "trace": "00000000000000000000000000000007",
             "method": "GET", "host": "shop.example", "path": "/a", "query": "x=1&api_key=***&flag",
-            "route": "a \"b\"", "service": "s", "consumer": null,
+            "route": "a \"b\"", "service": "s", "consumer": null, "refused": null,
             "status": 200, "bytes-in": 5, "bytes": 6, "duration-us": 1234
         })
     );

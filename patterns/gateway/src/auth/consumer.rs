@@ -114,7 +114,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// A consumer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {
     /// Its name.
     pub name: Arc<str>,

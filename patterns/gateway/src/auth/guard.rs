@@ -89,6 +89,11 @@ impl Guard {
         Check::Now(self.conclude(progress, view))
     }
 
+    /// The same methods, for whoever wants to know who asks before it is decided what they may.
+    pub(crate) fn only_asking(&self) -> Self {
+        Self { methods: self.methods.clone(), need: self.need, optional: true, rule: None }
+    }
+
     /// Takes one method's answer; true when no other has to be heard.
     fn is_settled(&self, progress: &mut Progress, answer: Result<Arc<Identity>, Refusal>) -> bool {
         match answer {
@@ -124,7 +129,7 @@ impl Guard {
             Some(Err(_)) if identity.method.is_empty() && !self.methods.is_empty() => {
                 Err(self.asking(Refusal::of(Reason::Missing)))
             }
-            Some(Err(reason)) => Err(Refusal::of(reason)),
+            Some(Err(reason)) => Err(Refusal { consumer: identity.consumer.clone(), ..Refusal::of(reason) }),
         }
     }
 

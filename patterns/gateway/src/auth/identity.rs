@@ -64,6 +64,12 @@ impl Identity {
         }
     }
 
+    /// Whether a header says who asks. Nobody is believed who sends one, not even a trusted proxy.
+    pub(crate) fn writes(name: &str) -> bool {
+        let ours = ["dozen-consumer", "dozen-plan", "dozen-subject"];
+        ours.iter().any(|known| dozen_dataplane::framing::names_equal(name, known))
+    }
+
     /// Whether a header is one that only the gateway writes: every name that begins with `dozen-`. A client's own is
     /// kept from the service, spelt with underscores too.
     pub fn owns(name: &str) -> bool {
@@ -124,6 +130,30 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in their order.
+    pub const ALL: [Self; 20] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Algorithm,
+        Self::UnknownKey,
+        Self::Signature,
+        Self::Expired,
+        Self::NotYet,
+        Self::Issuer,
+        Self::Audience,
+        Self::Claim,
+        Self::ApiKey,
+        Self::Inactive,
+        Self::Forbidden,
+        Self::Policy,
+        Self::PolicyUndecided,
+        Self::KeysAway,
+        Self::Unreachable,
+        Self::Limited,
+        Self::Busy,
+        Self::StoreAway,
+    ];
+
     /// The word.
     pub fn label(self) -> &'static str {
         match self {
@@ -174,6 +204,8 @@ pub struct Refusal {
     pub body: Option<Passed>,
     /// Why, for logs and metrics.
     pub reason: Reason,
+    /// Who it was, if that was known before they were refused.
+    pub consumer: Option<Arc<Consumer>>,
 }
 
 impl Refusal {
@@ -192,7 +224,7 @@ impl Refusal {
             Reason::StoreAway => (503, "requests cannot be counted at the moment"),
             _ => (401, "the credential is not accepted"),
         };
-        Self { status, detail: detail.into(), fields: Vec::new(), body: None, reason }
+        Self { status, detail: detail.into(), fields: Vec::new(), body: None, reason, consumer: None }
     }
 
     /// With one more header.

@@ -40,15 +40,22 @@ impl Method {
         }
     }
 
-    /// Whether a header of the client's is kept from the service: a key that is not its business, or a name that the
+    /// The client's headers that are kept from the service: a key that is not its business, and names that the
     /// forward-auth service vouches for.
-    pub(crate) fn strips(&self, name: &str) -> bool {
-        let same = |ours: &str| dozen_dataplane::framing::names_equal(name, ours);
+    pub(crate) fn withheld(&self) -> Vec<&str> {
         match self {
-            Self::Key(key) => matches!(&key.place, KeyPlace::Header(header) if same(header)),
-            Self::Forward(forward) => forward.copies.iter().any(|copied| same(copied)),
-            Self::Jwt(_) | Self::Introspect(_) => false,
+            Self::Key(key) => match &key.place {
+                KeyPlace::Header(header) => vec![header.as_str()],
+                KeyPlace::Query(_) => Vec::new(),
+            },
+            Self::Forward(forward) => forward.copies.iter().map(|copied| &**copied).collect(),
+            Self::Jwt(_) | Self::Introspect(_) => Vec::new(),
         }
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn strips(&self, name: &str) -> bool {
+        self.withheld().iter().any(|ours| dozen_dataplane::framing::names_equal(name, ours))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Identity, Refusal, Secret};
 pub use super::key::Algorithm;
 
 /// A route's `auth`: one name, or this.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AuthOptions {
     /// One of these methods must vouch; they are names in `identity`, and asked in this order.

@@ -9,7 +9,7 @@ use super::{Priority, Rate};
 use crate::auth::one_or_many;
 
 /// One limit: `{ rate: 100/1m, per: consumer, burst: 20 }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LimitOptions {
     /// How many requests in how long: `100/1m`, `5/s`.
@@ -105,7 +105,7 @@ pub enum OnStoreLoss {
 }
 
 /// How many requests go on at once: `{ max: 50, per: consumer }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct InFlightOptions {
     /// How many.

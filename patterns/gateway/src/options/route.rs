@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Compose;
+use crate::access::RouteAccess;
+use crate::auth::AuthOptions;
+use crate::limit::{InFlightOptions, LimitOptions, Priority};
 
 use super::{Answer, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Redirect, Rewrite};
 
@@ -49,12 +52,27 @@ pub struct RouteOptions {
     /// That it will go away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Deprecated>,
+    /// Who may pass; without it, everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthOptions>,
+    /// How often; one limit or several, which all must hold.
+    #[serde(default, deserialize_with = "crate::auth::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub limit: Vec<LimitOptions>,
+    /// How much at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlightOptions>,
+    /// How much its requests matter when the gateway has too much to do.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: Priority,
     /// How long the service may take from the end of the request to the head of its answer.
     #[serde(default = "timeout", with = "dozen_core::duration")]
     pub timeout: Duration,
     /// How long all of it may take, the bodies included. Without it a stream may go on for ever.
     #[serde(default, with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub total: Option<Duration>,
+    /// Whether a WebSocket may be opened, and for how long it may then be silent.
+    #[serde(default, with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<Duration>,
     /// Bytes of a request's body.
     #[serde(default = "body_max")]
     pub body_max: u64,
@@ -101,10 +119,25 @@ impl RouteOptions {
             headers: HeaderOptions::default(),
             cors: None,
             deprecated: None,
+            auth: None,
+            limit: Vec::new(),
+            in_flight: None,
+            priority: Priority::default(),
             timeout: timeout(),
             total: None,
+            websocket: None,
             body_max: body_max(),
             stream_grace: stream_grace(),
+        }
+    }
+
+    /// What it says of who may pass, and how often.
+    pub fn access(&self) -> RouteAccess {
+        RouteAccess {
+            auth: self.auth.clone(),
+            limit: self.limit.clone(),
+            in_flight: self.in_flight.clone(),
+            priority: self.priority,
         }
     }
 

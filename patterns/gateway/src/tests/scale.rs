@@ -2,12 +2,15 @@
 //! `cargo test --release -p dozen-gateway --lib -- --ignored --nocapture scale`.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
+
+use dozen_core::{Ids, SystemClock};
 
 use super::asked;
 use crate::asked::Asked;
 use crate::snapshot::Snapshot;
-use crate::{Destination, Found, Options, RouteOptions, RouteTable};
+use crate::{Destination, Found, Keeper, Options, RouteOptions, RouteTable};
 
 /// Routes as large installations have them: hosts, names, prefixes, a condition here and there.
 fn routes(count: usize) -> Vec<RouteOptions> {
@@ -64,10 +67,11 @@ fn ten_thousand_routes_cost_a_microsecond_and_five_thousand_fifty_megabytes() {
     let before = resident_bytes();
     let options = Options { routes: routes(5_000), ..Options::default() };
     let start = processor_time();
-    let first = Snapshot::new(options.clone(), None).unwrap();
+    let keeper = Keeper::new(None, Ids::new(Arc::new(SystemClock), 1));
+    let first = Snapshot::new(options.clone(), &keeper, None).unwrap();
     let compiled = processor_time() - start;
     let start = processor_time();
-    let second = Snapshot::new(options, Some(&first)).unwrap();
+    let second = Snapshot::new(options, &keeper, Some(&first)).unwrap();
     first.retire(&second);
     let again = processor_time() - start;
     let bytes = resident_bytes().saturating_sub(before);

@@ -25,8 +25,12 @@ pub(crate) struct Issuer {
     fetches: Arc<AtomicUsize>,
 }
 
-fn segment(value: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(value.to_string())
+pub(crate) fn segment(value: &Value) -> String {
+    encoded(value.to_string().as_bytes())
+}
+
+pub(crate) fn encoded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Seconds since 1970.

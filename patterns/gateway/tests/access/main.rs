@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod asking;
+mod counted;
+#[path = "../world/mod.rs"]
+mod edge;
 mod entrance;
 mod issuer;
 mod keys;
 mod sharing;
+mod wired;
 mod world;

@@ -152,7 +152,7 @@ impl Request {
 }
 
 /// Asks again until `seen`.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut seen: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut seen: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !seen().await {
             tokio::time::sleep(Duration::from_millis(5)).await;

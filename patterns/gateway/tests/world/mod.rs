@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
-use dozen_gateway::{Gateway, Options, RequestLog, RouteOptions};
+use dozen_dataplane::Resolve;
+use dozen_gateway::{Gateway, Keeper, Options, RequestLog, RouteOptions};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +25,11 @@ type Sets = Arc<Mutex<HashMap<String, watch::Sender<Arc<EndpointSet>>>>>;
 pub struct Registry(Sets);
 
 impl Registry {
+    pub fn resolve(&self) -> Resolve {
+        let sets = self.0.clone();
+        Arc::new(move |name: &str| sets.lock().unwrap().get(name).map(watch::Sender::subscribe))
+    }
+
     pub fn set(&self, service: &str, addresses: &[SocketAddr]) {
         let mut sets = self.0.lock().unwrap();
         let entry = sets
@@ -53,15 +59,26 @@ pub fn build(
     registry: &Registry,
     journal: &Arc<RequestLog>,
 ) -> Result<Gateway, dozen_gateway::Error> {
-    let sets = registry.0.clone();
-    let resolve = move |name: &str| sets.lock().unwrap().get(name).map(watch::Sender::subscribe);
-    Gateway::new(options, Arc::new(resolve), Ids::new(Arc::new(SystemClock), 7), journal.clone())
+    Gateway::new(options, registry.resolve(), Ids::new(Arc::new(SystemClock), 7), journal.clone())
 }
 
 impl World {
     pub async fn start(options: Options, registry: Registry) -> Self {
         let journal = Arc::new(RequestLog::default());
-        let gateway = Arc::new(build(options, &registry, &journal).unwrap());
+        let gateway = build(options, &registry, &journal).unwrap();
+        Self::run(gateway, registry, journal).await
+    }
+
+    /// Beside a keeper that the test runs.
+    pub async fn beside(keeper: Arc<Keeper>, options: Options, registry: Registry) -> Self {
+        let journal = Arc::new(RequestLog::default());
+        let ids = Ids::new(Arc::new(SystemClock), 7);
+        let gateway = Gateway::beside(keeper, options, registry.resolve(), ids, journal.clone()).unwrap();
+        Self::run(gateway, registry, journal).await
+    }
+
+    async fn run(gateway: Gateway, registry: Registry, journal: Arc<RequestLog>) -> Self {
+        let gateway = Arc::new(gateway);
         let stop = Stop::new();
         let (ready, mut watching) = Ready::channel();
         let task = tokio::spawn(gateway.clone().run(stop.clone(), ready));

@@ -3,12 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use dozen_gateway::access::AccessOptions;
 use dozen_gateway::{AccessLogOptions, Compose, QueryShown, RouteOptions};
 use serde_json::Value as Json;
 
-use super::super::item::{Item, Value};
+use super::super::item::{Field, Item, Value};
 use super::super::scalar;
 use super::Service;
+use super::access::AccessItems;
 
 /// The door for requests from outside.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct Gateway {
     pub trusted: Vec<IpAddr>,
     /// Where a line for each request is written.
     pub access_log: Option<AccessLogOptions>,
+    /// Who is known, and what they may.
+    pub access: AccessOptions,
     /// In the order of the file; what a route leaves open is filled in from its service and the limits.
     pub routes: Vec<RouteOptions>,
 }
@@ -54,8 +58,15 @@ pub(super) fn gateway(item: &Item, folder: &Path, services: &[Service], body_max
         listen: item.address("listen")?,
         trusted: trusted.collect::<Option<_>>()?,
         access_log: item.get("access-log").map(|item| access_log(item, folder)),
+        access: access(item, folder)?,
         routes: routes.collect::<Option<_>>()?,
     })
+}
+
+fn access(item: &Item, folder: &Path) -> Option<AccessOptions> {
+    let mut is_whole = true;
+    let options = AccessItems { gateway: item, folder }.read(|_, _| is_whole = false);
+    is_whole.then_some(options)
 }
 
 fn access_log(item: &Item, folder: &Path) -> AccessLogOptions {
@@ -76,7 +87,7 @@ pub(crate) fn route(item: &Item) -> Option<RouteOptions> {
 }
 
 /// A checked tree as JSON, in the words of the options that are read from it.
-fn json(item: &Item) -> Json {
+pub(super) fn json(item: &Item) -> Json {
     match &item.value {
         Value::Off => Json::Null,
         Value::Text(text) | Value::Secret(text) => text.as_str().into(),
@@ -85,7 +96,15 @@ fn json(item: &Item) -> Json {
         Value::Duration(duration) => scalar::show_duration(*duration).into(),
         Value::Json { value, .. } => value.clone(),
         Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(fields) => fields.iter().map(|field| (field.name.clone(), json(&field.item))).collect(),
+        Value::Map(fields) => fields.iter().map(|field| (field.name.clone(), member(field))).collect(),
         Value::Rate(_) | Value::Start(_) | Value::Range(..) | Value::Address(_) => item.shown().into(),
+    }
+}
+
+/// `per: { by: consumer }` is `per: consumer` in the gateway's words.
+fn member(field: &Field) -> Json {
+    match field.item.fields() {
+        [by] if field.name == "per" && by.name == "by" => json(&by.item),
+        _ => json(&field.item),
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration as the rest of the program sees it: plain, complete and correct.
 
+mod access;
 mod gateway;
 mod messages;
 mod services;
@@ -14,6 +15,7 @@ use dozen_messaging::Keyring;
 use super::item::{Field, Item};
 use super::template;
 
+pub(crate) use access::AccessItems;
 pub use gateway::Gateway;
 pub(crate) use gateway::route;
 pub(crate) use messages::topic_settings;

@@ -1,5 +1,6 @@
 //! What no key shows alone: names that lead nowhere, ports that are taken twice, routes that hide each other.
 
+mod access;
 mod messages;
 mod routes;
 mod secrets;
@@ -23,6 +24,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     }
     listeners(checker, file, services);
     routes::check(checker, file, services);
+    access::check(checker, file);
     let topics = messages::topics(checker, file);
     messages::subscriptions(checker, file, services, &topics);
     messages::relays(checker, file, &topics);

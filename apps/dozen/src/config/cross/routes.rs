@@ -33,6 +33,7 @@ pub(super) fn check(checker: &mut Checker<'_>, file: &Item, services: &[Field]) 
         if let Some(composed) = route.get("compose") {
             composes(checker, route, composed, services);
         }
+        super::access::limits(checker, route);
         // What is wrong already need not be said in other words.
         if checker.mistakes.len() == before && is_whole(route) {
             understood(checker, route, matching);
@@ -56,7 +57,7 @@ fn composes(checker: &mut Checker<'_>, route: &Item, composed: &Item, services: 
 }
 
 /// Whether nothing in it was wrong by itself.
-fn is_whole(item: &Item) -> bool {
+pub(super) fn is_whole(item: &Item) -> bool {
     match &item.value {
         Value::Off => false,
         Value::Map(fields) => fields.iter().all(|field| is_whole(&field.item)),
@@ -90,7 +91,7 @@ fn understood(checker: &mut Checker<'_>, route: &Item, matching: &Item) {
 }
 
 /// Where the value or the name stands that reads so, and the placeholder that it came from.
-fn place_of(item: &Item, text: &str) -> Option<(Span, Option<String>)> {
+pub(super) fn place_of(item: &Item, text: &str) -> Option<(Span, Option<String>)> {
     match &item.value {
         Value::Text(own) if own == text => Some((item.span, item.placeholder.clone())),
         Value::Map(fields) => fields.iter().find_map(|field| {

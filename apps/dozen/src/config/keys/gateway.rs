@@ -2,6 +2,7 @@
 
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
+use super::access::{CONSUMERS, IDENTITY, PLANS, SHED};
 use super::route::ROUTE;
 
 pub(super) static GATEWAY: Section = Section {
@@ -21,6 +22,10 @@ pub(super) static GATEWAY: Section = Section {
             Optional,
             "A line of JSON for each request. `stdout` or a path is short for `to`.",
         ),
+        IDENTITY,
+        CONSUMERS,
+        PLANS,
+        SHED,
         Key::new(
             "routes",
             Kind::Routes(&Kind::Section(&ROUTE)),

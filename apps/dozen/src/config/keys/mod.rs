@@ -1,5 +1,6 @@
 //! Every key of `dozen.yaml`: its name, what may stand there, what holds without it, and what it means.
 
+mod access;
 mod gateway;
 mod messages;
 mod route;

@@ -5,6 +5,7 @@
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::TEXT;
+use super::access::{AUTH, IN_FLIGHT, LIMIT_KEY, PRIORITY_KEY};
 
 const METHOD: Kind = Kind::Method;
 const DESTINATIONS: Kind = Kind::Section(&DESTINATION);
@@ -81,12 +82,22 @@ pub(super) static ROUTE: Section = Section {
             "Which pages of other origins may use it from a browser. What the service says of that is dropped.",
         ),
         Key::new("deprecated", Kind::Section(&DEPRECATED), Optional, "Tells clients that it will go away."),
+        AUTH,
+        LIMIT_KEY,
+        IN_FLIGHT,
+        PRIORITY_KEY,
         Key::new("timeout", Kind::Duration, Optional, "How long it may take. Without one: the service's."),
         Key::new(
             "total",
             Kind::Duration,
             Optional,
             "How long all of it may take, the bodies included. Without one a stream may go on for ever.",
+        ),
+        Key::new(
+            "websocket",
+            Kind::Duration,
+            Optional,
+            "That WebSockets may be opened over HTTP/1.1, and for how long one may be silent. Without one: none may.",
         ),
         Key::new(
             "body-max",

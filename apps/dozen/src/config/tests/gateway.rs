@@ -25,6 +25,7 @@ gateway:
       deprecated: { since: 2026-01-01T00:00:00Z, sunset: 2027-01-01T00:00:00Z, gone: true }
       total: 1m
       stream-grace: 5s
+      websocket: 60s
     - match: { regex: '^/v[0-9]+/(?<rest>.*)$' }
       to: a
       rewrite: { regex: '^/v([0-9]+)/(.*)$', with: '/{2}/{1}', host: a.local }
@@ -55,6 +56,7 @@ fn every_key_of_a_route_reaches_the_gateway() {
     assert_eq!((checkout.body_max, api.body_max), (1 << 20, 2 << 10));
     assert_eq!(checkout.headers.request.set["authorization"], "hunter2 is no port");
     assert_eq!((checkout.total.unwrap().as_secs(), checkout.stream_grace.as_secs()), (60, 5));
+    assert_eq!(checkout.websocket.unwrap().as_secs(), 60);
     assert_eq!(
         (old.redirect.as_ref().unwrap().status, maintenance.answer.as_ref().unwrap().status),
         (307, 503)

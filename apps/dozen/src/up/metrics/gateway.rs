@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dozen_gateway::auth::Reason;
 use dozen_gateway::{DURATIONS_US, Gateway, Measured};
 use dozen_metrics::{Collector, OTHER, Page, top};
 
@@ -57,6 +58,10 @@ fn write(measured: &Measured, page: &mut Page) {
     }
     page.gauge("dozen_gateway_requests_in_flight", "Requests that have begun and not ended.")
         .sample(&[route], measured.in_flight as f64);
+    for (reason, count) in Reason::ALL.iter().zip(measured.refused).filter(|(_, count)| *count > 0) {
+        page.counter("dozen_gateway_refused_total", "Requests that did not pass, by the reason.")
+            .sample(&[route, ("reason", reason.label())], count as f64);
+    }
     for (direction, bytes) in [("in", measured.bytes_in), ("out", measured.bytes_out)] {
         page.counter("dozen_gateway_body_bytes_total", "Bytes of bodies from clients and to them.")
             .sample(&[route, ("direction", direction)], bytes as f64);

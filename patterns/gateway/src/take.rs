@@ -1,0 +1,103 @@
+//! What a route does with a request that may pass.
+
+use std::sync::Arc;
+
+use dozen_dataplane::{Outgoing, Reply};
+
+use crate::access::Pass;
+use crate::action::Action;
+use crate::amendment::{Amendment, spoken};
+use crate::auth::Identity;
+use crate::case::Case;
+use crate::decide::{Decision, What};
+use crate::snapshot::Snapshot;
+use crate::split;
+use crate::table::Hit;
+use crate::text::Facts;
+
+impl Snapshot {
+    /// Does what the route does, for somebody who may.
+    pub(crate) fn taken(
+        &self,
+        hit: &Hit<'_>,
+        case: &Case<'_>,
+        identity: Option<&Arc<Identity>>,
+        pass: Option<Pass>,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Decision {
+        let known;
+        let case = match identity {
+            Some(identity) => {
+                known = Case { asked: case.asked.by(identity), ..*case };
+                &known
+            }
+            None => case,
+        };
+        let mut decision = self.take(hit, case, outgoing);
+        let Some(pass) = pass else { return decision };
+        let limits = pass.response_fields();
+        match &mut decision.what {
+            What::Forward(_, amendment) | What::Compose(_, _, amendment) => {
+                pass.add_to(outgoing);
+                if !limits.is_empty() {
+                    amendment.get_or_insert_default().limits = limits;
+                }
+            }
+            What::Reply(reply) => reply.fields.extend(limits),
+            What::Wait(_) => {}
+        }
+        Decision { pass: Some(pass), ..decision }
+    }
+
+    fn take(&self, hit: &Hit<'_>, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision {
+        let (route, asked) = (hit.route, &case.asked);
+        let standing = self.standings.get(hit.at);
+        let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
+        let answer = |mut reply: Reply| {
+            reply.fields.extend(spoken(route, asked));
+            Decision::reply(standing, reply)
+        };
+        if route.notice.as_ref().is_some_and(|notice| notice.is_gone(case.now)) {
+            return answer(Reply::new(410, "this is gone for good"));
+        }
+        let refused = || answer(Reply::new(400, "this request cannot be passed on as it is"));
+        match &route.action {
+            Action::Redirect(redirect) => match redirect.location(&facts) {
+                Ok(location) => {
+                    let mut reply = Reply::empty(redirect.status);
+                    reply.fields.push(("location", location));
+                    answer(reply)
+                }
+                Err(_) => refused(),
+            },
+            Action::Answer(written) => answer(match written.body(&facts) {
+                Some(body) => Reply::bytes(written.status, written.content_type.to_string(), body),
+                None if written.status >= 400 => Reply::new(written.status, "the gateway answers so"),
+                None => Reply::empty(written.status),
+            }),
+            Action::Compose(plan) => {
+                let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
+                Decision::new(standing, What::Compose(plan.clone(), given, amendment))
+            }
+            Action::Forward { split, rewrite } => {
+                let (at, _) = split.choose(asked, case.random, case.is_trusted);
+                if hit.target(&facts, at, outgoing.target).is_err() {
+                    return refused();
+                }
+                if let Some(said) = split.said(at) {
+                    outgoing.add(split::HEADER, said.as_bytes());
+                }
+                if let Some(host) = &rewrite.host {
+                    let mut text = String::new();
+                    host.write(&facts, &mut text);
+                    outgoing.set_host(text);
+                }
+                if !route.to_service.is_empty() {
+                    route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
+                    route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
+                }
+                Decision::new(standing, What::Forward(at, Amendment::of(hit, &facts)))
+            }
+        }
+    }
+}
