@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use dozen_core::TraceContext;
 use dozen_dataplane::framing::names_equal;
+use dozen_dataplane::resilience::deadline;
 use dozen_dataplane::{Incoming, Outgoing};
 
 use crate::auth::Identity;
@@ -27,6 +28,8 @@ pub(crate) fn is_replaced(name: &str, is_trusted: impl FnOnce() -> bool) -> bool
     // Every name here begins with one of these; nearly no other header does.
     match name.as_bytes().first() {
         Some(b't' | b'T') => names_equal(name, "traceparent"),
+        // Anybody may be in a hurry: a deadline only ever becomes shorter.
+        Some(b'd' | b'D') if names_equal(name, deadline::HEADER) => false,
         // What is said of the caller here is said by this gateway alone; the rest is for proxies of ours.
         Some(b'd' | b'D') if Identity::owns(name) => Identity::writes(name) || !is_trusted(),
         Some(b'x' | b'X' | b'f' | b'F') if ABOUT_CLIENT.iter().any(|known| names_equal(name, known)) => {
@@ -138,6 +141,7 @@ mod tests {
     #[test]
     fn look_alikes_are_replaced_too() {
         assert!(is_replaced("Dozen_Split", || false) && !is_replaced("dozen-split", || true));
+        assert!(!is_replaced("dozen-deadline", || false));
         assert!(is_replaced("dozen-attempt", || false) && !is_replaced("dozen-attempt", || true));
         assert!(is_replaced("Dozen_Consumer", || true) && !is_replaced("date", || false));
         assert!(is_replaced("X_Forwarded-For", || false) && is_replaced("X-Real-IP", || false));
