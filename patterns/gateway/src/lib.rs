@@ -47,6 +47,7 @@ mod measure;
 mod options;
 mod path;
 mod pattern;
+mod places;
 mod rank;
 mod route;
 mod snapshot;

@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 
 use crate::asked::{Asked, claim_text};
+use crate::places::{self, Part, Spelling};
 use crate::template::Captures;
 
 /// The longest text, in bytes: of an answer's body.
@@ -24,13 +25,7 @@ const TEXT_MAX: usize = 64 * 1024;
 /// A text, checked against the names that its route matches.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Text {
-    parts: Box<[Part]>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Literal(Box<str>),
-    Place(Place, Spelling),
+    parts: Box<[Part<Place>]>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -48,14 +43,6 @@ enum Place {
     Claim(Box<str>),
     Consumer,
     Route,
-}
-
-/// How what is filled in has to be spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
-    Plain,
-    Path,
-    Query,
 }
 
 /// What the places of a text are filled from.
@@ -83,35 +70,8 @@ impl Text {
         if text.len() > TEXT_MAX {
             return Err(format!("is longer than {} KiB", TEXT_MAX / 1024));
         }
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut spelling = if is_url { Spelling::Path } else { Spelling::Plain };
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            if let Some(after) = rest.strip_prefix("{{").or_else(|| rest.strip_prefix("}}")) {
-                literal.push(first);
-                rest = after;
-            } else if first == '{' {
-                let (name, after) = rest[1..].split_once('}').ok_or("has a `{` that is not closed")?;
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-                }
-                parts.push(Part::Place(place(name, names)?, spelling));
-                rest = after;
-            } else if first == '}' {
-                return Err("has a `}` without `{`; write `}}` for a brace".into());
-            } else {
-                if first == '?' && is_url {
-                    spelling = Spelling::Query;
-                }
-                literal.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
-        }
-        Ok(Self { parts: parts.into() })
+        let parts = places::parts(text, is_url, |name, _| place(name, names))?;
+        Ok(Self { parts })
     }
 
     /// What it begins with, as far as that is written.

@@ -12,6 +12,7 @@ use dozen_mapping::{Limits, Value, json};
 use super::path::Path;
 use super::words::spell;
 use crate::asked::decoded;
+use crate::places::Spelling;
 use crate::text::{Facts, Text};
 
 /// What stands for the JSON body of the request.
@@ -41,19 +42,11 @@ pub(super) enum Source {
     Body,
 }
 
-/// Where what is filled in will stand, and so how it is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Plain,
-    Path,
-    Query,
-}
-
 /// Something that is known of a request.
 #[derive(Clone, Debug, PartialEq)]
 struct Fact {
     name: Box<str>,
-    form: Form,
+    spelling: Spelling,
     text: Text,
     kind: Kind,
 }
@@ -89,7 +82,7 @@ impl<'s> Scope<'s> {
     }
 
     /// Reads a reference, with or without what stands in for nothing.
-    pub(super) fn reference(&mut self, text: &str, form: Form) -> Result<Reference, String> {
+    pub(super) fn reference(&mut self, text: &str, spelling: Spelling) -> Result<Reference, String> {
         self.references += 1;
         if self.references > REFERENCES_MAX {
             return Err(format!("is one reference too many; a composition has {REFERENCES_MAX} at most"));
@@ -109,7 +102,7 @@ impl<'s> Scope<'s> {
                 self.takes_body = true;
                 (Source::Body, Path::parse(rest)?)
             }
-            None => (Source::Fact(self.fact(name, head, form)?), Path::default()),
+            None => (Source::Fact(self.fact(name, head, spelling)?), Path::default()),
         };
         let reference = Reference { source, path, default, text: name.into() };
         if matches!(source, Source::Call(_)) {
@@ -118,17 +111,18 @@ impl<'s> Scope<'s> {
         Ok(reference)
     }
 
-    fn fact(&mut self, name: &str, head: &str, form: Form) -> Result<usize, String> {
-        if let Some(at) = self.facts.iter().position(|fact| *fact.name == *name && fact.form == form) {
+    fn fact(&mut self, name: &str, head: &str, spelling: Spelling) -> Result<usize, String> {
+        if let Some(at) = self.facts.iter().position(|fact| *fact.name == *name && fact.spelling == spelling)
+        {
             return Ok(at);
         }
         // A parameter stands in the request as it would in another query.
         let is_parameter = head == "query" && !self.matched.contains(&name);
-        let place = match form {
+        let place = match spelling {
             _ if is_parameter => Text::plain(&format!("{{{name}}}"), self.matched),
-            Form::Plain => Text::plain(&format!("{{{name}}}"), self.matched),
-            Form::Path => Text::url(&format!("/{{{name}}}"), self.matched),
-            Form::Query => Text::url(&format!("/?{{{name}}}"), self.matched),
+            Spelling::Plain => Text::plain(&format!("{{{name}}}"), self.matched),
+            Spelling::Path => Text::url(&format!("/{{{name}}}"), self.matched),
+            Spelling::Query => Text::url(&format!("/?{{{name}}}"), self.matched),
         };
         let Ok(text) = place else { return Err(self.unknown(name, head)) };
         let kind = match (is_parameter, self.matched.contains(&name)) {
@@ -136,7 +130,7 @@ impl<'s> Scope<'s> {
             (false, true) => Kind::Capture,
             (false, false) => Kind::Text,
         };
-        self.facts.push(Fact { name: name.into(), form, text, kind });
+        self.facts.push(Fact { name: name.into(), spelling, text, kind });
         Ok(self.facts.len() - 1)
     }
 
@@ -184,17 +178,17 @@ impl Fact {
             return None;
         }
         let unescaped = |text: &str| String::from_utf8_lossy(&decoded(text)).into_owned();
-        Some(match (self.form, self.kind) {
-            (Form::Plain, Kind::Text) | (Form::Query, Kind::Parameter) => out.into(),
-            (Form::Plain, Kind::Parameter) => unescaped(&out).into(),
-            (Form::Plain, Kind::Capture) => unescaped(&out.replace('+', "%2B")).into(),
-            (Form::Path, Kind::Parameter) => {
+        Some(match (self.spelling, self.kind) {
+            (Spelling::Plain, Kind::Text) | (Spelling::Query, Kind::Parameter) => out.into(),
+            (Spelling::Plain, Kind::Parameter) => unescaped(&out).into(),
+            (Spelling::Plain, Kind::Capture) => unescaped(&out.replace('+', "%2B")).into(),
+            (Spelling::Path, Kind::Parameter) => {
                 let mut spelled = String::new();
-                spell(&unescaped(&out), Form::Path, &mut spelled);
+                spell(&unescaped(&out), Spelling::Path, &mut spelled);
                 spelled.into()
             }
-            (Form::Path, _) => out.strip_prefix('/').unwrap_or(&out).into(),
-            (Form::Query, _) => out.strip_prefix("/?").unwrap_or(&out).into(),
+            (Spelling::Path, _) => out.strip_prefix('/').unwrap_or(&out).into(),
+            (Spelling::Query, _) => out.strip_prefix("/?").unwrap_or(&out).into(),
         })
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use dozen_mapping::{Object, Value};
 
 use super::Wrong;
-use super::scope::{Form, Known, Reference, Scope};
+use super::scope::{Known, Reference, Scope};
 use super::words::{Lack, Words};
+use crate::places::Spelling;
 
 const SPREAD: &str = "$";
 const CONSTANT: &str = "$value";
@@ -63,7 +64,7 @@ impl Shape {
         let wrong = |problem: String| (at.to_owned(), problem);
         Ok(match value {
             Value::Text(text) if reading == Reading::References && !text.contains(['{', '}']) => {
-                Self::One(scope.reference(text, Form::Plain).map_err(wrong)?)
+                Self::One(scope.reference(text, Spelling::Plain).map_err(wrong)?)
             }
             Value::Text(text) => {
                 let words = Words::parse(text, false, scope).map_err(wrong)?;
@@ -100,7 +101,7 @@ impl Shape {
                                 "names the objects whose members belong here: `order`".into(),
                             ));
                         };
-                        let spread = scope.reference(text, Form::Plain);
+                        let spread = scope.reference(text, Spelling::Plain);
                         spreads.push(spread.map_err(|problem| (place.clone(), problem))?);
                     }
                 }

@@ -4,17 +4,12 @@ use std::borrow::Cow;
 
 use dozen_mapping::Value;
 
-use super::scope::{Form, Known, Reference, Scope, Source};
+use super::scope::{Known, Reference, Scope, Source};
+use crate::places::{self, Part, Spelling};
 
 /// A text with places.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Words(Box<[Part]>);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Literal(Box<str>),
-    Place(Reference, Form),
-}
+pub(super) struct Words(Box<[Part<Reference>]>);
 
 /// What is not there of what a text refers to. Of several, the worst.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,35 +37,8 @@ impl Lack {
 impl Words {
     /// `is_url` says that it is a path, and a query behind `?`. `{{` and `}}` stand for braces.
     pub(super) fn parse(text: &str, is_url: bool, scope: &mut Scope<'_>) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut form = if is_url { Form::Path } else { Form::Plain };
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            if rest.starts_with("{{") || rest.starts_with("}}") {
-                literal.push(first);
-                rest = &rest[2..];
-            } else if first == '{' {
-                let (inside, after) = rest[1..].split_once('}').ok_or("has a `{` that is not closed")?;
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-                }
-                parts.push(Part::Place(scope.reference(inside, form)?, form));
-                rest = after;
-            } else if first == '}' {
-                return Err("has a `}` without `{`; write `}}` for a brace".into());
-            } else {
-                if first == '?' && is_url {
-                    form = Form::Query;
-                }
-                literal.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
-        }
-        Ok(Self(parts.into()))
+        let parts = places::parts(text, is_url, |inside, spelling| scope.reference(inside, spelling))?;
+        Ok(Self(parts))
     }
 
     /// The one reference that it is, if there is nothing around it.
@@ -94,22 +62,22 @@ impl Words {
     pub(super) fn write(&self, known: &Known<'_>, out: &mut String) -> Lack {
         let mut lack = Lack::Nothing;
         for part in &self.0 {
-            let (reference, form) = match part {
+            let (reference, spelling) = match part {
                 Part::Literal(text) => {
                     out.push_str(text);
                     continue;
                 }
-                Part::Place(reference, form) => (reference, *form),
+                Part::Place(reference, spelling) => (reference, *spelling),
             };
             let value = known.value(reference);
             // A fact is spelled already, as it has to be here.
             let is_spelled = matches!((&value, reference.source), (Some(Cow::Owned(_)), Source::Fact(_)));
             let text = value.as_deref().and_then(scalar);
             // A segment of nothing would be another path.
-            match text.filter(|text| form != Form::Path || !text.is_empty()) {
+            match text.filter(|text| spelling != Spelling::Path || !text.is_empty()) {
                 None => lack = lack.max(Lack::of(reference)),
                 Some(text) if is_spelled => out.push_str(&text),
-                Some(text) => spell(&text, form, out),
+                Some(text) => spell(&text, spelling, out),
             }
         }
         lack
@@ -127,8 +95,8 @@ fn scalar(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 /// Appends `text` so that it stays one segment of a path, or one value of a query.
-pub(super) fn spell(text: &str, form: Form, out: &mut String) {
-    if form == Form::Plain {
+pub(super) fn spell(text: &str, spelling: Spelling, out: &mut String) {
+    if spelling == Spelling::Plain {
         return out.push_str(text);
     }
     for byte in text.bytes() {
