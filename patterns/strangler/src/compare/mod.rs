@@ -14,6 +14,7 @@
 //! The work is bounded: depth and size of a document, visits, and what is kept of the differences.
 
 mod difference;
+mod joined;
 mod json;
 mod path;
 mod rules;

@@ -1,5 +1,6 @@
 //! Arrays whose order means nothing: elements find each other by a member, or by being equal.
 
+use super::joined::joined;
 use super::json::Json;
 use super::path::Spots;
 use super::rules::Unordered;
@@ -17,17 +18,8 @@ impl<'d> Walk<'d> {
         if let Unordered::By(member) = order
             && let (Some(left), Some(right)) = (by_member(old, member), by_member(new, member))
         {
-            // Both are sorted by their keys.
-            let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-            while !self.is_over() {
-                let (one, other) = match (left.peek(), right.peek()) {
-                    (None, None) => break,
-                    (Some(one), Some(other)) if one.0 == other.0 => (left.next(), right.next()),
-                    (Some(one), Some(other)) if one.0 > other.0 => (None, right.next()),
-                    (Some(_), _) => (left.next(), None),
-                    (None, Some(_)) => (None, right.next()),
-                };
-                let Some((key, place, _)) = one.or(other) else { break };
+            for (one, other) in joined(left.into_iter(), right.into_iter(), |(key, ..)| key) {
+                let Some((key, place, _)) = one.or(other).filter(|_| !self.is_over()) else { break };
                 let below = self.below(spots, |tree| tree.element(spots, place));
                 self.way.push(Segment::Found(member, key));
                 self.either(one.map(|(.., value)| value), other.map(|(.., value)| value), &below, redacted)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::difference::{Difference, Differences, Kind, describe};
+use super::joined::joined;
 use super::json::Json;
 use super::path::Spots;
 use super::rules::{Rule, Rules, Unordered, is_personal};
@@ -148,16 +149,8 @@ impl<'d> Walk<'d> {
         redacted: bool,
     ) -> Result<(), OutOfFuel> {
         // Both are sorted by name.
-        let (mut left, mut right) = (old.iter().peekable(), new.iter().peekable());
-        while !self.is_over() {
-            let (one, other) = match (left.peek(), right.peek()) {
-                (None, None) => break,
-                (Some(one), Some(other)) if one.0 == other.0 => (left.next(), right.next()),
-                (Some(one), Some(other)) if one.0 > other.0 => (None, right.next()),
-                (Some(_), _) => (left.next(), None),
-                (None, Some(_)) => (None, right.next()),
-            };
-            let Some((name, _)) = one.or(other) else { break };
+        for (one, other) in joined(old.iter(), new.iter(), |(name, _)| name) {
+            let Some((name, _)) = one.or(other).filter(|_| !self.is_over()) else { break };
             let below = self.below(spots, |tree| tree.member(spots, name));
             self.way.push(Segment::Member(name));
             self.either(one.map(|(_, value)| value), other.map(|(_, value)| value), &below, redacted)?;
