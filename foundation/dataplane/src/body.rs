@@ -77,17 +77,28 @@ impl Body {
     }
 
     /// The whole body, if it is at most `limit` bytes.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, Error> {
+    pub async fn collect(self, limit: usize) -> Result<Bytes, Error> {
         if self.size_hint().lower() > limit as u64 {
             return Err(Error::BodyTooLarge { limit });
         }
+        let mut left = limit;
+        let fits = |count: usize| {
+            let rest = left.checked_sub(count);
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let whole = self.gather(fits).await.map_err(|source| Error::Body { source })?;
+        whole.ok_or(Error::BodyTooLarge { limit })
+    }
+
+    /// The whole body, as long as `fits` says so of the length of each piece; `None` when it does not.
+    pub async fn gather(mut self, mut fits: impl FnMut(usize) -> bool) -> Result<Option<Bytes>, BoxError> {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
         while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
-            let frame = frame.map_err(|source| Error::Body { source })?;
-            let Ok(data) = frame.into_data() else { continue };
-            if first.len() + rest.len() + data.len() > limit {
-                return Err(Error::BodyTooLarge { limit });
+            let Ok(data) = frame?.into_data() else { continue };
+            if !fits(data.len()) {
+                return Ok(None);
             }
             // One piece, the usual case, is handed on without a copy.
             if first.is_empty() && rest.is_empty() {
@@ -99,7 +110,7 @@ impl Body {
                 rest.extend_from_slice(&data);
             }
         }
-        Ok(if rest.is_empty() { first } else { rest.freeze() })
+        Ok(Some(if rest.is_empty() { first } else { rest.freeze() }))
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dozen_dataplane::{Body, Client, Error, Lease, Unavailable, Upstream, Want};
 use dozen_mapping::{Limits, Value, json};
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::status::Failure;
@@ -109,25 +108,13 @@ async fn answer(
 }
 
 /// The whole body, within the bound of the call and what is left for all of them.
-async fn collect(mut body: Body, bounds: Bounds<'_>) -> Result<Bytes, Failure> {
-    let (mut first, mut rest, mut count) = (Bytes::new(), BytesMut::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Failure::Broken)?.into_data() else { continue };
-        count += data.len();
-        if count > bounds.answer_max || !bounds.budget.take(data.len()) {
-            return Err(Failure::TooLarge);
-        }
-        // One piece, the usual case, is read where it lies.
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
-        }
-    }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+async fn collect(body: Body, bounds: Bounds<'_>) -> Result<Bytes, Failure> {
+    let mut count = 0;
+    let fits = |more: usize| {
+        count += more;
+        count <= bounds.answer_max && bounds.budget.take(more)
+    };
+    body.gather(fits).await.map_err(|_| Failure::Broken)?.ok_or(Failure::TooLarge)
 }
 
 /// A JSON document. A body without one, as of a 204, is null.
