@@ -41,6 +41,7 @@ mod relay;
 mod reply;
 mod senders;
 mod serve;
+mod stall;
 mod streamed;
 mod talk;
 mod tasks;

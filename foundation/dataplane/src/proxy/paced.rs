@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
 
 use super::Failure;
 use super::account::refusal_of;
+use super::stall::Stall;
 use crate::framing::Refusal;
 use crate::ticker::Alarm;
 use crate::{Body, BoxError};
@@ -84,13 +84,12 @@ impl HttpBody for Paced {
 /// An endpoint's answer that fails when nothing comes for too long.
 pub(super) struct Watched {
     body: hyper::body::Incoming,
-    stall: Duration,
-    timer: Pin<Box<Sleep>>,
+    stall: Stall,
 }
 
 impl Watched {
     pub(super) fn new(body: hyper::body::Incoming, stall: Duration) -> Self {
-        Self { body, stall, timer: Box::pin(sleep(stall)) }
+        Self { body, stall: Stall::new(stall) }
     }
 }
 
@@ -105,14 +104,13 @@ impl HttpBody for Watched {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                let next = tokio::time::Instant::now() + this.stall;
-                this.timer.as_mut().reset(next);
+                this.stall.moved();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Box::new(Failure::Broken)))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
-                ready!(this.timer.as_mut().poll(cx));
+                ready!(this.stall.poll(cx));
                 Poll::Ready(Some(Err(Box::new(Failure::TimedOut))))
             }
         }

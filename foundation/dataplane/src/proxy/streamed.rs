@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming as Received;
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use super::account::{Account, failure_of};
+use super::stall::Stall;
 use super::tasks::{Progress, progress};
 use super::worker::Worker;
 use super::{Failure, Handler, answer, grpc};
@@ -25,14 +26,13 @@ pub(super) struct Limited {
     body: Received,
     body_max: u64,
     taken: Arc<AtomicU64>,
-    stall: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    stall: Stall,
 }
 
 impl Limited {
     /// `taken` is set to how much of it has come.
     pub(super) fn new(body: Received, body_max: u64, taken: Arc<AtomicU64>, stall: Duration) -> Self {
-        Self { body, body_max, taken, stall, timer: None }
+        Self { body, body_max, taken, stall: Stall::new(stall) }
     }
 }
 
@@ -48,7 +48,7 @@ impl HttpBody for Limited {
         let refuse = |refusal: Refusal| Poll::Ready(Some(Err(Box::new(refusal) as BoxError)));
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.timer = None;
+                this.stall.moved();
                 if let Some(trailers) = frame.trailers_ref() {
                     // As of HTTP/1.1: what would have changed a decision must stand in the head.
                     let passed = trailers.iter().filter(|(name, _)| framing::may_trail(name.as_str()));
@@ -66,8 +66,7 @@ impl HttpBody for Limited {
             Poll::Ready(Some(Err(_))) => refuse(Refusal::Truncated),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
-                let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.stall)));
-                ready!(timer.as_mut().poll(cx));
+                ready!(this.stall.poll(cx));
                 refuse(Refusal::Truncated)
             }
         }
