@@ -60,15 +60,15 @@ create trigger outbox_insert instead of insert on outbox begin
         select 'topic/' || new.aggregatetype, 0, 0
         where not exists (select 1 from dozen_stream where name = 'topic/' || new.aggregatetype);
 
-    update dozen_head set position = position + 1, commits = commits + 1;
+    update dozen_stream set position = position + 1, appended = appended + 1 where stream = 0;
 
     select raise(abort, 'outbox: the store has used up its positions or its streams')
-    from dozen_head join dozen_stream on name = 'topic/' || new.aggregatetype
-    where dozen_head.position > 17592186044415 or stream > 524287;
+    from dozen_stream head join dozen_stream topic on topic.name = 'topic/' || new.aggregatetype
+    where head.stream = 0 and (head.position > 17592186044415 or topic.stream > 524287);
 
     insert into dozen_entry (place, id, kind, key, at, attributes, data)
     select
-        (stream << 44) | dozen_head.position,
+        (topic.stream << 44) | head.position,
         -- What the library packs into 16 bytes may stand here as text: the engine looks for both.
         ifnull(iif(typeof(new.id) = 'blob', new.id, cast(new.id as text)),
                lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'
@@ -91,8 +91,8 @@ create trigger outbox_insert instead of insert on outbox begin
                 iif(typeof(new.payload) = 'blob' and length(new.payload) > 0 and told is null, 'application/octet-stream', null))),
             json_remove(headers, '$.id', '$.type', '$.specversion', '$.dozenkey')),
         cast(ifnull(new.payload, '') as blob)
-    from dozen_head
-        join dozen_stream on name = 'topic/' || new.aggregatetype
+    from (select position from dozen_stream where stream = 0) head
+        join dozen_stream topic on topic.name = 'topic/' || new.aggregatetype
         join (select json_extract(cast(value as text), '$.key') as wanted from dozen_record
               where space = 'topic' and key = new.aggregatetype)
         join (select ifnull(new.headers, '{}') as headers,
@@ -102,7 +102,7 @@ create trigger outbox_insert instead of insert on outbox begin
               from (select json_extract(ifnull(new.headers, '{}'), '$.datacontenttype') as named));
 
     update dozen_stream
-    set appended = appended + 1, position = (select position from dozen_head),
+    set appended = appended + 1, position = (select position from dozen_stream where stream = 0),
         bytes = bytes + length(cast(ifnull(new.payload, '') as blob))
     where name = 'topic/' || new.aggregatetype;
 end;

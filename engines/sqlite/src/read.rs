@@ -58,8 +58,8 @@ fn ask(connection: &Connection, query: &Query) -> rusqlite::Result<Answer> {
         Query::Streams { prefix } => {
             let streams = connection
                 .prepare_cached(
-                    "select name, appended, position, bytes from dozen_stream where substr(name, 1, length(?1)) = ?1
-                     order by name",
+                    "select name, appended, position, bytes from dozen_stream
+                     where stream > 0 and substr(name, 1, length(?1)) = ?1 order by name",
                 )?
                 .query_map([prefix], |row| {
                     Ok(StreamStatus {

@@ -29,8 +29,12 @@ pub(crate) fn position_of(place: i64) -> i64 {
 }
 
 /// Each step leads from one schema to the next. Append, never change: files in the field have gone through them.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+    include_str!("migrations/4.sql"),
+];
 
 /// What a file says of itself.
 #[derive(Clone, Debug)]

