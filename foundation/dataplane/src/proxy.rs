@@ -17,11 +17,13 @@
 //!
 //! What fails, and what the client then sees: nothing healthy 503; a connection that cannot be opened, breaks or speaks
 //! no HTTP 502, after other endpoints were tried while nothing had been sent; too late 504. A kept connection that
-//! turns out to be dead is replaced once, if no byte of an answer came and the request may be repeated. After the head
-//! of the answer is sent there is no status left to give: the client's connection is cut.
+//! turns out to be dead is replaced once, if no byte of an answer came and the request may be repeated. A service whose
+//! policy says so is asked more than once (`forward`), and always as a value: the fast path knows nothing of that. After
+//! the head of the answer is sent there is no status left to give: the client's connection is cut.
 
 mod account;
 mod answer;
+mod attempt;
 mod connection;
 mod cutoff;
 mod dial;
@@ -38,6 +40,7 @@ mod paced;
 mod plan;
 mod pool;
 mod relay;
+mod replay;
 mod reply;
 mod senders;
 mod serve;
@@ -83,8 +86,6 @@ pub struct ProxyOptions {
     pub idle_timeout: Duration,
     /// How long either side may neither send nor take anything of a body.
     pub stall_timeout: Duration,
-    /// How long opening a connection to an endpoint may take.
-    pub connect_timeout: Duration,
     /// Idle connections kept to each endpoint, by each worker.
     pub kept_max: usize,
     /// How long they are kept.
@@ -130,7 +131,6 @@ impl Default for ProxyOptions {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(300),
-            connect_timeout: Duration::from_secs(2),
             kept_max: 512,
             kept_for: Duration::from_secs(60),
             tls: None,

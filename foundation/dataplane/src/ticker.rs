@@ -166,9 +166,12 @@ impl Alarm {
         self.setting.last.store(last, Ordering::Relaxed);
     }
 
-    /// Whether the end set by [`Self::set_last`] is still to come.
-    pub(crate) fn is_before_last(&self) -> bool {
-        self.ticker.now() < self.setting.last.load(Ordering::Relaxed)
+    /// The time until the end set by [`Self::set_last`], if there is one.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        match self.setting.last.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            last => Some(Duration::from_millis(last.saturating_sub(self.ticker.now()))),
+        }
     }
 
     /// Goes off as well when `cutoff` is due; `None` takes that back.

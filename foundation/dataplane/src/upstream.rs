@@ -52,6 +52,7 @@ pub use shared::Totals;
 pub use view::{EndpointView, ServiceView};
 pub use want::{Unavailable, Want};
 
+use crate::Transport;
 use crate::moment::{Monotonic, RunningTime};
 
 /// Finds the endpoints of a service by its name; `None` for a service that nobody knows.
@@ -71,6 +72,8 @@ struct Services {
     usual: Arc<ServicePolicy>,
     own: BTreeMap<String, Arc<ServicePolicy>>,
     called: HashMap<String, Arc<Upstream>>,
+    /// How services are spoken to that do not speak plain HTTP/1.1.
+    transports: BTreeMap<String, Arc<Transport>>,
 }
 
 impl Services {
@@ -93,7 +96,12 @@ impl Upstreams {
 
     /// The same, by the time of `clock`.
     pub fn with_clock(resolve: Resolve, usual: ServicePolicy, clock: Arc<dyn Monotonic>) -> Self {
-        let services = Services { usual: Arc::new(usual), own: BTreeMap::new(), called: HashMap::new() };
+        let services = Services {
+            usual: Arc::new(usual),
+            own: BTreeMap::new(),
+            called: HashMap::new(),
+            transports: BTreeMap::new(),
+        };
         Self { resolve, clock, services: Mutex::new(services), changed: Notify::new() }
     }
 
@@ -109,6 +117,7 @@ impl Upstreams {
         }
         let watching = (self.resolve)(name)?;
         let upstream = Arc::new(Upstream::new(name, watching, services.policy(name), self.clock.clone()));
+        upstream.speak(services.transports.get(name).cloned());
         services.called.insert(name.to_owned(), upstream.clone());
         self.changed.notify_one();
         Some(upstream)
@@ -132,6 +141,16 @@ impl Upstreams {
         services.usual = Arc::new(usual);
         services.own = own.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
         self.apply(&services, None);
+    }
+
+    /// How services are spoken to from now on: those that are named by their own transport, and all others in plain
+    /// HTTP/1.1. Requests that have begun keep theirs.
+    pub fn speak(&self, transports: BTreeMap<String, Arc<Transport>>) {
+        let mut services = self.services();
+        services.transports = transports;
+        for (name, upstream) in &services.called {
+            upstream.speak(services.transports.get(name).cloned());
+        }
     }
 
     fn apply(&self, services: &Services, only: Option<&str>) {

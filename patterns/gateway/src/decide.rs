@@ -57,8 +57,9 @@ pub(crate) struct Refused {
 
 /// One of four.
 pub(crate) enum What {
-    /// It goes to the route's service of this number, and its answer is changed on the way back.
-    Forward(usize, Option<Amendment>),
+    /// It goes to the route's service of this number, with the key of those that stay together, and its answer is changed
+    /// on the way back.
+    Forward(usize, Option<u64>, Option<Amendment>),
     /// It is answered from several services, with what they will want to know of it.
     Compose(Arc<Plan>, Given, Option<Amendment>),
     /// It is answered here.
@@ -70,7 +71,7 @@ pub(crate) enum What {
 impl What {
     /// The service of `standing` that it goes to.
     pub(crate) fn service(&self, standing: Option<&Arc<Standing>>) -> Option<Arc<str>> {
-        let Self::Forward(at, _) = self else { return None };
+        let Self::Forward(at, ..) = self else { return None };
         standing?.route.services().nth(*at).map(|(service, _)| service.clone())
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use dozen_dataplane::ServicePolicy;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::options::ServiceOptions;
 use crate::snapshot::ways;
 use crate::{Compose, Options, RouteOptions};
 
@@ -24,6 +26,8 @@ pub struct Diff {
     pub changed: Vec<Changed>,
     /// Where requests in flight, and so long streams, are ended.
     pub closes: Vec<Closes>,
+    /// Services that are called in another way.
+    pub services_changed: Vec<Recalled>,
     /// Services that routes lead to and did not before.
     pub services_gained: Vec<String>,
     /// Services that no route leads to any more.
@@ -39,6 +43,16 @@ pub struct Changed {
     /// The name that it had, if it is another.
     pub was: Option<String>,
     /// What of it changes, as it is written in the file: `timeout`, `match.headers.x-tenant`.
+    pub keys: Vec<String>,
+}
+
+/// A service that is called in another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Recalled {
+    /// Its name; empty for all those that are not named.
+    pub service: String,
+    /// What changes, as it is written in the file: `retry.attempts-max`, `tls`.
     pub keys: Vec<String>,
 }
 
@@ -70,6 +84,7 @@ pub fn diff(old: &Options, new: &Options) -> Diff {
         ("consumers", old.consumers != new.consumers),
         ("plans", old.plans != new.plans),
         ("shed", old.shed != new.shed),
+        ("tls", old.tls != new.tls && old.tls.is_some() == new.tls.is_some()),
     ];
     diff.settings.extend(settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name));
     let named = |routes: &[RouteOptions]| -> BTreeMap<String, usize> {
@@ -104,6 +119,7 @@ pub fn diff(old: &Options, new: &Options) -> Diff {
         let composed = options.routes.iter().filter_map(|route| route.compose.as_ref());
         to.chain(composed.flat_map(Compose::services)).map(str::to_owned).collect()
     };
+    diff.services_changed = recalled(old, new);
     let (before, after) = (services(old), services(new));
     diff.services_gained = after.difference(&before).cloned().collect();
     diff.services_lost = before.difference(&after).cloned().collect();
@@ -121,16 +137,15 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         header_timeout,
         idle_timeout,
         stall_timeout,
-        connect_timeout,
-        eject_after,
-        eject_for,
-        balance,
+        tls,
         access_log,
         trusted: _,
         identity: _,
         consumers: _,
         plans: _,
         shed: _,
+        usual: _,
+        services: _,
         routes: _,
     } = old;
     let differ = [
@@ -141,13 +156,33 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         ("header-timeout", *header_timeout != new.header_timeout),
         ("idle-timeout", *idle_timeout != new.idle_timeout),
         ("stall-timeout", *stall_timeout != new.stall_timeout),
-        ("connect-timeout", *connect_timeout != new.connect_timeout),
-        ("eject-after", *eject_after != new.eject_after),
-        ("eject-for", *eject_for != new.eject_for),
-        ("balance", *balance != new.balance),
+        // Other certificates are taken over; speaking TLS or not is not.
+        ("tls", tls.is_some() != new.tls.is_some()),
         ("access-log", *access_log != new.access_log),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+/// What is said of services anew. A service that is no longer named is called as usual.
+fn recalled(old: &Options, new: &Options) -> Vec<Recalled> {
+    let usual = |options: &Options| ServiceOptions { policy: options.usual.clone(), ..Default::default() };
+    let of = |options: &Options, name: &str| options.services.get(name).cloned().unwrap_or(usual(options));
+    let names: BTreeSet<&str> =
+        [""].into_iter().chain(old.services.keys().chain(new.services.keys()).map(String::as_str)).collect();
+    let tree = |policy: &ServicePolicy| serde_json::to_value(policy).unwrap_or_default();
+    let mut all = Vec::new();
+    for name in names {
+        let (before, after) = (of(old, name), of(new, name));
+        let mut keys = Vec::new();
+        walk("", &tree(&before.policy), &tree(&after.policy), &mut keys);
+        keys.extend((before.protocol != after.protocol).then(|| "protocol".to_owned()));
+        keys.extend((before.tls != after.tls).then(|| "tls".to_owned()));
+        if !keys.is_empty() {
+            keys.sort();
+            all.push(Recalled { service: name.to_owned(), keys });
+        }
+    }
+    all
 }
 
 fn changed(old: &RouteOptions, new: &RouteOptions) -> Option<Changed> {

@@ -16,6 +16,7 @@ use crate::access_log::{AccessLog, Ending, Line};
 use crate::amendment::Amendment;
 use crate::asked::{Asked, Claims, Headers};
 use crate::auth::Callers;
+use crate::calling::Calling;
 use crate::case::Case;
 use crate::compose::{Composition, Given, Plan};
 use crate::decide::{Decision, Refused, Step, What};
@@ -31,7 +32,8 @@ pub(crate) struct Door {
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) turn: Mutex<()>,
-    pub(crate) upstreams: Upstreams,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) calling: Calling,
     pub(crate) callers: Arc<Callers>,
     pub(crate) ids: Ids,
     pub(crate) journal: Arc<RequestLog>,
@@ -91,27 +93,29 @@ impl Door {
                 ticket.amendment = amendment;
                 return self.compose(plan, given, ticket);
             }
-            What::Forward(at, amendment) => {
+            What::Forward(at, key, amendment) => {
                 ticket.amendment = amendment;
-                Some(at)
+                Some((at, key))
             }
             What::Wait(_) => None,
         };
         let place = ticket.standing.as_ref().zip(ticket.service.as_ref()).zip(at);
-        let found = place.and_then(|((standing, service), at)| {
-            Some((&standing.route, self.upstream(standing, at, service)?, standing.cutoffs.get(at).cloned()))
+        let found = place.and_then(|((standing, service), (at, key))| {
+            let upstream = self.upstream(standing, at, service)?;
+            Some((&standing.route, upstream, key, standing.cutoffs.get(at).cloned()))
         });
-        let Some((route, upstream, cutoff)) = found else {
+        let Some((route, upstream, key, cutoff)) = found else {
             return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
         };
         Verdict::Forward(Forward {
+            transport: upstream.transport(),
             upstream,
             random,
+            key,
             body_max: route.body_max,
             timeout: route.timeout,
             total: route.total,
             cutoff,
-            transport: None,
             websocket: route.websocket,
             ticket,
         })

@@ -1,6 +1,7 @@
 //! What can be wrong with a gateway before it runs.
 
 use dozen_core::{Diagnose, Fault, Retry};
+use dozen_dataplane::PolicyError;
 
 use crate::access::AccessError;
 
@@ -78,6 +79,22 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// What is said of calling a service cannot work.
+    #[error("{}: {source}", if .service.is_empty() { "the usual service".to_owned() } else { format!("service `{}`", .service) })]
+    Policy {
+        /// The service; empty for all that are not named.
+        service: String,
+        /// The setting.
+        source: PolicyError,
+    },
+    /// What TLS is made of cannot be used.
+    #[error("`{what}` cannot be used")]
+    Tls {
+        /// The setting.
+        what: String,
+        /// Why.
+        source: dozen_dataplane::Error,
+    },
     /// It cannot listen.
     #[error(transparent)]
     Listen {
@@ -104,7 +121,8 @@ impl Diagnose for Error {
 
     fn page(&self) -> &'static str {
         match self {
-            Self::Listen { source } => source.page(),
+            Self::Listen { source } | Self::Tls { source, .. } => source.page(),
+            Self::Policy { .. } => "configuration",
             Self::Access(source) => source.page(),
             _ => "gateway-routes",
         }

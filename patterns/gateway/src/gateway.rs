@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dozen_core::Ids;
-use dozen_dataplane::{Ejection, Proxy, ProxyOptions, Resolve, ServicePolicy, Upstreams};
+use dozen_dataplane::{Probes, Proxy, ProxyOptions, Resolve, ServiceView, Upstreams};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::AccessLog;
 use crate::auth::Callers;
+use crate::calling::Calling;
 use crate::diff::{diff, fixed};
 use crate::door::Door;
 use crate::measure::{Measured, UNROUTED};
@@ -51,9 +52,10 @@ impl Gateway {
         journal: Arc<RequestLog>,
     ) -> Result<Self, Error> {
         let snapshot = Snapshot::new(options.clone(), &keeper, None)?;
-        let ejection =
-            Ejection { failures: options.eject_after.max(1), base: options.eject_for, ..Ejection::default() };
-        let usual = ServicePolicy { strategy: options.balance, ejection, ..ServicePolicy::default() };
+        let upstreams = Arc::new(Upstreams::new(resolve, options.usual.clone()));
+        let calling = Calling::default();
+        calling.adopt(calling.prepare(&options)?, &options, &upstreams)?;
+        let tls = calling.tls();
         let defaults = ProxyOptions::default();
         let workers = options.workers.map_or(defaults.workers, usize::from);
         let door = Arc::new_cyclic(|me| Door {
@@ -61,7 +63,8 @@ impl Gateway {
             keeper,
             snapshot: ArcSwap::from_pointee(snapshot),
             turn: Mutex::new(()),
-            upstreams: Upstreams::new(resolve, usual),
+            upstreams,
+            calling,
             callers: Arc::new(Callers::new()),
             ids,
             journal,
@@ -75,7 +78,7 @@ impl Gateway {
             header_timeout: options.header_timeout,
             idle_timeout: options.idle_timeout,
             stall_timeout: options.stall_timeout,
-            connect_timeout: options.connect_timeout,
+            tls,
             ..defaults
         };
         let proxy =
@@ -102,6 +105,8 @@ impl Gateway {
             return Err(Error::Fixed { what: fixed.join("`, `") });
         }
         let next = Snapshot::new(options.clone(), &self.door.keeper, Some(&before))?;
+        let prepared = self.door.calling.prepare(options)?;
+        self.door.calling.adopt(prepared, options, &self.door.upstreams)?;
         let diff = diff(&before.options, &next.options);
         let next = Arc::new(next);
         self.door.snapshot.store(next.clone());
@@ -116,6 +121,18 @@ impl Gateway {
     pub fn options(&self) -> (Options, u64) {
         let snapshot = self.door.snapshot.load();
         (snapshot.options.clone(), snapshot.revision)
+    }
+
+    /// Asks the endpoints of services that are to be probed, while it runs.
+    pub fn probes(&self) -> Arc<Probes> {
+        Arc::new(Probes::new(self.door.upstreams.clone(), self.door.ids.clone()))
+    }
+
+    /// The services that it calls, as they stand, by name.
+    pub fn services(&self) -> Vec<ServiceView> {
+        let mut views: Vec<_> = self.door.upstreams.all().iter().map(|upstream| upstream.view()).collect();
+        views.sort_by(|one, other| one.service.cmp(&other.service));
+        views
     }
 
     /// What would become of a request at this moment.
@@ -138,6 +155,13 @@ impl Gateway {
 
 impl Gateway {
     async fn serve(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        tokio::select! {
+            ended = self.serve_logged(stop, ready) => ended,
+            () = self.door.calling.watch(&self.door.upstreams) => Ok(()),
+        }
+    }
+
+    async fn serve_logged(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {
         let Some(log) = &self.door.access else { return self.proxy.clone().run(stop, ready).await };
         let wrong = |source| Error::AccessLog { path: log.to().to_owned(), source };
         let out = log.open().await.map_err(wrong)?;

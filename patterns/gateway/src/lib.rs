@@ -25,6 +25,7 @@ mod action;
 mod amendment;
 mod asked;
 pub mod auth;
+mod calling;
 mod case;
 mod compose;
 mod condition;
@@ -61,7 +62,7 @@ mod tree;
 mod waiting;
 
 pub use compose::{Compose, Planned};
-pub use diff::{Changed, Closes, Diff, diff};
+pub use diff::{Changed, Closes, Diff, Recalled, diff};
 pub use error::Error;
 pub use explain::{Considered, Explanation, Question};
 pub use gateway::Gateway;
@@ -69,8 +70,9 @@ pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use measure::{DURATIONS_US, Measured, UNROUTED};
 pub use options::{
-    AccessLogOptions, Answer, Change, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Options,
-    QueryShown, Redirect, Rewrite, RouteOptions,
+    AccessLogOptions, Answer, Certificate, Change, ClientCaOptions, CorsOptions, Deprecated, Destination,
+    HeaderOptions, Match, Options, QueryShown, Redirect, Rewrite, RouteOptions, ServiceOptions, ServiceTls,
+    TlsOptions,
 };
 pub use route::Route;
 pub use table::{Found, Hit, RouteTable};

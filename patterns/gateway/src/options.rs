@@ -2,6 +2,7 @@
 
 mod access;
 mod action;
+mod calling;
 mod headers;
 mod matching;
 mod route;
@@ -11,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use dozen_dataplane::ServicePolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessOptions;
@@ -19,6 +21,7 @@ use crate::limit::{PlanOptions, ShedOptions};
 
 pub use access::{AccessLogOptions, QueryShown};
 pub use action::{Answer, Deprecated, Destination, Redirect, Rewrite};
+pub use calling::{Certificate, ClientCaOptions, ServiceOptions, ServiceTls, TlsOptions};
 pub use headers::{Change, CorsOptions, HeaderOptions};
 pub use matching::Match;
 pub use route::RouteOptions;
@@ -44,16 +47,12 @@ pub struct Options {
     /// How long either side may neither send nor take anything of a body.
     #[serde(with = "dozen_core::duration")]
     pub stall_timeout: Duration,
-    /// How long opening a connection to a service may take.
-    #[serde(with = "dozen_core::duration")]
-    pub connect_timeout: Duration,
-    /// Failures in a row after which an endpoint is left alone for a while.
-    pub eject_after: u32,
-    /// For how long the first time; each time after, so much longer.
-    #[serde(with = "dozen_core::duration")]
-    pub eject_for: Duration,
-    /// How endpoints are chosen.
-    pub balance: dozen_dataplane::Strategy,
+    /// TLS towards clients; plain TCP without.
+    pub tls: Option<TlsOptions>,
+    /// How services are called that are not named in `services`.
+    pub usual: ServicePolicy,
+    /// How those are called that are.
+    pub services: BTreeMap<String, ServiceOptions>,
     /// Proxies in front of this one whose `X-Forwarded-…` headers are believed.
     pub trusted: Vec<IpAddr>,
     /// Where a line for each request is written; nowhere without it.
@@ -82,10 +81,9 @@ impl Default for Options {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(300),
-            connect_timeout: Duration::from_secs(2),
-            eject_after: 5,
-            eject_for: Duration::from_secs(10),
-            balance: dozen_dataplane::Strategy::default(),
+            tls: None,
+            usual: ServicePolicy::default(),
+            services: BTreeMap::new(),
             trusted: Vec::new(),
             access_log: None,
             identity: BTreeMap::new(),

@@ -111,10 +111,15 @@ impl Split {
         if let Some(at) = is_trusted.then(|| self.told(asked)).flatten() {
             return (at, Because::Told);
         }
-        match self.sticky.as_ref().and_then(|sticky| sticky.key(asked, |key| point(&self.name, key))) {
+        match self.key(asked) {
             Some(point) => (self.at(point), Because::Key(point as f64 / 2f64.powi(64))),
             None => (self.at(random), Because::Lot),
         }
+    }
+
+    /// The caller's point, if the request has a key: also what a service's `consistent-hash` goes by.
+    pub(crate) fn key(&self, asked: &Asked<'_>) -> Option<u64> {
+        self.sticky.as_ref().and_then(|sticky| sticky.key(asked, |key| point(&self.name, key)))
     }
 
     /// The service in whose slice a point lies; the whole of `u64` is the line.

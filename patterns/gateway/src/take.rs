@@ -37,7 +37,7 @@ impl Snapshot {
         let Some(pass) = pass else { return decision };
         let limits = pass.response_fields();
         match &mut decision.what {
-            What::Forward(_, amendment) | What::Compose(_, _, amendment) => {
+            What::Forward(_, _, amendment) | What::Compose(_, _, amendment) => {
                 pass.add_to(outgoing);
                 if !limits.is_empty() {
                     amendment.get_or_insert_default().limits = limits;
@@ -96,7 +96,7 @@ impl Snapshot {
                     route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
                     route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
                 }
-                Decision::new(standing, What::Forward(at, Amendment::of(hit, &facts)))
+                Decision::new(standing, What::Forward(at, split.key(asked), Amendment::of(hit, &facts)))
             }
         }
     }

@@ -91,14 +91,14 @@ fn a_method_that_no_route_takes_falls_through_to_a_wider_route_or_lists_what_is_
 fn options_are_read_as_documented_and_unknown_keys_refused() {
     let text = r#"{
         "listen": "127.0.0.1:9000",
-        "eject-for": "500ms",
+        "usual": { "eject": { "base": "500ms" } },
         "routes": [
             { "match": { "path": "/a/{id}", "method": "GET" }, "to": "orders:/x/{id}", "timeout": "2s", "body-max": 10 },
             { "match": { "path": "/b", "method": ["GET", "PUT"], "host": "*.example" }, "to": "stock", "total": "1m" }
         ]
     }"#;
     let options: Options = serde_json::from_str(text).unwrap();
-    assert_eq!(options.eject_for, Duration::from_millis(500));
+    assert_eq!(options.usual.ejection.base, Duration::from_millis(500));
     assert_eq!((options.routes[0].timeout, options.routes[0].body_max), (Duration::from_secs(2), 10));
     assert_eq!(
         (options.routes[1].timeout, options.routes[1].total),

@@ -263,8 +263,8 @@ async fn a_dead_endpoint_is_passed_over_and_taken_back_when_it_recovers() {
     // Two good ones beside: an address without a listener costs a client nothing at all.
     registry.set("service", &[flaky.await, nowhere().await, echo("steady").await, echo("steady").await]);
     let mut options = options(vec![RouteOptions::new("/{*rest}", "service")]);
-    options.eject_after = 3;
-    options.eject_for = Duration::from_millis(300);
+    options.usual.ejection.failures = 3;
+    options.usual.ejection.base = Duration::from_millis(300);
     let world = World::start(options, registry).await;
     let mut failed = 0;
     for _ in 0..60 {

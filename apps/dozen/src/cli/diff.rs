@@ -80,6 +80,9 @@ fn told(difference: &Difference, fixed: &[String]) -> String {
         let seconds = std::time::Duration::from_millis(closes.grace_ms).as_secs_f64();
         line("x", &format!("streams of {} to `{}` end within {seconds}s", closes.route, closes.service));
     }
+    for changed in &difference.services_changed {
+        line("~", &format!("service `{}`: {}", changed.service, changed.keys.join(", ")));
+    }
     difference
         .services_gained
         .iter()

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use dozen_gateway::{Explanation, Question, RouteTable};
+use dozen_dataplane::{Protocol, Strategy};
+use dozen_gateway::{Explanation, Question, RouteTable, ServiceOptions};
 use serde_json::Value;
 
 use crate::config::{self, App};
@@ -96,6 +97,9 @@ fn told(app: &App, explanation: &Explanation) -> String {
             line("choice", choice);
         }
         line("at", &service.addresses().join(", "));
+        for (name, value) in calling(&service.calling) {
+            line(name, &value);
+        }
     }
     for call in &explanation.calls {
         let waits = match call.waits_for.as_slice() {
@@ -114,4 +118,50 @@ fn told(app: &App, explanation: &Explanation) -> String {
         line("not", &format!("{}: {}", other.route, other.why_not));
     }
     text
+}
+
+/// How a service is called, as far as that is out of the ordinary.
+fn calling(options: &ServiceOptions) -> Vec<(&'static str, String)> {
+    let ServiceOptions { policy, protocol, tls } = options;
+    let shown = dozen_core::duration::text;
+    let mut lines = Vec::new();
+    let transport = match (protocol, tls.is_some()) {
+        (Protocol::Http1, false) => None,
+        (Protocol::Http1, true) => Some("HTTP/1.1 over TLS"),
+        (Protocol::Http2, true) => Some("HTTP/2 over TLS"),
+        (Protocol::Http2, false) => Some("HTTP/2 without TLS"),
+    };
+    lines.extend(transport.map(|transport| ("over", transport.to_owned())));
+    if policy.strategy != Strategy::default() {
+        let strategy = serde_json::to_value(policy.strategy).unwrap_or_default();
+        lines.push(("balance", strategy.as_str().unwrap_or_default().to_owned()));
+    }
+    if policy.repeats() && policy.retry.attempts_max > 1 {
+        let retry = &policy.retry;
+        let on: Vec<String> = retry.on.iter().map(ToString::to_string).collect();
+        let each = retry.per_try_timeout.map(|each| format!(", {} each", shown(each))).unwrap_or_default();
+        let budget = &policy.budget;
+        let budget = format!("{}% of requests and {} a second", budget.percent, budget.per_second_min);
+        lines.push((
+            "retry",
+            format!("up to {} attempts{each} on {}; {budget}", retry.attempts_max, on.join(", ")),
+        ));
+    }
+    if let Some(hedge) = policy.hedge {
+        lines.push(("hedge", format!("after {}, {} more at most", hedge.after, hedge.max)));
+    }
+    if let Some(circuit) = policy.breaker {
+        let open = shown(circuit.open);
+        lines.push((
+            "circuit",
+            format!("opens for {open} when {}% of {} fail", circuit.failure_percent, circuit.requests_min),
+        ));
+    }
+    if let Some(max) = policy.in_flight_max {
+        lines.push(("at once", format!("{max}, and {} wait", policy.pending_max)));
+    }
+    if let Some(probe) = &policy.health {
+        lines.push(("probe", format!("GET {} every {}", probe.path, shown(probe.interval))));
+    }
+    lines
 }

@@ -102,7 +102,7 @@ pub(crate) enum Short {
 }
 
 /// One key of a section.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     /// Another way to write it.

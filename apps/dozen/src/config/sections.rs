@@ -2,14 +2,32 @@
 
 use super::expand;
 use super::item::{Item, Value};
+use super::keys::CALLING;
 
-/// Each section of the file in full, with secrets masked.
+/// Each section of the file in full, with secrets masked; of services without how they are called, which can change.
 pub(super) fn sections(file: &Item) -> Vec<(String, String)> {
     let alone = |field: &super::item::Field| {
-        let one = Item::new(file.span, Value::Map(vec![field.clone()]));
-        (field.name.clone(), expand::expanded(&one))
+        let mut field = field.clone();
+        if field.name == "services" {
+            field.item = without_calling(&field.item);
+        }
+        let name = field.name.clone();
+        let one = Item::new(file.span, Value::Map(vec![field]));
+        (name, expand::expanded(&one))
     };
     file.fields().iter().map(alone).collect()
+}
+
+fn without_calling(services: &Item) -> Item {
+    let mut services = services.clone();
+    if let Value::Map(all) = &mut services.value {
+        for service in all {
+            if let Value::Map(fields) = &mut service.item.value {
+                fields.retain(|field| CALLING.iter().all(|key| key.name != field.name));
+            }
+        }
+    }
+    services
 }
 
 /// The sections that are not the same, but for the gateway's.

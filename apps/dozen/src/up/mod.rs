@@ -162,6 +162,7 @@ async fn assemble(
     if let Some(gateway) = gateway {
         // Before the gateway, and so stopped after it.
         before.push(("keys and limits".into(), keeper));
+        before.push(("probes".into(), gateway.probes()));
         before.push(("gateway".into(), gateway));
     }
     before.push(("reload".into(), reloader));

@@ -8,7 +8,7 @@
 //!                                  all of them said, nothing taken over
 //! ```
 //!
-//! Only the gateway's section can change: all else of the file says what was started. A file that is refused changes
+//! Only the gateway's section can change, and how services are called: all else of the file says what was started. A file that is refused changes
 //! nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
 //! One reload runs at a time.
 
@@ -93,6 +93,13 @@ impl Reloader {
             routes: wanted.routes,
             trusted: wanted.trusted,
             listen: wanted.listen,
+            tls: wanted.tls,
+            connections_max: wanted.connections_max,
+            head_max: wanted.head_max,
+            header_timeout: wanted.header_timeout,
+            idle_timeout: wanted.idle_timeout,
+            stall_timeout: wanted.stall_timeout,
+            services: wanted.services,
             access_log: wanted.access_log,
             identity: wanted.identity,
             consumers: wanted.consumers,
@@ -111,6 +118,7 @@ impl Reloader {
                 added = diff.added.len(),
                 removed = diff.removed.len(),
                 changed = diff.changed.len(),
+                services = diff.services_changed.len(),
                 streams_end = diff.closes.len(),
                 revision,
                 "the routes of the file were taken over"

@@ -9,6 +9,13 @@ pub fn gateway_options(app: &App) -> Option<Options> {
     let gateway = app.gateway.as_ref()?;
     Some(Options {
         listen: gateway.listen,
+        tls: gateway.tls.clone(),
+        connections_max: gateway.connections_max,
+        head_max: gateway.head_max,
+        header_timeout: gateway.header_timeout,
+        idle_timeout: gateway.idle_timeout,
+        stall_timeout: gateway.stall_timeout,
+        services: app.services.iter().map(|one| (one.name.clone(), one.calling.clone())).collect(),
         trusted: gateway.trusted.clone(),
         access_log: gateway.access_log.clone(),
         identity: gateway.access.identity.clone(),

@@ -1,6 +1,6 @@
 //! What runs where: the table that `up` prints when all is started, and one line on what to do next.
 
-use crate::config::App;
+use crate::config::{App, Gateway};
 
 use super::children::{Child, State};
 use super::probe::probe;
@@ -36,7 +36,10 @@ impl Row {
 /// The parts of this process that listen.
 pub fn parts(app: &App) -> Vec<Row> {
     let part = |what: &str, at: std::net::SocketAddr| Row::part(what, format!("http://{at}"), "ready");
-    let mut rows: Vec<Row> = app.gateway.iter().map(|gateway| part("gateway", gateway.listen)).collect();
+    let door = |gateway: &Gateway| {
+        Row::part("gateway", format!("{}://{}", gateway.scheme(), gateway.listen), "ready")
+    };
+    let mut rows: Vec<Row> = app.gateway.iter().map(door).collect();
     rows.extend(app.console.map(|at| part("console", at)));
     rows.extend(app.api.as_ref().map(|api| part("api", api.listen)));
     rows.push(part("registry", app.registry));
@@ -133,7 +136,7 @@ pub fn hint(app: &App) -> Option<String> {
             });
             segments.collect::<Vec<_>>().join("/")
         };
-        Some(format!("try `curl -i http://{}{path}`", gateway.listen))
+        Some(format!("try `curl -i {}://{}{path}`", gateway.scheme(), gateway.listen))
     });
     let page = app.console.map(|console| format!("open http://{console}"));
     let parts: Vec<String> = curl.into_iter().chain(page).collect();

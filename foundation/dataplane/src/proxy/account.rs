@@ -134,7 +134,7 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Drop for Account<H, W> {
 }
 
 /// Tells a service how the exchange on a lease went.
-fn report(upstream: &Upstream, lease: &Lease, status: u16, failure: Option<Failure>) {
+pub(super) fn report(upstream: &Upstream, lease: &Lease, status: u16, failure: Option<Failure>) {
     match (failure, status) {
         (Some(failure), _) if failure.is_of_endpoint() => upstream.failed(lease),
         (Some(_), _) => {}

@@ -1,11 +1,17 @@
 //! From a service to a connection: an endpoint is picked, and a connection to it taken or opened.
+//!
+//! While no connection can be opened nothing has been sent, so another endpoint is tried whatever the request is, as often
+//! as the service's policy says and its budget pays for.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::sleep;
 
 use super::order::Route;
 use super::pool::Key;
@@ -13,13 +19,14 @@ use super::senders::Sender;
 use super::tasks::Spawner;
 use super::worker::Worker;
 use super::{Failure, Handler};
+use crate::resilience::{Attempt, Cause, Decision};
 use crate::stream::Stream;
 use crate::ticker::Alarm;
 use crate::tls::connect;
-use crate::{Lease, Transport, Unavailable, Upstream, Want};
+use crate::{Lease, Transport, Unavailable, Want};
 
-/// Endpoints that are tried while none accepts a connection.
-const CONNECTS_MAX: usize = 3;
+/// Endpoints that are avoided because they were tried for the same request.
+const AVOIDED_MAX: usize = 8;
 
 /// A connection to an endpoint.
 pub(super) struct Link {
@@ -27,25 +34,62 @@ pub(super) struct Link {
     pub(super) is_kept: bool,
 }
 
-/// Endpoints that accepted no connection.
+/// The endpoints that were tried for a request, and how often one was. Shared by attempts that run side by side.
 #[derive(Default)]
 pub(super) struct Tried {
-    ids: [u64; CONNECTS_MAX],
-    count: usize,
+    ids: [AtomicU64; AVOIDED_MAX],
+    count: AtomicU32,
 }
 
 impl Tried {
-    /// Another endpoint than these.
-    fn want(&self, random: u64) -> Want<'_> {
-        let attempt = 1 + u32::try_from(self.count).unwrap_or(u32::MAX - 1);
-        Want { avoid: &self.ids[..self.count], attempt, ..Want::new(random) }
+    /// Attempts that were begun.
+    pub(super) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether another may be tried.
-    fn add(&mut self, id: u64) -> bool {
-        self.ids[self.count.min(CONNECTS_MAX - 1)] = id;
-        self.count = (self.count + 1).min(CONNECTS_MAX);
-        self.count < CONNECTS_MAX
+    /// One more, on this endpoint. The oldest is forgotten when there are too many to remember.
+    fn add(&self, id: u64) {
+        let at = self.count.fetch_add(1, Ordering::Relaxed) as usize;
+        self.ids[at % AVOIDED_MAX].store(id, Ordering::Relaxed);
+    }
+
+    /// The last attempt was none: nothing left on a connection that had ended.
+    pub(super) fn take_back(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Another endpoint than these.
+    async fn pick(&self, route: &Route, alarm: &Alarm) -> Result<Lease, Unconnected> {
+        let ids: [u64; AVOIDED_MAX] = std::array::from_fn(|at| self.ids[at].load(Ordering::Relaxed));
+        let count = self.count();
+        let avoid = &ids[..AVOIDED_MAX.min(count as usize)];
+        let want = Want { avoid, attempt: count + 1, key: route.key, ..Want::new(route.random) };
+        let patience = alarm.left().map_or(route.timeout, |left| left.min(route.timeout));
+        let lease = route.upstream.pick_or_wait(&want, patience).await.map_err(none)?;
+        self.add(lease.id());
+        Ok(lease)
+    }
+
+    /// Whether another endpoint is tried after one that could not be connected to. Waits as long as that takes.
+    async fn again(&self, route: &Route, alarm: &Alarm) -> bool {
+        let attempt = Attempt {
+            number: self.count(),
+            cause: Cause::Connect,
+            is_idempotent: false,
+            is_replayable: false,
+            left: alarm.left(),
+            retry_after: None,
+            is_retried_elsewhere: false,
+            random: route.random.rotate_left(self.count() % 64),
+        };
+        match route.upstream.retry(&attempt) {
+            Decision::Retry { after } if after.is_zero() => true,
+            Decision::Retry { after } => {
+                sleep(after).await;
+                true
+            }
+            Decision::GiveUp(_) => false,
+        }
     }
 }
 
@@ -56,33 +100,40 @@ fn none(why: Unavailable) -> Unconnected {
     (Failure::NoEndpoint(why), None)
 }
 
-/// Picks an endpoint and takes or opens a connection of HTTP/1.1 to it.
+/// Picks an endpoint and takes or opens a connection of HTTP/1.1 to it. No attempt to open one takes longer than
+/// `within`.
 pub(super) async fn link<H: Handler>(
     worker: &Worker<H>,
+    route: &Route,
     alarm: &Alarm,
-    upstream: &Upstream,
-    transport: Option<&Transport>,
-    random: u64,
-    tried: &mut Tried,
+    tried: &Tried,
+    within: Duration,
 ) -> Result<(Lease, Link), Unconnected> {
+    let transport = route.transport.as_deref();
     loop {
-        let lease = upstream.pick(&tried.want(random)).map_err(none)?;
+        let lease = tried.pick(route, alarm).await?;
         if let Some(stream) = worker.pool.take(Key::new(&lease, transport)) {
             return Ok((lease, Link { stream, is_kept: true }));
         }
-        alarm.set(worker.options.connect_timeout);
+        alarm.set(route.upstream.policy().connect_timeout.min(within));
         match alarm.bound(connect(lease.address(), lease.state.socket, transport)).await {
             Some(Ok(stream)) => return Ok((lease, Link { stream, is_kept: false })),
             outcome => {
-                upstream.failed(&lease);
-                if !tried.add(lease.id()) || !alarm.is_before_last() {
-                    return Err((
-                        unconnected(outcome.as_ref().and_then(|tried| tried.as_ref().err())),
-                        Some(lease),
-                    ));
+                let error = outcome.as_ref().and_then(|opened| opened.as_ref().err());
+                let failure = unconnected(error);
+                report(route, alarm, &lease, failure);
+                if !tried.again(route, alarm).await {
+                    return Err((failure, Some(lease)));
                 }
             }
         }
+    }
+}
+
+/// Tells the service of a connection that could not be opened, unless it was only the request's time that was over.
+fn report(route: &Route, alarm: &Alarm, lease: &Lease, failure: Failure) {
+    if failure == Failure::Connect || alarm.left() != Some(Duration::ZERO) {
+        route.upstream.failed(lease);
     }
 }
 
@@ -91,32 +142,33 @@ fn unconnected(error: Option<&io::Error>) -> Failure {
     if error.is_some() { Failure::Connect } else { Failure::TimedOut }
 }
 
-/// Picks an endpoint, and takes or opens a connection of HTTP/2 to it.
+/// The same for a connection of HTTP/2. The flag says whether it was open already.
 pub(super) async fn sender<H: Handler>(
     worker: &Arc<Worker<H>>,
     route: &Route,
     alarm: &Alarm,
-    tried: &mut Tried,
+    tried: &Tried,
+    within: Duration,
 ) -> Result<(Lease, Sender, bool), Unconnected> {
-    let Route { upstream, random, transport, .. } = route;
-    let transport = transport.as_deref();
+    let transport = route.transport.as_deref();
     loop {
-        let lease = upstream.pick(&tried.want(*random)).map_err(none)?;
+        let lease = tried.pick(route, alarm).await?;
         let key = Key::new(&lease, transport);
         if let Some(sender) = worker.senders.get(key, worker.ticker.now()) {
             return Ok((lease, sender, true));
         }
-        alarm.set(worker.options.connect_timeout);
+        alarm.set(route.upstream.policy().connect_timeout.min(within));
         match alarm.bound(open(worker, &lease, transport)).await {
             Some(Ok(sender)) => {
                 worker.senders.put(key, sender.clone(), worker.ticker.now());
                 return Ok((lease, sender, false));
             }
             outcome => {
-                upstream.failed(&lease);
-                if !tried.add(lease.id()) || !alarm.is_before_last() {
-                    let error = outcome.as_ref().and_then(|opened| opened.as_ref().err());
-                    return Err((unconnected(error), Some(lease)));
+                let error = outcome.as_ref().and_then(|opened| opened.as_ref().err());
+                let failure = unconnected(error);
+                report(route, alarm, &lease, failure);
+                if !tried.again(route, alarm).await {
+                    return Err((failure, Some(lease)));
                 }
             }
         }

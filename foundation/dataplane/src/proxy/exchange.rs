@@ -1,18 +1,20 @@
 //! One request and its answer, between two connections.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::connection::Next;
 use super::dial::{Tried, link};
+use super::order::{Route, too_late};
 use super::plan::{Asked, Facts, Origin, Plan, Settled};
 use super::pool::Key;
 use super::relay::Upload;
 use super::talk::{Ended, Talk};
 use super::worker::{Scratch, Worker};
 use super::{Changes, Failure, Forward, Handler, Reply, serve};
-use crate::framing::{Decoder, Length, Refusal};
+use crate::framing::{self, Decoder, Length, Refusal};
+use crate::resilience::deadline;
 use crate::stream::Stream;
 use crate::ticker::Alarm;
 
@@ -86,13 +88,13 @@ impl<H: Handler> Client<'_, H> {
 
 /// Relays between the client's connection and an endpoint's, both of HTTP/1.1.
 async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket>, facts: Facts) -> Next {
-    let Forward { upstream, random, body_max, timeout, total, cutoff, transport, websocket, ticket } =
+    let Forward { upstream, random, key, body_max, timeout, total, cutoff, transport, websocket, ticket } =
         forward;
-    let Facts { asked, length, expects_continue, is_idempotent, announced } = facts;
-    let transport = transport.as_deref();
+    let Facts { asked, length, expects_continue, is_idempotent, announced, is_hurried, fields_end } = facts;
+    let route = Route { upstream, random, key, timeout, is_hurried, transport };
     let worker = client.worker;
     let mut account = Account::new(&**worker, ticket, client.started);
-    account.upstream = Some(upstream.clone());
+    account.upstream = Some(route.upstream.clone());
     client.alarm.set_last(total);
 
     // A body that is already here is sent together with the head, and again with it if it comes to that.
@@ -113,10 +115,11 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
     }
     let whole = body.is_none();
 
-    let mut tried = Tried::default();
+    let tried = Tried::default();
     let mut replaced = false;
+    let mut told = 0;
     let ended = loop {
-        let link = link(worker, client.alarm, &upstream, transport, random, &mut tried).await;
+        let link = link(worker, &route, client.alarm, &tried, timeout).await;
         let (lease, link) = match link {
             Ok(linked) => linked,
             Err((failure, lease)) => {
@@ -125,13 +128,20 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
                 return client.fail(asked, account, failure, whole).await;
             }
         };
-        let key = Key::new(&lease, transport);
+        let key = Key::new(&lease, route.transport.as_deref());
         account.lease = Some(lease);
         if expects_continue && !whole {
             let (_, mut write) = client.stream.split();
             if write.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
                 break Ended::Unanswered { failure: Failure::ClientGone, untouched: true };
             }
+        }
+        if let Some(total) = total {
+            let left = total.saturating_sub(client.started.elapsed());
+            if left.is_zero() {
+                break Ended::Unanswered { failure: too_late(is_hurried), untouched: true };
+            }
+            told = tell_deadline(left, &mut client.scratch.request, fields_end, told);
         }
         let is_kept = link.is_kept;
         let upload = Upload {
@@ -152,12 +162,17 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             {
                 // It was dead before we wrote to it. The others that were kept are likely to be, too.
                 replaced = true;
+                tried.take_back();
                 worker.pool.forget(key);
             }
             ended => break ended,
         }
     };
 
+    let ended = match total {
+        Some(total) if is_hurried && client.started.elapsed() >= total => ended.hurried(),
+        _ => ended,
+    };
     // A WebSocket has counted for itself.
     if account.bytes_in == 0 {
         account.bytes_in = bytes_in;
@@ -175,5 +190,30 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             drop(account);
             Next::Close
         }
+    }
+}
+
+/// Writes how much time is left behind the other fields of a request, over what was written there for the attempt before.
+/// Returns how many bytes that took.
+fn tell_deadline(left: Duration, request: &mut Vec<u8>, at: usize, before: usize) -> usize {
+    let (mut value, mut line) = (Vec::with_capacity(16), Vec::with_capacity(40));
+    deadline::write(left, &mut value);
+    framing::field(deadline::HEADER, &value, &mut line);
+    let count = line.len();
+    request.splice(at..at + before, line);
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attempt_tells_what_is_left_once() {
+        let mut request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nbody".to_vec();
+        let told = tell_deadline(Duration::from_millis(1500), &mut request, 25, 0);
+        tell_deadline(Duration::from_millis(99), &mut request, 25, told);
+        let text = String::from_utf8(request).unwrap();
+        assert_eq!(text, "GET / HTTP/1.1\r\nhost: a\r\ndozen-deadline: 99\r\n\r\nbody");
     }
 }

@@ -1,156 +1,275 @@
-//! Forwarding as a value: where one side speaks HTTP/2.
+//! Forwarding as a value: where one side speaks HTTP/2, or the service's policy sends requests again.
+//!
+//! ```text
+//!            ┌──────────── wait, if the policy, the budget and the deadline allow one more ◄──┐
+//!            ▼                                                                                │
+//!  request ─► attempt ─► pick ─► connect ─► send ─► head of the answer ─► worth another? ─────┤
+//!            └► hedge, if that takes unusually long: whichever answers first ───────────────► no: the client's
+//! ```
 //!
 //! The same endpoints, failures and limits as on the path from HTTP/1.1 to HTTP/1.1; only bytes are not copied from one
-//! buffer to another there and back, but handed on as frames, and trailers with them.
+//! buffer to another there and back, but handed on as frames, and trailers with them. An attempt ends with the head of an
+//! answer: from there on the client sees it, and nothing is repeated. An attempt that lost is dropped, which closes its
+//! connection or resets its stream; its endpoint is neither praised nor blamed.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use http::{Request, Response, Uri, header, uri};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use http::{HeaderName, HeaderValue, Request, header};
+use tokio::time::sleep;
 
-use super::account::{failure_of, refusal_of};
-use super::dial::{Tried, Unconnected, link, sender};
-use super::order::{Given, Route};
-use super::paced::{Pace, Paced, Watched};
-use super::pool::Key;
+use super::Handler;
+use super::account::report;
+use super::attempt::{Answered, Ended, Failed};
+use super::dial::Tried;
+use super::order::{Given, Route, too_late};
+use super::replay::Replay;
 use super::worker::Worker;
-use super::{Failure, Handler};
-use crate::client::{self, Connection, Outgoing};
-use crate::framing::Refusal;
-use crate::{Body, BoxError, Error, Lease, Protocol, Transport};
+use crate::Body;
+use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, deadline, is_retried_elsewhere};
 
-/// Sends `request` to an endpoint and waits for the head of its answer.
+const ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER);
+const DEADLINE: HeaderName = HeaderName::from_static(deadline::HEADER);
+const GRPC_DEADLINE: HeaderName = HeaderName::from_static(deadline::GRPC_HEADER);
+/// Makes a request that is not idempotent safe to repeat: its service knows it by this.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Sends `request` to an endpoint, or to several one after the other, and waits for the head of its answer.
 pub(super) async fn run<H: Handler>(
     worker: Arc<Worker<H>>,
     route: Route,
     request: Request<Body>,
     deadline: Option<Instant>,
 ) -> Given {
-    let alarm = worker.ticker.alarm();
-    alarm.set_last(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())));
-    let stall = worker.options.stall_timeout;
-    let pace = Arc::new(Pace::new(alarm, stall, route.timeout));
-    let request = request.map(|body| Paced::around(body, &pace));
-    let protocol = route.transport.as_ref().map_or(Protocol::Http1, |transport| transport.protocol);
-    let sent = match protocol {
-        Protocol::Http1 => over_http1(&worker, &route, &pace, request).await,
-        Protocol::Http2 => over_http2(&worker, &route, &pace, request).await,
-    };
-    let upstream = Some(route.upstream);
-    match sent {
-        Ok((response, lease)) => Given { answer: Ok(response), lease: Some(lease), upstream },
-        Err(Unsent::Unconnected((failure, lease))) => Given { answer: Err(failure), lease, upstream: None },
-        Err(Unsent::Failed(failure, lease)) => {
-            // If the request itself broke off, the endpoint could only do so, too.
-            let failure = pace.refused().map_or(failure, Failure::Request);
-            Given { answer: Err(failure), lease: Some(lease), upstream }
+    let call = Call::new(worker, route, request, deadline);
+    if call.is_over() {
+        return Given { answer: Err(too_late(call.route.is_hurried)), lease: None, upstream: None };
+    }
+    loop {
+        let ended = call.turn().await;
+        let Some(wait) = call.again(&ended) else { return call.give(ended) };
+        call.tell(ended);
+        sleep(wait).await;
+    }
+}
+
+/// A request, and what all its attempts share.
+pub(super) struct Call<H> {
+    pub(super) worker: Arc<Worker<H>>,
+    pub(super) route: Route,
+    pub(super) body: Replay,
+    pub(super) tried: Tried,
+    /// When all of it is cut.
+    pub(super) deadline: Option<Instant>,
+    /// Gone once it has been sent, where it is sent only once.
+    head: Mutex<Option<http::request::Parts>>,
+    began: Instant,
+    /// Whether the policy sends requests again that may have arrived.
+    repeats: bool,
+    is_idempotent: bool,
+    is_retried_elsewhere: bool,
+    may_hedge: bool,
+}
+
+impl<H: Handler> Call<H> {
+    fn new(worker: Arc<Worker<H>>, route: Route, request: Request<Body>, deadline: Option<Instant>) -> Self {
+        let (head, body) = request.into_parts();
+        let repeats = route.upstream.repeats();
+        let is_idempotent = head.method.is_idempotent() || head.headers.contains_key(IDEMPOTENCY_KEY);
+        let is_retried_elsewhere =
+            is_retried_elsewhere(head.headers.get(ATTEMPT).map(HeaderValue::as_bytes), None);
+        let is_safe = head.method.is_safe();
+        let body = Replay::new(body, repeats && is_idempotent && !is_retried_elsewhere);
+        Self {
+            may_hedge: repeats && is_safe && body.is_empty() && !is_retried_elsewhere,
+            worker,
+            route,
+            body,
+            tried: Tried::default(),
+            deadline,
+            head: Mutex::new(Some(head)),
+            began: Instant::now(),
+            repeats,
+            is_idempotent,
+            is_retried_elsewhere,
         }
     }
-}
 
-enum Unsent {
-    Unconnected(Unconnected),
-    Failed(Failure, Lease),
-}
-
-impl From<Unconnected> for Unsent {
-    fn from(unconnected: Unconnected) -> Self {
-        Self::Unconnected(unconnected)
-    }
-}
-
-async fn over_http1<H: Handler>(
-    worker: &Arc<Worker<H>>,
-    route: &Route,
-    pace: &Arc<Pace>,
-    request: Request<Body>,
-) -> Result<(Response<Body>, Lease), Unsent> {
-    let Route { upstream, random, timeout, transport } = route;
-    let transport = transport.as_deref();
-    let mut tried = Tried::default();
-    let mut outgoing = Some(Outgoing::new("", request));
-    let mut replaced = false;
-    loop {
-        let (lease, link) = link(worker, &pace.alarm, upstream, transport, *random, &mut tried).await?;
-        let key = Key::new(&lease, transport);
-        let Some(Ok(sending)) = outgoing.take() else {
-            return Err(Unsent::Failed(Failure::Request(Refusal::Malformed), lease));
-        };
-        let again = if link.is_kept && !replaced { sending.again() } else { None };
-        let keeper = worker.clone();
-        let keep = move |connection: Connection| {
-            keeper.pool.put(key, connection.stream, keeper.ticker.now());
-        };
-        pace.alarm.set(*timeout);
-        let connection = Connection::new(link.stream);
-        let stall = worker.options.stall_timeout;
-        let address = lease.address().clone();
-        let exchanged = client::exchange(connection, sending, &address, stall, Box::new(keep));
-        match pace.alarm.bound(exchanged).await {
-            Some(Ok(response)) => return Ok((response, lease)),
-            Some(Err(failed)) if failed.untouched && again.is_some() => {
-                // It was dead before we wrote to it. The others that were kept are likely to be, too.
-                replaced = true;
-                outgoing = again.map(Ok);
-                worker.pool.forget(key);
-            }
-            Some(Err(failed)) => return Err(Unsent::Failed(failure_in(failed.error), lease)),
-            None => return Err(Unsent::Failed(Failure::TimedOut, lease)),
+    /// One attempt, or one and its hedges.
+    async fn turn(&self) -> Ended {
+        let left = || Some(self.left());
+        let wait = self.may_hedge.then(|| self.route.upstream.hedge_after(1, true, left())).flatten();
+        match wait {
+            None => self.attempt().await,
+            Some(wait) => Box::pin(self.hedged(wait)).await,
         }
     }
-}
 
-fn failure_in(error: Error) -> Failure {
-    match error {
-        Error::Body { source } => Failure::Request(refusal_of(&source).unwrap_or(Refusal::Truncated)),
-        Error::Request { .. } => Failure::Request(Refusal::Malformed),
-        other => failure_of(&(Box::new(other) as BoxError)),
-    }
-}
-
-async fn over_http2<H: Handler>(
-    worker: &Arc<Worker<H>>,
-    route: &Route,
-    pace: &Arc<Pace>,
-    request: Request<Body>,
-) -> Result<(Response<Body>, Lease), Unsent> {
-    let mut tried = Tried::default();
-    let mut request = addressed(request, route.transport.as_deref());
-    let mut replaced = false;
-    loop {
-        let (lease, mut sender, is_kept) = sender(worker, route, &pace.alarm, &mut tried).await?;
-        pace.alarm.set(route.timeout);
-        match pace.alarm.bound(sender.try_send_request(request)).await {
-            Some(Ok(response)) => {
-                let stall = worker.options.stall_timeout;
-                return Ok((response.map(|body| Body::new(Watched::new(body, stall))), lease));
-            }
-            Some(Err(mut error)) => match error.take_message() {
-                // It was never sent: the connection had ended.
-                Some(unsent) if is_kept && !replaced => {
-                    replaced = true;
-                    request = unsent;
-                    worker.senders.forget(Key::new(&lease, route.transport.as_deref()));
+    /// An attempt, and beside it another for each `wait` without an answer: the first good answer, or else the last.
+    async fn hedged(&self, wait: Duration) -> Ended {
+        let upstream = &self.route.upstream;
+        let mut running = FuturesUnordered::new();
+        running.push(self.attempt());
+        let mut timer = pin!(sleep(wait));
+        let (mut sent, mut is_armed) = (1, true);
+        let mut worse: Option<Ended> = None;
+        loop {
+            tokio::select! { biased;
+                Some(ended) = running.next() => {
+                    if self.cause(&ended).is_none() && ended.is_ok() {
+                        worse.into_iter().for_each(|ended| self.tell(ended));
+                        return ended;
+                    }
+                    // An answer, even a bad one, says more than none.
+                    let ended = match (worse.take(), ended) {
+                        (Some(before), Err(failed)) if before.is_ok() => {
+                            self.tell(Err(failed));
+                            before
+                        }
+                        (before, ended) => {
+                            before.into_iter().for_each(|before| self.tell(before));
+                            ended
+                        }
+                    };
+                    if running.is_empty() {
+                        return ended;
+                    }
+                    worse = Some(ended);
                 }
-                _ => return Err(Unsent::Failed(Failure::Broken, lease)),
-            },
-            None => return Err(Unsent::Failed(Failure::TimedOut, lease)),
+                () = &mut timer, if is_armed => {
+                    is_armed = false;
+                    if upstream.may_hedge() {
+                        running.push(self.attempt());
+                        sent += 1;
+                        if let Some(wait) = upstream.hedge_after(sent, true, Some(self.left())) {
+                            timer.as_mut().reset(tokio::time::Instant::now() + wait);
+                            is_armed = true;
+                        }
+                    }
+                }
+            }
         }
     }
-}
 
-/// In HTTP/2 a request's target is its whole address; the host that the client asked for is its authority.
-fn addressed(mut request: Request<Body>, transport: Option<&Transport>) -> Request<Body> {
-    let host = request.headers_mut().remove(header::HOST);
-    let is_tls = transport.is_some_and(Transport::is_tls);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(if is_tls { uri::Scheme::HTTPS } else { uri::Scheme::HTTP });
-    let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    parts.authority = host.parse().ok();
-    if parts.authority.is_none() {
-        parts.authority = Some(uri::Authority::from_static("localhost"));
+    /// What of an attempt may be worth another.
+    fn cause(&self, ended: &Ended) -> Option<Cause> {
+        match ended {
+            Err(failed) => failed.cause,
+            Ok(answered) => {
+                let status = answered.response.status().as_u16();
+                let cause = Cause::Status(status);
+                let is_named =
+                    status >= 400 && self.repeats && self.route.upstream.policy().retry.on.contains(&cause);
+                is_named.then_some(cause)
+            }
+        }
     }
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-    *request.version_mut() = http::Version::HTTP_2;
-    request
+
+    /// The wait before another attempt, if there is to be one. It has been paid for then.
+    fn again(&self, ended: &Ended) -> Option<Duration> {
+        if !self.repeats {
+            return None;
+        }
+        let cause = self.cause(ended)?;
+        let headers = ended.as_ref().ok().map(|answered| answered.response.headers());
+        let header = |name: HeaderName| headers.and_then(|headers| headers.get(name));
+        let seconds = |value: &HeaderValue| value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
+        let attempts = header(ATTEMPT).map(HeaderValue::as_bytes);
+        let attempt = Attempt {
+            number: self.tried.count(),
+            cause,
+            is_idempotent: self.is_idempotent,
+            is_replayable: self.body.is_replayable() && self.has_head(),
+            left: Some(self.left()),
+            retry_after: header(header::RETRY_AFTER).and_then(seconds),
+            is_retried_elsewhere: self.is_retried_elsewhere || is_retried_elsewhere(None, attempts),
+            random: self.route.random.rotate_left(self.tried.count() % 64),
+        };
+        match self.route.upstream.retry(&attempt) {
+            Decision::Retry { after } => Some(after),
+            Decision::GiveUp(why) => {
+                tracing::debug!(service = &**self.route.upstream.service(), %cause, %why, "not sent again");
+                None
+            }
+        }
+    }
+
+    /// Tells the service of an attempt that is followed by another.
+    fn tell(&self, ended: Ended) {
+        match ended {
+            Ok(Answered { response, lease }) => {
+                report(&self.route.upstream, &lease, response.status().as_u16(), None);
+            }
+            Err(Failed { failure, lease: Some(lease), is_told: false, .. }) => {
+                report(&self.route.upstream, &lease, 0, Some(failure));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// What the client gets.
+    fn give(self, ended: Ended) -> Given {
+        let attempts = self.tried.count();
+        let upstream = Some(self.route.upstream);
+        match ended {
+            Ok(Answered { mut response, lease }) => {
+                if self.repeats && attempts > 1 {
+                    response.headers_mut().insert(ATTEMPT, HeaderValue::from(attempts));
+                }
+                Given { answer: Ok(response), lease: Some(lease), upstream }
+            }
+            Err(Failed { failure, lease, is_told, .. }) => {
+                Given { answer: Err(failure), lease, upstream: upstream.filter(|_| !is_told) }
+            }
+        }
+    }
+
+    /// The time for the head of an answer, all attempts together.
+    pub(super) fn left(&self) -> Duration {
+        let left = self.route.timeout.saturating_sub(self.began.elapsed());
+        let total = self.deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        deadline::shorter(Some(left), total).unwrap_or_default()
+    }
+
+    /// How long one attempt may take to the head of its answer, where that is less than all of them have.
+    pub(super) fn per_try(&self) -> Option<Duration> {
+        let policy = if self.repeats { Some(self.route.upstream.policy()) } else { None };
+        policy?.retry.per_try_timeout.filter(|_| self.body.is_replayable())
+    }
+
+    /// Whether there is no time left.
+    pub(super) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|end| end <= Instant::now())
+    }
+
+    fn has_head(&self) -> bool {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The request as the next attempt sends it, with `around` its body.
+    pub(super) fn request(&self, around: impl FnOnce(Body) -> Body) -> Option<Request<Body>> {
+        let body = self.body.body()?;
+        let mut kept = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut head = if self.repeats { kept.clone() } else { kept.take() }?;
+        drop(kept);
+        if self.repeats {
+            head.headers.insert(ATTEMPT, HeaderValue::from(self.tried.count().max(1)));
+        }
+        if let Some(end) = self.deadline {
+            let left = end.saturating_duration_since(Instant::now());
+            let value = |write: fn(Duration, &mut Vec<u8>)| {
+                let mut text = Vec::new();
+                write(left, &mut text);
+                HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+            };
+            head.headers.extend(value(deadline::write).map(|value| (DEADLINE, value)));
+            if head.headers.contains_key(GRPC_DEADLINE) {
+                head.headers.extend(value(deadline::write_grpc).map(|value| (GRPC_DEADLINE, value)));
+            }
+        }
+        Some(Request::from_parts(head, around(body)))
+    }
 }

@@ -107,6 +107,10 @@ pub enum Failure {
     /// The endpoint took too long.
     #[error("the endpoint took too long")]
     TimedOut,
+    /// The time that the client gave is over. It says nothing of the endpoint: whoever is in a hurry must not be able to
+    /// have endpoints taken for dead.
+    #[error("the time that the client gave is over")]
+    NoTime,
     /// Nothing went through a WebSocket for too long.
     #[error("nothing came for too long")]
     Idle,

@@ -20,9 +20,9 @@ use tokio::time::timeout_at;
 
 use super::account::Account;
 use super::fields::Edits;
-use super::order::{Given, Order, deadline};
+use super::order::{Given, Order, deadline, too_late};
 use super::plan::{self, Origin, Plan, Planned, Settled};
-use super::streamed::{Limited, Reported};
+use super::streamed::{Ends, Limited, Reported};
 use super::tasks::{Spawner, Tasks};
 use super::worker::Worker;
 use super::{Decision, Failure, Forward, Handler, Reply, answer as head, grpc};
@@ -137,7 +137,7 @@ async fn answer<H: Handler>(
             return own(reply, is_grpc, is_head.then_some(()));
         }
     };
-    let Order { by, body_max, total, ticket } = order;
+    let Order { by, body_max, total, cutoff, ticket } = order;
     let mut account = Owned::new(worker.clone(), ticket, started);
     if matches!(facts.length, Length::Exactly(bytes) if bytes > body_max) {
         return failed(account, Failure::Request(Refusal::BodyTooLarge), is_grpc, is_head);
@@ -160,7 +160,7 @@ async fn answer<H: Handler>(
     let answering = by.answer(worker, value.map(|()| body), context);
     let given = match deadline {
         Some(deadline) => timeout_at(deadline.into(), answering).await.unwrap_or(Given {
-            answer: Err(Failure::TimedOut),
+            answer: Err(too_late(facts.is_hurried)),
             lease: None,
             upstream: None,
         }),
@@ -179,7 +179,16 @@ async fn answer<H: Handler>(
     let is_grpc = is_grpc && !parts.headers.contains_key(header::CONTENT_LENGTH);
     let is_bodiless = is_head || matches!(parts.status.as_u16(), 204 | 304);
     let body = if is_bodiless { Body::empty() } else { body };
-    Response::from_parts(parts, Reported::new(body, account, deadline, is_grpc, worker))
+    Response::from_parts(
+        parts,
+        Reported::new(
+            body,
+            account,
+            Ends { deadline, late: too_late(facts.is_hurried), cutoff },
+            is_grpc,
+            worker,
+        ),
+    )
 }
 
 /// Reads the head by the rules that all heads are read by, and asks the handler or takes its decision.

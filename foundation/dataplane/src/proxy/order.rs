@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 use super::account::Account;
 use super::worker::Worker;
-use super::{Context, Failure, Forward, Handler, Serve, Serving, forward};
+use super::{Context, Cutoff, Failure, Forward, Handler, Serve, Serving, forward};
 use crate::{Body, Lease, Transport, Upstream};
 
 /// By whom a request is to be answered, and within which limits.
@@ -17,6 +17,8 @@ pub(super) struct Order<T> {
     pub(super) by: By,
     pub(super) body_max: u64,
     pub(super) total: Option<Duration>,
+    /// When the answer is cut from outside, if ever.
+    pub(super) cutoff: Option<Arc<Cutoff>>,
     pub(super) ticket: T,
 }
 
@@ -30,7 +32,10 @@ pub(super) enum By {
 pub(super) struct Route {
     pub(super) upstream: Arc<Upstream>,
     pub(super) random: u64,
+    pub(super) key: Option<u64>,
     pub(super) timeout: Duration,
+    /// Whether it is the client that gives no more time.
+    pub(super) is_hurried: bool,
     pub(super) transport: Option<Arc<Transport>>,
 }
 
@@ -45,7 +50,7 @@ pub(super) struct Given {
 impl<T> From<Serving<T>> for Order<T> {
     fn from(serving: Serving<T>) -> Self {
         let Serving { service, body_max, total, ticket } = serving;
-        Self { by: By::Service(service), body_max, total, ticket }
+        Self { by: By::Service(service), body_max, total, cutoff: None, ticket }
     }
 }
 
@@ -54,16 +59,33 @@ impl<T> From<Forward<T>> for Order<T> {
         let Forward {
             upstream,
             random,
+            key,
             body_max,
             timeout,
             total,
-            cutoff: _,
+            cutoff,
             transport,
             websocket: _,
             ticket,
         } = forward;
-        Self { by: By::Endpoint(Route { upstream, random, timeout, transport }), body_max, total, ticket }
+        let route = Route { upstream, random, key, timeout, is_hurried: false, transport };
+        Self { by: By::Endpoint(route), body_max, total, cutoff, ticket }
     }
+}
+
+impl<T> Order<T> {
+    /// The client gives less time than it would have.
+    pub(super) fn hurried(mut self, is_hurried: bool) -> Self {
+        if let By::Endpoint(route) = &mut self.by {
+            route.is_hurried = is_hurried;
+        }
+        self
+    }
+}
+
+/// Whose fault it is that the time is over.
+pub(super) fn too_late(is_hurried: bool) -> Failure {
+    if is_hurried { Failure::NoTime } else { Failure::TimedOut }
 }
 
 impl By {

@@ -1,7 +1,7 @@
 //! From one head to the next: the parts of an exchange that need no socket.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Uri, Version, header};
@@ -10,7 +10,8 @@ use super::fields::Edits;
 use super::order::Order;
 use super::worker::{Scratch, Worker};
 use super::{Decision, Fields, Forward, Handler, Incoming, Outgoing, Reply, Verdict};
-use crate::framing::{self, Length, Refusal, RequestHead, Slashes, length_field};
+use crate::framing::{self, Length, Refusal, RequestHead, Slashes, length_field, names_equal};
+use crate::resilience::deadline;
 use crate::{Protocol, TlsSession, headers};
 
 /// Where the requests of a connection come from.
@@ -50,6 +51,10 @@ pub(super) struct Facts {
     pub(super) is_idempotent: bool,
     /// The trailers that are passed on with its body.
     pub(super) announced: String,
+    /// Whether the client gives less time than it would have.
+    pub(super) is_hurried: bool,
+    /// Where the last field of what was written ends.
+    pub(super) fields_end: usize,
 }
 
 /// What of the request matters for its answer.
@@ -189,9 +194,19 @@ fn settle<H: Handler>(
     wire: Option<&mut Vec<u8>>,
 ) -> Planned<H::Ticket> {
     let head = incoming.head;
+    let mut verdict = verdict;
+    let (mut tells, mut is_hurried) = (false, false);
+    if let Verdict::Forward(forward) = &mut verdict {
+        let allowed = forward.total;
+        forward.total = deadline::shorter(allowed, heard(worker, incoming));
+        (tells, is_hurried) = (forward.total.is_some(), forward.total != allowed);
+    }
+    let mut fields_end = 0;
     let strip = |name: &str| {
         (name.len() == 4 && name.eq_ignore_ascii_case("host"))
             || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
+            // Written anew for each attempt.
+            || (tells && names_equal(name, deadline::HEADER))
             || worker.handler.strips_from_request(incoming, name)
             || edits.drops(name)
     };
@@ -203,19 +218,20 @@ fn settle<H: Handler>(
         Verdict::Later(decision, ticket) => return Planned::Later(decision, ticket),
         Verdict::Reply(reply, ticket) => Settled::Reply(reply, ticket),
         Verdict::Forward(forward) => {
-            let is_value = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
+            let is_http2 = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
             match wire {
-                _ if head.websocket && (is_value || forward.websocket.is_none()) => {
+                _ if head.websocket && (is_http2 || forward.websocket.is_none()) => {
                     Settled::Reply(Reply::from(Refusal::Upgrade), forward.ticket)
                 }
-                Some(wire) if !is_value => {
+                // A conversation cannot be held again.
+                Some(wire) if head.websocket || !(is_http2 || forward.upstream.repeats()) => {
                     let given = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
                     let host = edits.host.as_deref().unwrap_or(given);
-                    write(head, host, target, &edits.added, &announced, strip, wire);
+                    fields_end = write(head, host, target, &edits.added, &announced, strip, wire);
                     Settled::Wire(forward)
                 }
                 _ => match valued(head, &announced, target, edits, strip) {
-                    Ok(request) => Settled::Value(Order::from(forward), request),
+                    Ok(request) => Settled::Value(Order::from(forward).hurried(is_hurried), request),
                     Err(refusal) => Settled::Reply(Reply::from(refusal), forward.ticket),
                 },
             }
@@ -241,11 +257,13 @@ fn settle<H: Handler>(
         expects_continue: head.expects_continue,
         is_idempotent: matches!(head.method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"),
         announced,
+        is_hurried,
+        fields_end,
     };
     Planned::Now(Plan { settled, facts })
 }
 
-/// The request as bytes of HTTP/1.1.
+/// The request as bytes of HTTP/1.1; returns where its last field ends.
 fn write(
     head: &RequestHead<'_, '_>,
     host: &str,
@@ -254,7 +272,7 @@ fn write(
     announced: &str,
     strip: impl Fn(&str) -> bool,
     wire: &mut Vec<u8>,
-) {
+) -> usize {
     wire.clear();
     framing::request_line(head.method, target, wire);
     framing::field("host", host.as_bytes(), wire);
@@ -273,7 +291,21 @@ fn write(
     } else if head.takes_trailers {
         wire.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
     }
+    let fields_end = wire.len();
     wire.extend_from_slice(b"\r\n");
+    fields_end
+}
+
+/// How much time the client gives, if it says so and the handler lets it.
+fn heard<H: Handler>(worker: &Worker<H>, incoming: &Incoming<'_>) -> Option<Duration> {
+    let header = |name: &str| {
+        let same = |field: &&framing::Field<'_>| {
+            field.name.len() == name.len() && field.name.eq_ignore_ascii_case(name)
+        };
+        let found = incoming.head.fields.iter().find(same)?;
+        (!worker.handler.strips_from_request(incoming, name)).then_some(found.value)
+    };
+    deadline::read(header(deadline::HEADER), header(deadline::GRPC_HEADER))
 }
 
 /// The request as a value.

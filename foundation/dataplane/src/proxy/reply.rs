@@ -126,7 +126,9 @@ impl Failure {
             Self::Connect | Self::Broken | Self::Refused(_) => {
                 Reply::new(502, "the service did not give an answer that can be passed on")
             }
-            Self::TimedOut | Self::Idle => Reply::new(504, "the service did not answer in time"),
+            Self::TimedOut | Self::NoTime | Self::Idle => {
+                Reply::new(504, "the service did not answer in time")
+            }
             Self::Request(refusal) => Reply::from(refusal),
             Self::ClientGone | Self::Cutoff | Self::Stopped => return None,
         })

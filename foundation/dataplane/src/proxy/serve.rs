@@ -19,7 +19,7 @@ use super::account::{Account, failure_of};
 use super::connection::Next;
 use super::exchange::Client;
 use super::feed::Feed;
-use super::order::{Order, deadline};
+use super::order::{Order, deadline, too_late};
 use super::plan::{Asked, Facts};
 use super::worker::Worker;
 use super::{Context, Failure, Handler, answer};
@@ -36,8 +36,8 @@ pub(super) async fn run<H: Handler>(
     request: Box<http::Request<()>>,
     facts: Facts,
 ) -> Next {
-    let Facts { asked, length, expects_continue, announced, .. } = facts;
-    let Order { by, body_max, total, ticket } = order;
+    let Facts { asked, length, expects_continue, announced, is_hurried, .. } = facts;
+    let Order { by, body_max, total, cutoff, ticket } = order;
     let (worker, started, alarm) = (client.worker, client.started, client.alarm);
     let mut account = Owned::new(worker.clone(), ticket, started);
     if matches!(length, Length::Exactly(bytes) if bytes > body_max) {
@@ -70,6 +70,9 @@ pub(super) async fn run<H: Handler>(
         let mut writer = Writer { worker, asked, write: &mut write };
         let mut respond = pin!(async {
             let response = answering.await.settle(&mut account)?;
+            if !response.body().is_end_stream() {
+                alarm.set_cutoff(cutoff);
+            }
             writer.send(response, &mut account).await
         });
         loop {
@@ -79,7 +82,9 @@ pub(super) async fn run<H: Handler>(
             }
         }
     });
-    let ended = ended.await.unwrap_or(Err(Failure::TimedOut));
+    let late = || if alarm.is_cut() { Failure::Cutoff } else { too_late(is_hurried) };
+    let ended = ended.await.unwrap_or_else(|| Err(late()));
+    alarm.set_cutoff(None);
     account.bytes_in = feed.taken;
     match ended {
         Ok(is_reusable) => {
@@ -185,6 +190,8 @@ impl<H: Handler> Writer<'_, '_, H> {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
                     tracing::debug!(error = %dozen_core::chain(&*error), "an answer broke off");
+                    // What came before is the client's all the same.
+                    self.flush(out).await?;
                     return Err(failure_of(&error));
                 }
                 None => break,

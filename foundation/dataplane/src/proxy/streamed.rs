@@ -9,15 +9,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming as Received;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::account::{Account, failure_of};
 use super::stall::Stall;
 use super::tasks::{Progress, progress};
 use super::worker::Worker;
-use super::{Failure, Handler, answer, grpc};
+use super::{Cutoff, Failure, Handler, answer, grpc};
 use crate::framing::{self, Refusal};
 use crate::{Body, BoxError};
+
+/// How often an answer that says nothing is looked at for whether it is cut.
+const LOOK: Duration = Duration::from_millis(250);
 
 type Owned<H> = Account<H, Arc<Worker<H>>>;
 
@@ -81,11 +84,22 @@ impl HttpBody for Limited {
     }
 }
 
+/// What ends an answer before its time.
+pub(super) struct Ends {
+    pub(super) deadline: Option<Instant>,
+    /// What it is if the deadline comes first.
+    pub(super) late: Failure,
+    pub(super) cutoff: Option<Arc<Cutoff>>,
+}
+
 /// An answer's body that tells the handler how it ended.
 pub(super) struct Reported<H: Handler> {
     body: Body,
     account: Option<Owned<H>>,
     deadline: Option<Pin<Box<Sleep>>>,
+    late: Failure,
+    /// Looked at now and then, while the answer goes on.
+    cutoff: Option<(Arc<Cutoff>, Pin<Box<Sleep>>)>,
     progress: Progress,
     is_grpc: bool,
 }
@@ -96,13 +110,21 @@ impl<H: Handler> Unpin for Reported<H> {}
 impl<H: Handler> Reported<H> {
     /// A body of which nobody has to hear the end.
     pub(super) fn alone(body: Body) -> Self {
-        Self { body, account: None, deadline: None, progress: Progress::default(), is_grpc: false }
+        Self {
+            body,
+            account: None,
+            deadline: None,
+            late: Failure::TimedOut,
+            cutoff: None,
+            progress: Progress::default(),
+            is_grpc: false,
+        }
     }
 
     pub(super) fn new(
         body: Body,
         mut account: Owned<H>,
-        deadline: Option<Instant>,
+        ends: Ends,
         is_grpc: bool,
         worker: &Arc<Worker<H>>,
     ) -> Self {
@@ -113,8 +135,19 @@ impl<H: Handler> Reported<H> {
         }
         let progress = progress();
         progress.store(worker.ticker.now().max(1), Ordering::Relaxed);
-        let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline.into())));
-        Self { body, account: Some(account), deadline, progress, is_grpc }
+        let deadline = ends.deadline.map(|deadline| Box::pin(sleep_until(deadline.into())));
+        let cutoff = ends.cutoff.map(|cutoff| (cutoff, Box::pin(sleep(LOOK))));
+        Self { body, account: Some(account), deadline, late: ends.late, cutoff, progress, is_grpc }
+    }
+
+    /// Ready when it is cut from outside.
+    fn poll_cutoff(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((cutoff, timer)) = &mut self.cutoff else { return Poll::Pending };
+        while !cutoff.is_due() {
+            ready!(timer.as_mut().poll(cx));
+            timer.as_mut().reset(tokio::time::Instant::now() + LOOK);
+        }
+        Poll::Ready(())
     }
 
     fn done(&mut self) {
@@ -154,9 +187,10 @@ impl<H: Handler> HttpBody for Reported<H> {
         let frame = match polled {
             Poll::Pending => {
                 if this.deadline.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
-                    return this.cut(Failure::TimedOut);
+                    return this.cut(this.late);
                 }
-                return Poll::Pending;
+                ready!(this.poll_cutoff(cx));
+                return this.cut(Failure::Cutoff);
             }
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => {
@@ -169,7 +203,10 @@ impl<H: Handler> HttpBody for Reported<H> {
             }
         };
         if this.deadline.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
-            return this.cut(Failure::TimedOut);
+            return this.cut(this.late);
+        }
+        if this.cutoff.as_ref().is_some_and(|(cutoff, _)| cutoff.is_due()) {
+            return this.cut(Failure::Cutoff);
         }
         if let Some(account) = &mut this.account {
             account.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;

@@ -31,6 +31,21 @@ pub(super) enum Ended {
     Cut { status: u16, failure: Failure },
 }
 
+impl Ended {
+    /// The same, if its time was over because the client gave no more.
+    pub(super) fn hurried(self) -> Self {
+        match self {
+            Self::Unanswered { failure: Failure::TimedOut, untouched } => {
+                Self::Unanswered { failure: Failure::NoTime, untouched }
+            }
+            Self::Cut { status, failure: Failure::TimedOut } => {
+                Self::Cut { status, failure: Failure::NoTime }
+            }
+            other => other,
+        }
+    }
+}
+
 /// One attempt on one connection.
 pub(super) struct Talk<'t, H> {
     pub(super) worker: &'t Worker<H>,

@@ -65,11 +65,13 @@ pub struct Forward<T> {
     pub upstream: Arc<Upstream>,
     /// Chooses between endpoints that are equally good.
     pub random: u64,
+    /// What has to go to the same endpoint has the same key, where the service balances by it.
+    pub key: Option<u64>,
     /// The most that its body may hold.
     pub body_max: u64,
-    /// How long the endpoint may take from the end of the request to the head of its answer.
+    /// How long it may take from the end of the request to the head of an answer, all attempts together.
     pub timeout: Duration,
-    /// How long all of it may take, the bodies included.
+    /// How long all of it may take, the bodies included; less if the client says so. Services are told what is left.
     pub total: Option<Duration>,
     /// When its answer is cut although the service goes on, if somebody says so.
     pub cutoff: Option<Arc<Cutoff>>,
@@ -87,6 +89,7 @@ impl<T> Forward<T> {
         Self {
             upstream,
             random,
+            key: None,
             body_max: 16 * 1024 * 1024,
             timeout: Duration::from_secs(60),
             total: None,

@@ -121,6 +121,16 @@ pub enum GiveUp {
 }
 
 impl RetryPolicy {
+    /// The one that only tries other endpoints while none has been reached.
+    pub fn of_connections() -> Self {
+        Self { on: vec![Cause::Connect], ..Self::default() }
+    }
+
+    /// Whether a request is sent again that may have arrived.
+    pub(crate) fn repeats(&self) -> bool {
+        self.attempts_max > 1 && self.on.iter().any(|cause| *cause != Cause::Connect)
+    }
+
     /// Whether a failed attempt is followed by another. `withdraw` spends from the budget; it is asked last, and only
     /// when everything else allows a retry.
     pub fn decide(&self, attempt: &Attempt, withdraw: impl FnOnce() -> bool) -> Decision {

@@ -34,18 +34,22 @@ pub enum Strategy {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ServicePolicy {
     /// How an endpoint is chosen.
+    #[serde(rename = "balance")]
     pub strategy: Strategy,
     /// With `consistent-hash`: the most that an endpoint may have in flight, in percent of its fair share.
     pub hash_load_max_percent: u32,
     /// When an endpoint that fails is left alone.
+    #[serde(rename = "eject")]
     pub ejection: Ejection,
     /// For how long the share of an endpoint that is new, or has recovered, grows to its full size. Without it, it is
     /// full at once.
     #[serde(with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub slow_start: Option<Duration>,
     /// How endpoints are asked whether they are well. Without it, only discovery and their answers tell.
+    #[serde(rename = "probe")]
     pub health: Option<HealthPolicy>,
     /// When the whole service is left alone. Without it, never.
+    #[serde(rename = "circuit")]
     pub breaker: Option<BreakerPolicy>,
     /// Requests to the service at one time; more are refused, or wait.
     pub in_flight_max: Option<NonZeroU32>,
@@ -53,7 +57,7 @@ pub struct ServicePolicy {
     pub pending_max: u32,
     /// A limit of the requests at one time that finds itself. Without it, there is none.
     pub limit: Option<LimitPolicy>,
-    /// What is sent again.
+    /// What is sent again. Unless it says more, only what never left: a connection could not be opened.
     pub retry: RetryPolicy,
     /// How much of it, all requests together.
     pub budget: BudgetPolicy,
@@ -82,7 +86,7 @@ impl Default for ServicePolicy {
             in_flight_max: None,
             pending_max: 0,
             limit: None,
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy::of_connections(),
             budget: BudgetPolicy::default(),
             hedge: None,
             connect_timeout: Duration::from_secs(2),
@@ -106,6 +110,11 @@ pub struct PolicyError {
 const SHORTEST: Duration = Duration::from_millis(10);
 
 impl ServicePolicy {
+    /// Whether requests are sent again, or twice, that may have arrived.
+    pub fn repeats(&self) -> bool {
+        self.hedge.is_some() || self.retry.repeats()
+    }
+
     /// Whether every setting can work; the first that cannot.
     pub fn check(&self) -> Result<(), PolicyError> {
         let positive = "must be at least 1";
@@ -115,23 +124,23 @@ impl ServicePolicy {
         let rule =
             |holds: bool, setting, must| if holds { Ok(()) } else { Err(PolicyError { setting, must }) };
         rule(self.hash_load_max_percent > 100, "hash-load-max-percent", "must be more than 100")?;
-        rule(self.ejection.failures > 0, "ejection.failures", positive)?;
-        rule(self.ejection.failure_percent <= 100, "ejection.failure-percent", "must be at most 100")?;
-        rule(self.ejection.window >= SHORTEST, "ejection.window", longer)?;
+        rule(self.ejection.failures > 0, "eject.failures", positive)?;
+        rule(self.ejection.failure_percent <= 100, "eject.failure-percent", "must be at most 100")?;
+        rule(self.ejection.window >= SHORTEST, "eject.window", longer)?;
         if let Some(health) = &self.health {
-            rule(health.path.starts_with('/'), "health.path", "must begin with `/`")?;
-            rule(health.path.parse::<http::Uri>().is_ok(), "health.path", "must be a path, as in a URL")?;
-            rule(health.interval >= SHORTEST, "health.interval", longer)?;
-            rule(health.timeout >= SHORTEST, "health.timeout", longer)?;
-            rule(health.jitter_percent <= 100, "health.jitter-percent", "must be at most 100")?;
-            rule(health.healthy_after > 0, "health.healthy-after", positive)?;
-            rule(health.unhealthy_after > 0, "health.unhealthy-after", positive)?;
+            rule(health.path.starts_with('/'), "probe.path", "must begin with `/`")?;
+            rule(health.path.parse::<http::Uri>().is_ok(), "probe.path", "must be a path, as in a URL")?;
+            rule(health.interval >= SHORTEST, "probe.interval", longer)?;
+            rule(health.timeout >= SHORTEST, "probe.timeout", longer)?;
+            rule(health.jitter_percent <= 100, "probe.jitter-percent", "must be at most 100")?;
+            rule(health.healthy_after > 0, "probe.healthy-after", positive)?;
+            rule(health.unhealthy_after > 0, "probe.unhealthy-after", positive)?;
         }
         if let Some(breaker) = &self.breaker {
-            rule(breaker.window >= SHORTEST, "breaker.window", longer)?;
-            rule(breaker.open >= SHORTEST, "breaker.open", longer)?;
-            rule(is_percent(breaker.failure_percent), "breaker.failure-percent", percent)?;
-            rule(breaker.trials > 0, "breaker.trials", positive)?;
+            rule(breaker.window >= SHORTEST, "circuit.window", longer)?;
+            rule(breaker.open >= SHORTEST, "circuit.open", longer)?;
+            rule(is_percent(breaker.failure_percent), "circuit.failure-percent", percent)?;
+            rule(breaker.trials > 0, "circuit.trials", positive)?;
         }
         if let Some(limit) = &self.limit {
             rule(limit.min > 0, "limit.min", positive)?;

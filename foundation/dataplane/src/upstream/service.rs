@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use dozen_core::EndpointSet;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -13,6 +13,7 @@ use super::roster::Roster;
 use super::shared::{Shared, count};
 use super::source::Source;
 use super::{Lease, ServicePolicy, Unavailable, Want};
+use crate::Transport;
 use crate::moment::Monotonic;
 use crate::resilience::{Attempt, Decision, GiveUp};
 
@@ -24,6 +25,7 @@ pub struct Upstream {
     pub(super) roster: ArcSwap<Roster>,
     turn: AtomicU64,
     pub(super) shared: Arc<Shared>,
+    transport: ArcSwapOption<Transport>,
 }
 
 impl std::fmt::Debug for Upstream {
@@ -49,6 +51,7 @@ impl Upstream {
             roster: ArcSwap::from_pointee(roster),
             turn: AtomicU64::new(0),
             shared,
+            transport: ArcSwapOption::empty(),
         }
     }
 
@@ -60,6 +63,20 @@ impl Upstream {
     /// How it is called at the moment.
     pub fn policy(&self) -> Arc<ServicePolicy> {
         self.roster.load().policy.clone()
+    }
+
+    /// Whether requests are sent again, or twice, that may have arrived.
+    pub fn repeats(&self) -> bool {
+        self.roster.load().policy.repeats()
+    }
+
+    /// How it is spoken to at the moment; plain HTTP/1.1 without.
+    pub fn transport(&self) -> Option<Arc<Transport>> {
+        self.transport.load_full()
+    }
+
+    pub(super) fn speak(&self, transport: Option<Arc<Transport>>) {
+        self.transport.store(transport);
     }
 
     /// Chooses an endpoint and counts the request in, or says at once why not.
@@ -83,10 +100,10 @@ impl Upstream {
     /// The same, but waits up to `patience` while as many requests are in flight as are allowed, if there is a place
     /// among those that wait (`pending-max`). Dropping the future gives the place back.
     pub async fn pick_or_wait(&self, want: &Want<'_>, patience: Duration) -> Result<Lease, Unavailable> {
-        let until = Instant::now() + patience;
         let first = self.try_pick(want);
         let picked = match first {
-            Err(Unavailable::Full) => self.wait(want, until).await,
+            // Boxed: nearly no request waits.
+            Err(Unavailable::Full) => Box::pin(self.wait(want, Instant::now() + patience)).await,
             first => first,
         };
         match picked {

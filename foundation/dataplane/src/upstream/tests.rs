@@ -100,8 +100,8 @@ fn a_policy_of_nothing_is_the_default_and_every_key_is_read_back() {
     let policy: ServicePolicy = serde_json::from_str("{}").unwrap();
     assert_eq!(policy, ServicePolicy::default());
     assert_eq!(policy.check(), Ok(()));
-    let full = r#"{"strategy":"peak-ewma","slow-start":"30s","health":{"path":"/up","expect":[200,204]},
-        "breaker":{"open":"2s"},"in-flight-max":100,"pending-max":10,"limit":{"max":200},"hedge":{"after":"p99"},
+    let full = r#"{"balance":"peak-ewma","slow-start":"30s","probe":{"path":"/up","expect":[200,204]},
+        "circuit":{"open":"2s"},"in-flight-max":100,"pending-max":10,"limit":{"max":200},"hedge":{"after":"p99"},
         "retry":{"on":["connect"]},"budget":{"percent":10},"endpoints-min":1,"keep-last":"5m"}"#;
     let policy: ServicePolicy = serde_json::from_str(full).unwrap();
     assert_eq!(policy.check(), Ok(()));
@@ -122,7 +122,7 @@ fn a_setting_that_cannot_work_is_named() {
     check(|policy| policy.retry.attempts_max = 0, "`retry.attempts-max` must be at least 1");
     check(
         |policy| policy.health = Some(HealthPolicy { path: "up".into(), ..HealthPolicy::default() }),
-        "`health.path` must begin with `/`",
+        "`probe.path` must begin with `/`",
     );
     check(|policy| policy.hash_load_max_percent = 100, "`hash-load-max-percent` must be more than 100");
 }

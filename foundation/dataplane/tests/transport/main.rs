@@ -1,6 +1,7 @@
 //! Seams, TLS, HTTP/2 and WebSockets of a proxy, over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod attempts;
 mod http2;
 mod limits;
 mod seams;

@@ -1,10 +1,12 @@
 //! The door.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::Duration;
 
 use dozen_gateway::access::AccessOptions;
-use dozen_gateway::{AccessLogOptions, Compose, QueryShown, RouteOptions};
+use dozen_gateway::{AccessLogOptions, Compose, QueryShown, RouteOptions, TlsOptions};
 use serde_json::Value as Json;
 
 use super::super::item::{Field, Item, Value};
@@ -17,6 +19,18 @@ use super::access::AccessItems;
 pub struct Gateway {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// TLS towards clients, if it speaks that.
+    pub tls: Option<TlsOptions>,
+    /// Connections of clients at one time.
+    pub connections_max: NonZeroUsize,
+    /// Bytes of a request's head.
+    pub head_max: NonZeroUsize,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// How long a connection is kept without a request.
+    pub idle_timeout: Duration,
+    /// How long either side may neither send nor take anything of a body.
+    pub stall_timeout: Duration,
     /// Proxies in front of it that are believed.
     pub trusted: Vec<IpAddr>,
     /// Where a line for each request is written.
@@ -25,6 +39,13 @@ pub struct Gateway {
     pub access: AccessOptions,
     /// In the order of the file; what a route leaves open is filled in from its service and the limits.
     pub routes: Vec<RouteOptions>,
+}
+
+impl Gateway {
+    /// What its addresses begin with.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 impl std::fmt::Debug for Gateway {
@@ -56,11 +77,24 @@ pub(super) fn gateway(item: &Item, folder: &Path, services: &[Service], body_max
     });
     Some(Gateway {
         listen: item.address("listen")?,
+        tls: match item.get("tls") {
+            Some(tls) => Some(super::gateway_tls(tls, folder)?),
+            None => None,
+        },
+        connections_max: count(item, "connections-max")?,
+        head_max: count(item, "head-max")?,
+        header_timeout: item.duration("header-timeout")?,
+        idle_timeout: item.duration("idle-timeout")?,
+        stall_timeout: item.duration("stall-timeout")?,
         trusted: trusted.collect::<Option<_>>()?,
         access_log: item.get("access-log").map(|item| access_log(item, folder)),
         access: access(item, folder)?,
         routes: routes.collect::<Option<_>>()?,
     })
+}
+
+fn count(item: &Item, name: &str) -> Option<NonZeroUsize> {
+    NonZeroUsize::new(usize::try_from(item.number(name)?).ok()?)
 }
 
 fn access(item: &Item, folder: &Path) -> Option<AccessOptions> {

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the program sees it: plain, complete and correct.
 
 mod access;
+mod calling;
 mod gateway;
 mod messages;
 mod services;
@@ -16,6 +17,7 @@ use super::item::{Field, Item};
 use super::template;
 
 pub(crate) use access::AccessItems;
+pub(crate) use calling::{calling, gateway_tls};
 pub use gateway::Gateway;
 pub(crate) use gateway::route;
 pub(crate) use messages::topic_settings;

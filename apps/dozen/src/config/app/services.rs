@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dozen_gateway::ServiceOptions;
+
 use super::super::item::{Item, Value};
 use super::super::scalar;
 use super::{App, texts};
@@ -19,6 +21,8 @@ pub struct Service {
     pub health: Option<String>,
     /// How long a call to it may take.
     pub timeout: Duration,
+    /// What is tried, refused, repeated and asked when it is called, and over which transport.
+    pub calling: ServiceOptions,
     /// Where its sidecar listens, if it has one.
     pub sidecar: Option<SocketAddr>,
 }
@@ -115,6 +119,7 @@ pub(super) fn service(name: &str, item: &Item, folder: &Path) -> Option<Service>
         origin,
         health: item.text("health").map(str::to_owned),
         timeout: item.duration("timeout")?,
+        calling: super::calling(item, folder).ok()?,
         sidecar: sidecar.map(|port| SocketAddr::new(LOCALHOST, port)),
     })
 }

@@ -3,6 +3,7 @@
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::access::{CONSUMERS, IDENTITY, PLANS, SHED};
+use super::listener::{CONNECTIONS_MAX, HEAD_MAX, HEADER_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT, TLS};
 use super::route::ROUTE;
 
 pub(super) static GATEWAY: Section = Section {
@@ -10,6 +11,12 @@ pub(super) static GATEWAY: Section = Section {
     short: Short::None,
     keys: &[
         Key::new("listen", Kind::Address, Default("127.0.0.1:8080"), "Where requests come in."),
+        TLS,
+        CONNECTIONS_MAX,
+        HEAD_MAX,
+        HEADER_TIMEOUT,
+        IDLE_TIMEOUT,
+        STALL_TIMEOUT,
         Key::new(
             "trusted",
             Kind::Many(&Kind::Ip),

@@ -1,7 +1,9 @@
 //! Every key of `dozen.yaml`: its name, what may stand there, what holds without it, and what it means.
 
 mod access;
+mod calling;
 mod gateway;
+mod listener;
 mod messages;
 mod route;
 mod services;
@@ -9,6 +11,7 @@ mod services;
 use super::schema::Presence::{Default, Optional, Required};
 use super::schema::{Key, Kind, Section, Short};
 
+pub(crate) use calling::CALLING;
 pub(crate) use services::SERVICE;
 
 const NAME: Kind = Kind::Name;

@@ -3,13 +3,28 @@
 use super::super::schema::Presence::{Default, Optional};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::TEXT;
+use super::calling::CALLING;
 
 const URL: Kind = Kind::Url;
 
-pub(crate) static SERVICE: Section = Section {
-    noun: "a service",
-    short: Short::None,
-    keys: &[
+pub(crate) static SERVICE: Section =
+    Section { noun: "a service", short: Short::None, keys: &join::<11, 16, 27>(OWN, CALLING) };
+
+/// Two lists of keys, one behind the other.
+const fn join<const A: usize, const B: usize, const ALL: usize>(
+    one: [Key; A],
+    other: [Key; B],
+) -> [Key; ALL] {
+    let mut all = [one[0]; ALL];
+    let mut at = 1;
+    while at < ALL {
+        all[at] = if at < A { one[at] } else { other[at - A] };
+        at += 1;
+    }
+    all
+}
+
+const OWN: [Key; 11] = [
         Key::new(
             "run",
             Kind::Command,
@@ -74,8 +89,7 @@ pub(crate) static SERVICE: Section = Section {
             Default("30s"),
             "How long it may take to become healthy before it is stopped and started again.",
         ).with("run"),
-    ],
-};
+];
 
 static SIDECAR: Section = Section {
     noun: "a sidecar",

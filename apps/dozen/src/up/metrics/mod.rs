@@ -7,6 +7,7 @@ mod gateway;
 mod process;
 mod queues;
 mod relays;
+mod services;
 mod subscriptions;
 mod tally;
 
@@ -52,6 +53,7 @@ impl Sources<'_> {
         ];
         if let Some(gateway) = self.gateway {
             collectors.push(Arc::new(gateway::Routes(gateway.clone())));
+            collectors.push(Arc::new(services::Services(gateway.clone())));
         }
         Arc::new(Registry::new(collectors))
     }

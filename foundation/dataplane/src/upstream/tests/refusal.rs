@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::resilience::{
-    Attempt, BreakerPolicy, Cause, Circuit, Decision, GiveUp, HedgePolicy, LimitPolicy, Priority,
+    Attempt, BreakerPolicy, Cause, Circuit, Decision, GiveUp, HedgePolicy, LimitPolicy, Priority, RetryPolicy,
 };
 
 #[test]
@@ -146,7 +146,8 @@ fn under_pressure_the_background_is_refused_before_the_critical() {
 #[test]
 fn retries_and_hedges_are_paid_for_from_one_budget() {
     let hedge = Some(HedgePolicy::default());
-    let world = World::of(3, ServicePolicy { hedge, ..ServicePolicy::default() });
+    let retry = RetryPolicy::default();
+    let world = World::of(3, ServicePolicy { hedge, retry, ..ServicePolicy::default() });
     assert_eq!(world.upstream.hedge_after(1, true, None), None, "nothing is known of its latency");
     for _ in 0..100 {
         let lease = world.pick();

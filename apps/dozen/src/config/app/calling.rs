@@ -1,0 +1,55 @@
+//! How services are called, and TLS on both sides.
+
+use std::path::Path;
+
+use dozen_dataplane::{Protocol, ServicePolicy};
+use dozen_gateway::{Certificate, ClientCaOptions, ServiceOptions, ServiceTls, TlsOptions};
+use serde_json::{Map, Value as Json};
+
+use super::super::item::{Item, Value};
+use super::super::keys::CALLING;
+use super::gateway::json;
+
+/// What the keys of a service say of calling it.
+pub(crate) fn calling(service: &Item, folder: &Path) -> Result<ServiceOptions, String> {
+    let mut policy = Map::new();
+    for field in service.fields().iter().filter(|field| CALLING.iter().any(|key| key.name == field.name)) {
+        if !matches!(field.name.as_str(), "protocol" | "tls") {
+            policy.insert(field.name.clone(), json(&field.item));
+        }
+    }
+    let policy: ServicePolicy =
+        serde_json::from_value(Json::Object(policy)).map_err(|error| error.to_string())?;
+    policy.check().map_err(|error| error.to_string())?;
+    let protocol = match service.text("protocol") {
+        Some("h2" | "h2c") => Protocol::Http2,
+        _ => Protocol::Http1,
+    };
+    let tls = service.get("tls").filter(|tls| !matches!(tls.value, Value::Off));
+    Ok(ServiceOptions { policy, protocol, tls: tls.map(|tls| service_tls(tls, folder)) })
+}
+
+fn service_tls(item: &Item, folder: &Path) -> ServiceTls {
+    let file = |name: &str| item.text(name).map(|file| folder.join(file));
+    ServiceTls {
+        ca: file("ca"),
+        certificate: file("cert").zip(file("key")).map(|(cert, key)| Certificate { cert, key }),
+        server_name: item.text("server-name").map(str::to_owned),
+    }
+}
+
+/// What the gateway shows to clients, and asks them for.
+pub(crate) fn gateway_tls(item: &Item, folder: &Path) -> Option<TlsOptions> {
+    let file = |item: &Item, name: &str| Some(folder.join(item.text(name)?));
+    let one = |item: &Item| Some(Certificate { cert: file(item, "cert")?, key: file(item, "key")? });
+    let client_ca = item.get("client-ca").map(|ca| {
+        Some(ClientCaOptions { file: file(ca, "file")?, optional: ca.flag("optional").unwrap_or(false) })
+    });
+    Some(TlsOptions {
+        certificates: item.list("certificates").iter().map(one).collect::<Option<_>>()?,
+        client_ca: match client_ca {
+            Some(ca) => Some(ca?),
+            None => None,
+        },
+    })
+}

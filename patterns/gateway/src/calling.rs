@@ -1,0 +1,178 @@
+//! How services are called, and what their certificates are read from.
+//!
+//! ```text
+//!  Options ──► policies ──────────► Upstreams: the next pick, the next probe
+//!         └──► files ──read──► Tls, Transport: the next handshake        files change ──► read again
+//! ```
+//!
+//! Everything is read and judged before anything is taken over, so a bad file leaves in force what was there. What is
+//! open stays open: a connection, and so a stream on it, keeps the certificates and the policy that it began with. A
+//! service whose options stay the same keeps its `Transport`, and with it its connections.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use dozen_dataplane::{Tls, Transport, Upstreams};
+use tokio::time::sleep;
+
+use crate::options::{ServiceOptions, TlsOptions};
+use crate::{Error, Options};
+
+/// How often files of certificates are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What is in use.
+#[derive(Default)]
+pub(crate) struct Calling {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    tls: Option<(TlsOptions, Arc<Tls>)>,
+    services: BTreeMap<String, ServiceOptions>,
+    transports: Transports,
+}
+
+type Transports = BTreeMap<String, Arc<Transport>>;
+
+/// What was read and can be taken over.
+pub(crate) struct Prepared {
+    tls: Option<TlsOptions>,
+    transports: Transports,
+}
+
+/// What distinguishes two states of the files without reading them.
+type Stamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
+impl Calling {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the listener speaks, if that is TLS.
+    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
+        self.inner().tls.as_ref().map(|(_, tls)| tls.clone())
+    }
+
+    /// Reads what `options` name, and says what is wrong with it. Nothing is taken over.
+    pub(crate) fn prepare(&self, options: &Options) -> Result<Prepared, Error> {
+        let policies = options.services.iter().map(|(name, service)| (name.as_str(), &service.policy));
+        for (service, policy) in policies.chain([("", &options.usual)]) {
+            policy.check().map_err(|source| Error::Policy { service: service.to_owned(), source })?;
+        }
+        let inner = self.inner();
+        if let Some(tls) = &options.tls {
+            tls.check().map_err(|source| Error::Tls { what: "gateway.tls".into(), source })?;
+        }
+        let mut transports = Transports::new();
+        for (name, service) in options.services.iter().filter(|(_, service)| !service.is_plain()) {
+            let same =
+                |known: &&ServiceOptions| (known.protocol, &known.tls) == (service.protocol, &service.tls);
+            let known = inner.services.get(name).filter(same).and_then(|_| inner.transports.get(name));
+            let transport = match known {
+                Some(transport) => transport.clone(),
+                None => transport(name, service)?,
+            };
+            transports.insert(name.clone(), transport);
+        }
+        Ok(Prepared { tls: options.tls.clone(), transports })
+    }
+
+    /// Takes over what was prepared from `options`.
+    pub(crate) fn adopt(
+        &self,
+        prepared: Prepared,
+        options: &Options,
+        upstreams: &Upstreams,
+    ) -> Result<(), Error> {
+        let mut inner = self.inner();
+        if let Some(wanted) = prepared.tls {
+            let wrong = |source| Error::Tls { what: "gateway.tls".into(), source };
+            let tls = match &inner.tls {
+                Some((known, tls)) => {
+                    if *known != wanted {
+                        tls.reload(&wanted.compiled()).map_err(wrong)?;
+                    }
+                    tls.clone()
+                }
+                None => Arc::new(Tls::load(&wanted.compiled()).map_err(wrong)?),
+            };
+            inner.tls = Some((wanted, tls));
+        }
+        inner.services.clone_from(&options.services);
+        inner.transports = prepared.transports;
+        upstreams.speak(inner.transports.clone());
+        let own = options.services.iter().map(|(name, service)| (name.clone(), service.policy.clone()));
+        upstreams.configure_all(options.usual.clone(), own.collect());
+        // Those that are probed are known from now on, not from their first request on.
+        let probed = options.services.iter().filter(|(_, service)| service.policy.health.is_some());
+        probed.for_each(|(name, _)| drop(upstreams.get(name)));
+        Ok(())
+    }
+
+    fn stamps(&self) -> Stamps {
+        let inner = self.inner();
+        let own = inner.tls.iter().flat_map(|(tls, _)| tls.files());
+        let files = own.chain(inner.services.values().flat_map(ServiceOptions::files));
+        let stamp = |path: &std::path::Path| {
+            let metadata = std::fs::metadata(path).ok();
+            (path.to_owned(), metadata.and_then(|of| Some((of.modified().ok()?, of.len()))))
+        };
+        files.map(stamp).collect()
+    }
+
+    /// Reads all files again.
+    fn renew(&self, upstreams: &Upstreams) -> Result<(), Error> {
+        let mut inner = self.inner();
+        let mut transports = Transports::new();
+        for name in inner.transports.keys() {
+            let Some(service) = inner.services.get(name) else { continue };
+            // Where no file is named nothing can have changed.
+            let known = inner.transports.get(name).filter(|_| service.files().next().is_none());
+            let transport = known.map_or_else(|| transport(name, service), |known| Ok(known.clone()))?;
+            transports.insert(name.clone(), transport);
+        }
+        if let Some((options, tls)) = &inner.tls {
+            let wrong = |source| Error::Tls { what: "gateway.tls".into(), source };
+            tls.reload(&options.compiled()).map_err(wrong)?;
+        }
+        inner.transports = transports;
+        upstreams.speak(inner.transports.clone());
+        Ok(())
+    }
+
+    /// Watches the files for ever, and reads them again when they have changed.
+    pub(crate) async fn watch(&self, upstreams: &Upstreams) {
+        let mut known = self.stamps();
+        let mut seen = known.clone();
+        loop {
+            sleep(LOOK).await;
+            let now = self.stamps();
+            let paths = |stamps: &Stamps| stamps.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+            if paths(&now) != paths(&known) {
+                // Other files than before: they were read when they were named.
+                known = now.clone();
+            } else if now != known && now == seen {
+                // Twice the same: whoever writes them has finished.
+                known = now.clone();
+                match self.renew(upstreams) {
+                    Ok(()) => tracing::info!("certificates were read again"),
+                    Err(error) => tracing::error!(
+                        "certificates cannot be read again, and those from before stay: {}",
+                        dozen_core::chain(&error)
+                    ),
+                }
+            }
+            seen = now;
+        }
+    }
+}
+
+fn transport(name: &str, service: &ServiceOptions) -> Result<Arc<Transport>, Error> {
+    let made = Transport::new(service.protocol, service.compiled_tls().as_ref());
+    let what = || format!("services.{name}.tls");
+    made.map(Arc::new).map_err(|source| Error::Tls { what: what(), source })
+}
