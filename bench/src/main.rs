@@ -9,6 +9,7 @@ mod edge;
 mod idle;
 mod journal;
 mod messages;
+mod open;
 mod process;
 mod redis;
 
@@ -65,9 +66,6 @@ const MESSAGES: &[Measurement] = &[
     ("messages", messages::measure),
 ];
 
-/// Those of the suite `edge`.
-const EDGE: &[Measurement] = &[("edge.plain", edge::measure_plain), ("edge.latency", edge::measure_latency)];
-
 #[derive(Parser)]
 #[command(about = "Measures dozen against real peers")]
 struct Arguments {
@@ -111,7 +109,7 @@ enum What {
         #[arg(long)]
         peer: Vec<String>,
     },
-    /// The gateway against nginx, HAProxy and Envoy.
+    /// The gateway against nginx, HAProxy and Envoy, and what is done at the edge beside forwarding.
     Edge {
         #[command(flatten)]
         scope: Scope,
@@ -119,13 +117,11 @@ enum What {
         #[arg(long)]
         peer: Vec<String>,
     },
-    /// The gateway alone, as a measurement starts it.
+    /// A part of the suite `edge`, as a measurement starts it.
     #[command(hide = true)]
-    GatewayUnderTest {
-        /// Where it listens.
-        listen: std::net::SocketAddr,
-        /// The service behind it.
-        upstream: std::net::SocketAddr,
+    Part {
+        #[command(subcommand)]
+        part: edge::Part,
     },
     /// The fan-out alone, as a measurement starts it.
     #[command(hide = true)]
@@ -142,8 +138,10 @@ fn main() -> ExitCode {
             let length = Duration::from_secs_f64(seconds.clamp(0.1, 60.0));
             run("messages", MESSAGES, &Context { length, peers: peer, ..scope.context(5) })
         }
-        What::Edge { scope, peer } => run("edge", EDGE, &Context { peers: peer, ..scope.context(5) }),
-        What::GatewayUnderTest { listen, upstream } => edge::under_test(listen, upstream),
+        What::Edge { scope, peer } => {
+            run("edge", edge::MEASUREMENTS, &Context { peers: peer, ..scope.context(5) })
+        }
+        What::Part { part } => part.run(),
         What::FanOutUnderTest { address } => messages::fanout_under_test(&address),
     };
     match outcome {

@@ -69,6 +69,12 @@ pub(crate) fn cpu_of_all() -> Duration {
     ticks([0, 1, 2, 5, 6, 7].iter().filter_map(|at| fields.get(*at)).sum())
 }
 
+/// What this thread has had of a processor: a machine that is busy with something else does not count.
+pub(crate) fn time_of_this_thread() -> Duration {
+    let text = read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
 /// Kibibytes of a process that are in memory.
 pub(crate) fn resident_kib(process: u32) -> Result<f64, Failure> {
     let status = read_to_string(format!("/proc/{process}/status"))?;

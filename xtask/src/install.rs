@@ -31,7 +31,7 @@ pub(crate) fn for_benches(suite: &str) -> Step {
         "edge" => {
             let proxies = [("nginx", "nginx-light"), ("haproxy", "haproxy"), ("python3", "python3-venv")];
             packages(&proxies)?;
-            packages(&[("wrk", "wrk"), ("h2load", "nghttp2-client")])
+            packages(&[("wrk", "wrk")])
         }
         _ => packages(&[redis, ("python3", "python3")]),
     }

@@ -7,23 +7,53 @@
 //! The proxy has a core for itself, so what it uses of it is its own; the load may be what limits it, which is why
 //! requests are divided by the processor time of the proxy (user and system, all its threads and children) and not by
 //! the clock. Proxies that are not measured at the moment idle.
+//!
+//! ```text
+//! plain        requests per CPU-second, beside the others      ┐ as fast as answers come (wrk)
+//! work         the same of `dozen up`, with all it can do      ┘
+//! latency      added at half load                              ┐
+//! composition  three calls, above the slowest                  │ at a constant rate ([`crate::open`])
+//! shadow       how far one who watches moves the p99           ┘
+//! translation, comparison, routes                                in a process, by the clock
+//! ```
 
+mod comparison;
+mod composition;
+mod documents;
+mod dozen;
+mod facade;
 mod latency;
 mod load;
 mod origin;
+mod part;
 mod peer;
 mod plain;
+mod routes;
+mod shadow;
+mod slow;
+mod translation;
+mod work;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Failure, process};
+use crate::{Failure, Measurement, process};
 
-pub(crate) use latency::measure as measure_latency;
-pub(crate) use peer::under_test;
-pub(crate) use plain::measure as measure_plain;
+pub(crate) use part::Part;
+
+/// The measurements, each under the beginning of its figures' names.
+pub(crate) const MEASUREMENTS: &[Measurement] = &[
+    ("edge.plain", plain::measure),
+    ("edge.work", work::measure),
+    ("edge.latency", latency::measure),
+    ("edge.composition", composition::measure),
+    ("edge.translation", translation::measure),
+    ("edge.comparison", comparison::measure),
+    ("edge.shadow", shadow::measure),
+    ("edge.routes", routes::measure),
+];
 
 /// Where the load and the origin run, and where the proxy does.
 const LOAD_CORE: usize = 0;

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::origin::nginx;
-use super::{PROXY_CORE, Running, free, pinned};
+use super::{PROXY_CORE, Running, free, part, pinned};
 use crate::Failure;
 
 /// How ours is called in figures.
@@ -54,13 +54,13 @@ impl Peer {
 }
 
 fn dozen(_: &Path, listen: SocketAddr, origin: SocketAddr) -> Result<Command, Failure> {
-    let mut command = pinned(PROXY_CORE, std::env::current_exe()?);
-    command.args(["gateway-under-test", &listen.to_string(), &origin.to_string()]);
+    let mut command = part::on(PROXY_CORE, "gateway")?;
+    command.args([listen.to_string(), origin.to_string()]);
     Ok(command)
 }
 
 /// Runs the gateway until it is killed.
-pub(crate) fn under_test(listen: SocketAddr, origin: SocketAddr) -> Result<(), Failure> {
+pub(super) fn under_test(listen: SocketAddr, origin: SocketAddr) -> Result<(), Failure> {
     let endpoints = vec![Endpoint::at(origin.to_string())];
     let set = EndpointSet { service: "origin".into(), version: 1, endpoints };
     let (_sender, receiver) = watch::channel(Arc::new(set));

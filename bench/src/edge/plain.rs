@@ -12,7 +12,7 @@ const SECONDS: u32 = 3;
 /// How many times the best of the others.
 const TARGET: f64 = 1.3;
 
-pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
+pub(super) fn measure(context: &Context) -> Result<Measured, Failure> {
     let folder = tempfile::tempdir()?;
     let (_origin, at) = origin::start(folder.path())?;
     let wanted = PEERS.iter().filter(|peer| peer.name == OURS || context.is_peer_wanted(peer.name));
@@ -38,7 +38,7 @@ fn compare(
 ) -> Result<Figure, Failure> {
     // Once unmeasured, so that pools are full and buffers made.
     for proxy in proxies {
-        closed(proxy.at, answer, connections, 1)?;
+        closed(proxy.at, answer, connections, 1, &[])?;
     }
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); proxies.len()];
     for round in 0..context.rounds {
@@ -46,7 +46,7 @@ fn compare(
         for turn in 0..proxies.len() {
             let at = (turn + round) % proxies.len();
             let before = proxies[at].process.cpu();
-            let requests = closed(proxies[at].at, answer, connections, SECONDS)?;
+            let requests = closed(proxies[at].at, answer, connections, SECONDS, &[])?;
             let used = proxies[at].process.cpu().saturating_sub(before);
             rates[at].push(requests / used.as_secs_f64().max(0.01));
             line += &format!("  {} {:.0}", proxies[at].name, rates[at][round]);

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::asked::Asked;
+use crate::asked::{Asked, Claims, Headers};
 use crate::condition::Holds;
 use crate::host::{Host, without_port};
 use crate::path::PathMatch;
@@ -224,6 +225,21 @@ impl RouteTable {
                 Found::Method(allowed)
             }
         }
+    }
+
+    /// The route for a request that has a method, a host and a canonical path, and neither query nor headers nor a token.
+    pub fn look_up(&self, method: &str, host: &str, path: &str) -> Found<'_> {
+        self.find(&Asked {
+            method,
+            scheme: "http",
+            host,
+            path,
+            query: None,
+            headers: Headers::Given(&[]),
+            claims: Claims::None,
+            consumer: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+        })
     }
 
     /// All routes, in the order of the file.

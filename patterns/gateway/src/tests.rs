@@ -8,7 +8,6 @@ use crate::{Found, Options, Question, RouteOptions, RouteTable};
 
 mod reference;
 mod refused;
-mod scale;
 
 fn route(method: &str, path: &str, to: &str) -> RouteOptions {
     let mut route = RouteOptions::new(path, to);
