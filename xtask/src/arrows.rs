@@ -21,8 +21,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 
 /// Crates that only these may name: a driver belongs to its engine, a parser to the data plane.
 const ONLY_BY: &[(&str, &[&str])] = &[
-    ("rusqlite", &["dozen-sqlite", "dozen-transactions", "dozen-bench"]),
-    ("tokio-postgres", &["dozen-postgres", "dozen-transactions", "dozen-bench"]),
+    ("rusqlite", &["dozen-sqlite", "dozen-query", "dozen-transactions", "dozen-bench"]),
+    ("tokio-postgres", &["dozen-postgres", "dozen-query", "dozen-transactions", "dozen-bench"]),
     ("tokio-postgres-rustls", &["dozen-postgres"]),
     ("sqlx", &["dozen-transactions"]),
     ("httparse", &["dozen-dataplane"]),

@@ -33,6 +33,7 @@
 mod append;
 mod call;
 mod claims;
+mod connector;
 mod engine;
 mod error;
 mod group;
@@ -56,5 +57,6 @@ mod tls;
 mod tx;
 mod upkeep;
 
+pub use connector::Connector;
 pub use engine::Postgres;
 pub use options::Options;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dozen_mapping::{DecodeError, Format, Limits, Mapping, Options, Value};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::header;
 use serde_json::Value as Json;
 
 use crate::drift::Drift;
@@ -14,8 +14,8 @@ use crate::meaning::Meaning;
 use crate::options::{AskOptions, DriftOptions};
 use crate::problem::Problem;
 use crate::provider::Provider;
+use crate::question::Question;
 use crate::refusal::{self, Rule, Told};
-use crate::template::Template;
 
 /// One way to ask.
 #[derive(Debug)]
@@ -24,12 +24,7 @@ pub(crate) struct Ask {
     pub(crate) provider: Arc<Provider>,
     /// Whether it may be asked twice, or somebody else after it, without harm.
     pub(crate) repeatable: bool,
-    method: Method,
-    path: Template,
-    query: Option<Mapping>,
-    headers: Vec<(HeaderName, Template)>,
-    pub(crate) request_format: Option<Format>,
-    request: Option<Mapping>,
+    pub(crate) question: Question,
     pub(crate) answer_format: Format,
     answer: Option<Mapping>,
     errors: Vec<Rule>,
@@ -52,36 +47,10 @@ pub(crate) struct Around<'a> {
 impl Ask {
     pub(crate) fn compile(options: &AskOptions, around: Around<'_>, gathered: &mut Gathered) -> Option<Self> {
         let Around { at, place, provider, with, output, drift } = around;
-        let (request, answer) = (&options.request, &options.answer);
-        let method = gathered
-            .take(&format!("{at}.request.method"), request.method.to_ascii_uppercase().parse::<Method>());
-        let path_at = format!("{at}.request.path");
-        if !request.path.starts_with('/') {
-            gathered.add(&*path_at, "a path begins with `/`");
-        }
+        let answer = &options.answer;
         let asked = Options { input: with, ..Options::default() };
-        let path = gathered.take(&path_at, Template::parse(&request.path, &path_at, &asked));
-        let mut table = |table: &Option<Value>, key: &str| match table {
-            Some(table) => {
-                gathered.mapped(Mapping::table(table, &format!("{at}.request.{key}"), &asked)).map(Some)
-            }
-            None => Some(None),
-        };
-        let (query, map) = (table(&request.query, "query"), table(&request.map, "map"));
-        let request_format = match &request.format {
-            Some(format) => gathered.mapped(Format::parse(format, &format!("{at}.request.format"))).map(Some),
-            None => Some(None),
-        };
-        if request.map.is_some() && request.format.is_none() {
-            gathered.add(format!("{at}.request.format"), "a `map` makes a document, so say its format");
-        }
-        let mut headers = Vec::with_capacity(request.headers.len());
-        for (name, value) in &request.headers {
-            let at = format!("{at}.request.headers.{name}");
-            let name = gathered.take(&at, name.parse::<HeaderName>());
-            let value = gathered.take(&at, Template::parse(value, &at, &asked));
-            headers.extend(name.zip(value));
-        }
+        let question =
+            Question::compile(&options.request, provider.options.speaks, at, &asked, gathered);
         let answer_format = gathered.mapped(Format::parse(&answer.format, &format!("{at}.answer.format")));
         let read = Options { input: answer.schema.as_ref(), output, on_error: None };
         let translated = match (&answer.map, &answer.rule) {
@@ -101,21 +70,16 @@ impl Ask {
         let errors: Vec<_> = errors
             .filter_map(|(place, rule)| Rule::compile(rule, &format!("{at}.errors[{place}]"), gathered))
             .collect();
-        let (method, answer_format) = (method?, answer_format?);
+        let (question, answer_format) = (question?, answer_format?);
         let limits = Limits { size: provider.options.answer_max.get(), ..Limits::default() };
         // An element that is there once and one that is there twice are the same element.
         let flat = matches!(answer_format.name(), "xml" | "soap");
         Some(Self {
             drift: Drift::new(drift, answer.schema.as_ref(), flat),
-            repeatable: request.repeatable.unwrap_or_else(|| method.is_idempotent()),
+            repeatable: options.request.repeatable.unwrap_or_else(|| question.is_repeatable()),
             place,
             provider,
-            method,
-            path: path?,
-            query: query?,
-            headers,
-            request_format: request_format?,
-            request: map?,
+            question,
             answer_format,
             answer: translated?,
             errors,
@@ -123,58 +87,9 @@ impl Ask {
         })
     }
 
-    /// The request in their model.
+    /// The question in their model.
     pub(crate) fn request(&self, with: &Value) -> Result<http::Request<Bytes>, Problem> {
-        let mut target = self.path.path(with, &self.limits)?;
-        if let Some(query) = &self.query {
-            let query = self.made(query, with)?;
-            let query = form().encode(&query).map_err(|error| self.unwritable("the query", &error))?;
-            if !query.is_empty() {
-                target.push(if target.contains('?') { '&' } else { '?' });
-                target.push_str(&String::from_utf8_lossy(&query));
-            }
-        }
-        let body = match &self.request_format {
-            None => Bytes::new(),
-            Some(format) => {
-                let made;
-                let document = match &self.request {
-                    Some(map) => {
-                        made = self.made(map, with)?;
-                        &made
-                    }
-                    None => with,
-                };
-                format.encode(document).map_err(|error| self.unwritable("the document", &error))?.into()
-            }
-        };
-        let unsendable =
-            || Problem::invalid(format!("the values make no request for `{}`", self.place.provider));
-        let mut request = http::Request::builder().method(self.method.clone()).uri(target);
-        for (name, value) in &self.headers {
-            let value = value.text(with, &self.limits)?;
-            request = request.header(name, HeaderValue::from_str(&value).map_err(|_| unsendable())?);
-        }
-        let mut request = request.body(body).map_err(|_| unsendable())?;
-        let fields = request.headers_mut();
-        if let Some(format) = &self.request_format
-            && !fields.contains_key(header::CONTENT_TYPE)
-        {
-            let kind = HeaderValue::from_str(&format.content_type()).map_err(|_| unsendable())?;
-            fields.insert(header::CONTENT_TYPE, kind);
-        }
-        Ok(request)
-    }
-
-    fn made(&self, mapping: &Mapping, with: &Value) -> Result<Value, Problem> {
-        let made = mapping.apply(with, &self.limits).map_err(|failure| {
-            Problem::untranslatable(format!("the request for `{}`: {failure}", self.place.provider))
-        })?;
-        Ok(made.value)
-    }
-
-    fn unwritable(&self, what: &str, error: &dozen_mapping::EncodeError) -> Problem {
-        Problem::untranslatable(format!("{what} for `{}`: {error}", self.place.provider))
+        self.question.ask(with, &self.place.provider, &self.limits)
     }
 
     /// The document of an answer, in their model.
@@ -247,9 +162,4 @@ impl Ask {
             },
         }
     }
-}
-
-/// The form that queries have.
-fn form() -> Format {
-    Format::parse(&"form".into(), "query").unwrap_or_else(|_| Format::json())
 }

@@ -16,7 +16,7 @@ use crate::example::{Example, Recorded};
 use crate::foreign::{Foreign, Place};
 use crate::options::{CallOptions, Options, TranslatorOptions};
 use crate::plan::{self, INPUT};
-use crate::provider::{self, Provider, Providers};
+use crate::provider::{self, Provider, ProviderStatus, Providers};
 use crate::scope;
 use crate::tally::Tally;
 use crate::translator::{Call, Inner, Translator};
@@ -69,6 +69,7 @@ impl Translators {
             gathered.add("translators", format!("there are examples for `{name}`, and no such translator"));
         }
         let providers = Arc::new(Providers {
+            all: shared.into_values().collect(),
             upstreams: provider::upstreams(options, resolve),
             live: foreign,
             recorded: Arc::new(recorded),
@@ -82,6 +83,11 @@ impl Translators {
         });
         let translators = Self { all: all.collect(), providers: providers.clone() };
         gathered.settle(translators)
+    }
+
+    /// How the providers stand, by name.
+    pub fn providers(&self) -> Vec<ProviderStatus> {
+        self.providers.statuses()
     }
 
     /// One of them.

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dozen_core::{Diagnose, Fault, Retry};
 use dozen_dataplane::{Body, Client, Error};
+use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
+
+use crate::statement::Statement;
 
 /// One question to one provider, in its own model.
 #[derive(Clone, Debug)]
@@ -17,8 +20,11 @@ pub struct ForeignRequest {
     pub place: Place,
     /// `host:port` of the instance that was chosen.
     pub address: Arc<str>,
-    /// The request, with its document at hand.
+    /// The request, with its document at hand. `SQL /` asks `statement` with the values in the document, `SEND /` sends it
+    /// as a message.
     pub request: http::Request<Bytes>,
+    /// The statement, where a database is asked.
+    pub statement: Option<Arc<Statement>>,
     /// How long it may take.
     pub timeout: Duration,
     /// Bytes of the answer's document at most.
@@ -26,7 +32,7 @@ pub struct ForeignRequest {
 }
 
 /// A way of asking: it names what is recorded, counted and reported.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Place {
     /// The translator.
     pub translator: Arc<str>,
@@ -52,23 +58,27 @@ pub type ForeignAnswer = http::Response<Bytes>;
 /// * Every answer that came whole is `Ok`, whatever its status.
 /// * Dropping the future ends the request.
 ///
-/// [`Http`] is the one that comes with this crate. A legacy database, or a queue that is asked and answers on another, is one
-/// of your own: it gets the same method, target and document, and gives back a document.
+/// [`Http`] is the one that comes with this crate. One for databases or queues gets a method, a target and a document just so,
+/// and gives back a document. What it was refused is an answer as well: status 422 with `{ "code": … }`, so that a rule of the
+/// file can know it.
 #[async_trait]
 pub trait Foreign: Send + Sync + 'static {
     /// Asks.
     async fn ask(&self, request: ForeignRequest) -> Result<ForeignAnswer, ForeignError>;
 }
 
+/// What is behind an error.
+pub type Because = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ForeignError {
     /// It cannot be reached: nothing was sent.
     #[error("it cannot be reached")]
-    Unreachable(#[source] Error),
+    Unreachable(#[source] Because),
     /// It was reached, and it is not known what it did.
     #[error("the exchange broke off")]
-    Broken(#[source] Error),
+    Broken(#[source] Because),
     /// It took too long, and it is not known what it did.
     #[error("it did not answer in time")]
     TimedOut,
@@ -77,7 +87,7 @@ pub enum ForeignError {
     TooLarge(usize),
     /// The request cannot be written down.
     #[error("the request cannot be sent")]
-    Unsendable(#[source] Error),
+    Unsendable(#[source] Because),
     /// No example has this request.
     #[error("no example has this request")]
     NotRecorded,
@@ -139,11 +149,11 @@ impl Foreign for Http {
 fn failed(error: Error) -> ForeignError {
     match error {
         Error::Connect { .. } | Error::Tls { .. } | Error::Certificate { .. } => {
-            ForeignError::Unreachable(error)
+            ForeignError::Unreachable(error.into())
         }
-        Error::Request { .. } => ForeignError::Unsendable(error),
+        Error::Request { .. } => ForeignError::Unsendable(error.into()),
         Error::TimedOut { .. } => ForeignError::TimedOut,
         Error::BodyTooLarge { limit } => ForeignError::TooLarge(limit),
-        other => ForeignError::Broken(other),
+        other => ForeignError::Broken(other.into()),
     }
 }

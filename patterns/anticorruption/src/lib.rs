@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                 ┌───────────────────────── Translator ─────────────────────────┐
-//!            input│ with ─► request ─► document ──┐ bulkhead · circuit · deadline │ Foreign: HTTP, or one's own
+//!            input│ with ─► request ─► document ──┐ bulkhead · circuit · deadline │ Foreign: HTTP, SQL, messages
 //!  domain ───────►│                               ├──────────────────────────────►│──────────► provider
 //!  (our model)    │                               │   next provider, if it is away│──────────► next provider
 //!            ◄────│ map ◄─ result ◄─ document ◄───┘                               │
@@ -44,10 +44,12 @@ mod options;
 mod plan;
 mod problem;
 mod provider;
+mod question;
 mod refusal;
 mod run;
 mod scope;
 mod serve;
+mod statement;
 mod tally;
 mod template;
 mod translator;
@@ -62,14 +64,16 @@ pub use example::{
     Case, Example, ExamplesError, Exchange, Failed, ProblemExample, RecordedAnswer, RecordedRequest,
     Recording, Report,
 };
-pub use foreign::{Foreign, ForeignAnswer, ForeignError, ForeignRequest, Http, Place};
+pub use foreign::{Because, Foreign, ForeignAnswer, ForeignError, ForeignRequest, Http, Place};
 pub use handle::{Destination, Handled};
 pub use metrics::Metrics;
 pub use options::{
     AnswerOptions, AskOptions, CacheOptions, CallOptions, DriftOptions, ErrorOptions, Options,
-    ProviderOptions, RequestOptions, TranslatorOptions,
+    ProviderOptions, RequestOptions, Speaks, TranslatorOptions,
 };
 pub use problem::{Cause, Problem};
+pub use provider::ProviderStatus;
 pub use serve::Served;
+pub use statement::Statement;
 pub use tally::Totals;
 pub use translator::{Translate, Translator};

@@ -25,6 +25,8 @@ pub struct ProviderOptions {
     /// The service that it is reached as. Without it, its own name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// How it is asked.
+    pub speaks: Speaks,
     /// How long it may take for one answer.
     #[serde(with = "dozen_core::duration")]
     pub timeout: Duration,
@@ -44,12 +46,37 @@ impl Default for ProviderOptions {
     fn default() -> Self {
         Self {
             service: None,
+            speaks: Speaks::Http,
             timeout: Duration::from_secs(5),
             in_flight_max: const { NonZeroU32::new(32).expect("32 is not 0") },
             pending_max: 64,
             breaker: BreakerPolicy::default(),
             answer_max: const { NonZeroUsize::new(1024 * 1024).expect("a mebibyte is not 0") },
             mock: false,
+        }
+    }
+}
+
+/// How a provider is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaks {
+    /// Over HTTP.
+    #[default]
+    Http,
+    /// With a statement of SQL; its rows are the answer.
+    Sql,
+    /// With a message, whose reply is the answer.
+    Messages,
+}
+
+impl Speaks {
+    /// In a sentence.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Http => "a provider that is asked over HTTP",
+            Self::Sql => "a database",
+            Self::Messages => "a provider that is asked with messages",
         }
     }
 }
@@ -143,7 +170,7 @@ pub struct AskOptions {
 pub struct RequestOptions {
     /// The method.
     pub method: String,
-    /// The path, with `{name}` for values of `with`.
+    /// The path, with `{name}` for values of `with`, each of which stays within its segment.
     pub path: String,
     /// A table that makes the query.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,6 +183,9 @@ pub struct RequestOptions {
     /// A table that makes the document. Without it, it is what `with` makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<Value>,
+    /// The statement for a database, with `:name` for values of `with`, or of `map` where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
     /// Whether the same request may be made twice, or elsewhere too, without harm. Without it, its method says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeatable: Option<bool>,
@@ -170,8 +200,28 @@ impl Default for RequestOptions {
             headers: BTreeMap::new(),
             format: None,
             map: None,
+            sql: None,
             repeatable: None,
         }
+    }
+}
+
+impl RequestOptions {
+    /// The keys that are set and mean nothing for a provider that is asked like this.
+    pub(crate) fn is_foreign_to(&self, speaks: Speaks) -> Vec<&'static str> {
+        let plain = Self::default();
+        let of_http = [
+            ("method", self.method != plain.method),
+            ("path", self.path != plain.path),
+            ("query", self.query.is_some()),
+            ("headers", !self.headers.is_empty()),
+        ];
+        let keys: Vec<(&'static str, bool)> = match speaks {
+            Speaks::Http => vec![("sql", self.sql.is_some())],
+            Speaks::Sql => of_http.into_iter().chain([("format", self.format.is_some())]).collect(),
+            Speaks::Messages => of_http.into_iter().chain([("sql", self.sql.is_some())]).collect(),
+        };
+        keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }
 }
 

@@ -7,14 +7,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use dozen_core::{Endpoint, EndpointSet, Ids};
-use dozen_dataplane::{Resolve, ServicePolicy, Upstreams};
+use dozen_dataplane::{Resolve, ServicePolicy, ServiceView, Upstreams};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::foreign::Foreign;
-use crate::options::{Options, ProviderOptions};
+use crate::options::{Options, ProviderOptions, Speaks};
 
-/// The address that a provider has when examples answer in its place.
+/// The addresses of providers that are no service: examples answer in their place, or they are asked another way.
 const RECORDED: &str = "recorded:0";
+const ELSEWHERE: &str = "elsewhere:0";
 
 /// One of them.
 #[derive(Debug)]
@@ -23,8 +25,21 @@ pub(crate) struct Provider {
     pub(crate) options: ProviderOptions,
 }
 
+/// How a provider stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: String,
+    /// How it is asked, and within which bounds.
+    #[serde(flatten)]
+    pub options: ProviderOptions,
+    /// Its circuit, its bulkhead, and what they have refused; nothing before it is asked for the first time.
+    pub now: Option<ServiceView>,
+}
+
 /// All of them.
 pub(crate) struct Providers {
+    pub(crate) all: Vec<Arc<Provider>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) live: Arc<dyn Foreign>,
     pub(crate) recorded: Arc<dyn Foreign>,
@@ -38,6 +53,16 @@ impl fmt::Debug for Providers {
 }
 
 impl Providers {
+    pub(crate) fn statuses(&self) -> Vec<ProviderStatus> {
+        let known = self.upstreams.all();
+        let status = |provider: &Arc<Provider>| ProviderStatus {
+            name: provider.name.to_string(),
+            options: provider.options.clone(),
+            now: known.iter().find(|one| **one.service() == *provider.name).map(|one| one.view()),
+        };
+        self.all.iter().map(status).collect()
+    }
+
     /// Who answers for this provider.
     pub(crate) fn foreign(&self, provider: &Provider) -> &Arc<dyn Foreign> {
         if provider.options.mock { &self.recorded } else { &self.live }
@@ -50,10 +75,12 @@ pub(crate) fn upstreams(options: &Options, resolve: Resolve) -> Upstreams {
     let policies = providers.iter().map(|(name, provider)| (name.clone(), policy(provider))).collect();
     let find: Resolve = Arc::new(move |name: &str| {
         let provider = providers.get(name)?;
-        if !provider.mock {
-            return resolve(provider.service.as_deref().unwrap_or(name));
-        }
-        let endpoints = vec![Endpoint::at(RECORDED)];
+        let address = match (provider.mock, provider.speaks) {
+            (true, _) => RECORDED,
+            (false, Speaks::Http) => return resolve(provider.service.as_deref().unwrap_or(name)),
+            (false, Speaks::Sql | Speaks::Messages) => ELSEWHERE,
+        };
+        let endpoints = vec![Endpoint::at(address)];
         let set = EndpointSet { service: name.to_owned(), version: 1, endpoints };
         // Without its sender the set stays as it is, which is what is wanted.
         Some(watch::channel(Arc::new(set)).1)

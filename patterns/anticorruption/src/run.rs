@@ -190,7 +190,8 @@ impl Run<'_> {
             return Err(ForeignError::TimedOut);
         }
         let answer_max = options.answer_max.get();
-        let asked = ForeignRequest { place: way.place.clone(), address, request, timeout, answer_max };
+        let (place, statement) = (way.place.clone(), way.question.statement());
+        let asked = ForeignRequest { place, address, request, statement, timeout, answer_max };
         let answer = foreign.ask(asked).await?;
         let meaning = way.understand(&answer);
         match &meaning {

@@ -37,7 +37,8 @@ impl Served {
         Self { translator, body_max, query }
     }
 
-    async fn answer(self, request: http::Request<Body>, until: Option<Instant>) -> http::Response<Body> {
+    /// The answer to a request, by `until` at the latest.
+    pub async fn answer(self, request: http::Request<Body>, until: Option<Instant>) -> http::Response<Body> {
         let given = given(request.headers());
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let limit = deadline::shorter(given, left).unwrap_or(Duration::MAX);

@@ -14,6 +14,7 @@ use crate::cache::{self, Cache, Found};
 use crate::compile::Part;
 use crate::drift::DriftReport;
 use crate::example::Example;
+use crate::options::TranslatorOptions;
 use crate::problem::Problem;
 use crate::provider::Providers;
 use crate::run::{Run, Source};
@@ -59,6 +60,16 @@ impl Translator {
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.0.part.name
+    }
+
+    /// What it was made of.
+    pub fn options(&self) -> &TranslatorOptions {
+        &self.0.part.options
+    }
+
+    /// Its examples, in order.
+    pub fn examples(&self) -> &[Example] {
+        &self.0.examples
     }
 
     /// The format of inputs, where they come as bytes.

@@ -74,7 +74,7 @@ pub struct DriftField {
 }
 
 /// How the answers to one way of asking differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DriftReport {
     /// The way.
     pub place: Place,

@@ -49,7 +49,7 @@ impl Document {
 
 impl Recorded {
     pub(crate) fn add(&mut self, way: &Ask, exchange: &Exchange) {
-        let format = way.request_format.clone();
+        let format = way.question.format();
         let document = Document::of(&exchange.request.bytes().unwrap_or_default(), format.as_ref());
         let (request, answer) = (exchange.request.clone(), exchange.answer.clone());
         self.0.entry(way.place.clone()).or_default().push(Entry { request, document, format, answer });
@@ -75,10 +75,11 @@ pub(super) fn play(answer: &RecordedAnswer) -> Result<ForeignAnswer, ForeignErro
     match answer.failed {
         Some(Failed::Timeout) => Err(ForeignError::TimedOut),
         Some(Failed::Unreachable) => {
-            Err(ForeignError::Unreachable(Error::Connect { address: address(), source: broken() }))
+            let error = Error::Connect { address: address(), source: broken() };
+            Err(ForeignError::Unreachable(error.into()))
         }
         Some(Failed::Broken) => {
-            Err(ForeignError::Broken(Error::Broken { address: address(), source: broken() }))
+            Err(ForeignError::Broken(Error::Broken { address: address(), source: broken() }.into()))
         }
         None => answer.whole().ok_or(ForeignError::NotRecorded),
     }

@@ -59,9 +59,9 @@ async fn a_route_or_an_invocation_talks_to_the_layer_alone() {
     assert!(body.contains("urn:dozen:problem:provider-unavailable"), "{body}");
     let page = Registry::new(vec![Arc::new(Metrics::new(translators))]).render().await;
     for line in [
-        r#"translator_operations_total{translator="item",outcome="answered"} 2"#,
-        r#"translator_operations_total{translator="gone",outcome="unavailable"} 1"#,
-        r#"provider_requests_in_flight{provider="erp"} 0"#,
+        r#"dozen_translator_operations_total{translator="item",outcome="answered"} 2"#,
+        r#"dozen_translator_operations_total{translator="gone",outcome="unavailable"} 1"#,
+        r#"dozen_provider_requests_in_flight{provider="erp"} 0"#,
     ] {
         assert!(page.contains(line), "{line} is not in\n{page}");
     }

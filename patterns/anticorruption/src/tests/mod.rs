@@ -8,5 +8,6 @@ mod mistakes;
 mod operations;
 mod page;
 mod pieces;
+mod questions;
 mod world;
 mod yaml;

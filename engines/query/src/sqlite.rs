@@ -1,0 +1,136 @@
+//! A file of SQLite.
+//!
+//! SQLite works on the thread that asks, so each question runs on one that may block, with a connection that nobody else has.
+//! The connection looks at the clock, and at whether anybody still waits, every few thousand of its steps.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use serde_json::{Map, Value};
+
+use crate::{Access, Error, IDLE_MAX, Question, Rows};
+
+/// Steps of SQLite's machine between two looks at the clock.
+const STEPS: i32 = 4_000;
+
+#[derive(Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+    access: Access,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// Set when the one who asked has gone away.
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl File {
+    pub(crate) fn new(path: PathBuf, access: Access) -> Self {
+        Self { path, access, idle: Mutex::default() }
+    }
+
+    pub(crate) async fn ask(self: &Arc<Self>, question: Question) -> Result<Bytes, Error> {
+        let until = Instant::now() + question.timeout;
+        let gone = Gone(Arc::default());
+        let (file, is_gone) = (self.clone(), gone.0.clone());
+        let asked = tokio::task::spawn_blocking(move || file.answer(&question, until, is_gone)).await;
+        asked.unwrap_or_else(|error| Err(Error::Broken(error.into())))
+    }
+
+    fn answer(&self, question: &Question, until: Instant, is_gone: Arc<AtomicBool>) -> Result<Bytes, Error> {
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.open().map_err(|error| Error::Unreachable(error.into()))?,
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        let is_over = move || Instant::now() >= until || is_gone.load(Ordering::Relaxed);
+        connection.progress_handler(STEPS, Some(is_over));
+        let answered = connection
+            .busy_timeout(left.max(Duration::from_millis(1)))
+            .map_err(refused)
+            .and_then(|()| read(&connection, question));
+        connection.progress_handler(STEPS, None::<fn() -> bool>);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX && !matches!(answered, Err(Error::Broken(_))) {
+            idle.push(connection);
+        }
+        answered
+    }
+
+    /// The file has to be there: who asks makes none.
+    fn open(&self) -> rusqlite::Result<Connection> {
+        let access = match self.access {
+            Access::Reads => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Writes => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    }
+}
+
+fn read(connection: &Connection, question: &Question) -> Result<Bytes, Error> {
+    let mut statement = connection.prepare_cached(&question.text).map_err(refused)?;
+    for (at, value) in question.values.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, bound(value)).map_err(refused)?;
+    }
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = Rows::new(question);
+    let mut found = statement.raw_query();
+    while let Some(row) = found.next().map_err(refused)? {
+        let mut object = Map::new();
+        for (at, name) in names.iter().enumerate() {
+            let value = row.get_ref(at).map_err(refused)?;
+            object.insert(name.clone(), json(value));
+        }
+        rows.add(Value::Object(object).to_string().as_bytes())?;
+    }
+    Ok(rows.done())
+}
+
+fn bound(value: &Value) -> ToSqlOutput<'_> {
+    ToSqlOutput::Owned(match value {
+        Value::Null => Sql::Null,
+        Value::Bool(truth) => Sql::Integer(i64::from(*truth)),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Sql::Integer(number),
+            (None, Some(number)) => Sql::Real(number),
+            (None, None) => Sql::Text(number.to_string()),
+        },
+        Value::String(text) => return ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        other => Sql::Text(other.to_string()),
+    })
+}
+
+fn json(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Blob(bytes) => BASE64.encode(bytes).into(),
+    }
+}
+
+fn refused(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::TimedOut
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => Error::Unreachable(error.into()),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => Error::Broken(error.into()),
+        Some(code) => Error::Refused(format!("{code:?}")),
+        None => Error::Refused("Misuse".into()),
+    }
+}
