@@ -22,6 +22,7 @@
 
 mod account;
 mod answer;
+mod around;
 mod connection;
 mod cutoff;
 mod dial;
@@ -57,6 +58,7 @@ use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::{Error, Tls};
+pub use around::{Around, Next};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
 pub(crate) use feed::trailers;

@@ -25,6 +25,7 @@ mod action;
 mod amendment;
 mod asked;
 pub mod auth;
+mod cache;
 mod case;
 mod compose;
 mod condition;
@@ -50,6 +51,7 @@ mod pattern;
 mod places;
 mod rank;
 mod route;
+mod shape;
 mod snapshot;
 mod split;
 mod table;
@@ -60,6 +62,7 @@ mod text;
 mod tree;
 mod waiting;
 
+pub use cache::{CACHED, Cached};
 pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, diff};
 pub use error::Error;
@@ -69,8 +72,9 @@ pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use measure::{DURATIONS_US, Measured, UNROUTED};
 pub use options::{
-    AccessLogOptions, Answer, Change, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Options,
-    QueryShown, Redirect, Rewrite, RouteOptions,
+    AccessLogOptions, Answer, CacheOptions, Change, CompressOptions, CorsOptions, Deprecated, Destination,
+    HeaderOptions, Match, OpenapiOptions, Options, QueryShown, Redirect, Rewrite, RouteOptions, Translation,
+    ValidateOptions,
 };
 pub use route::Route;
 pub use table::{Found, Hit, RouteTable};

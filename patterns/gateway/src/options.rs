@@ -5,6 +5,7 @@ mod action;
 mod headers;
 mod matching;
 mod route;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,6 +23,7 @@ pub use action::{Answer, Deprecated, Destination, Redirect, Rewrite};
 pub use headers::{Change, CorsOptions, HeaderOptions};
 pub use matching::Match;
 pub use route::RouteOptions;
+pub use shape::{CacheOptions, CompressOptions, OpenapiOptions, Translation, ValidateOptions};
 
 /// The section `gateway`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -38,12 +38,14 @@ pub(super) async fn run<H: Handler>(
     };
     let upstream = Some(route.upstream);
     match sent {
-        Ok((response, lease)) => Given { answer: Ok(response), lease: Some(lease), upstream },
-        Err(Unsent::Unconnected((failure, lease))) => Given { answer: Err(failure), lease, upstream: None },
+        Ok((response, lease)) => Given { answer: Ok(response), lease: Some(lease), upstream, asked: None },
+        Err(Unsent::Unconnected((failure, lease))) => {
+            Given { answer: Err(failure), lease, upstream: None, asked: None }
+        }
         Err(Unsent::Failed(failure, lease)) => {
             // If the request itself broke off, the endpoint could only do so, too.
             let failure = pace.refused().map_or(failure, Failure::Request);
-            Given { answer: Err(failure), lease: Some(lease), upstream }
+            Given { answer: Err(failure), lease: Some(lease), upstream, asked: None }
         }
     }
 }

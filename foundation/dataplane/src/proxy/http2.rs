@@ -159,11 +159,9 @@ async fn answer<H: Handler>(
     };
     let answering = by.answer(worker, value.map(|()| body), context);
     let given = match deadline {
-        Some(deadline) => timeout_at(deadline.into(), answering).await.unwrap_or(Given {
-            answer: Err(Failure::TimedOut),
-            lease: None,
-            upstream: None,
-        }),
+        Some(deadline) => {
+            timeout_at(deadline.into(), answering).await.unwrap_or_else(|_| Given::of(Err(Failure::TimedOut)))
+        }
         None => answering.await,
     };
     let (mut parts, body) = match given.settle(&mut account) {

@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 use super::account::Account;
 use super::worker::Worker;
-use super::{Context, Failure, Forward, Handler, Serve, Serving, forward};
+use super::{Around, Context, Failure, Forward, Handler, Serve, Serving, around, forward};
 use crate::{Body, Lease, Transport, Upstream};
 
 /// By whom a request is to be answered, and within which limits.
@@ -21,12 +21,16 @@ pub(super) struct Order<T> {
 }
 
 /// By whom.
+#[derive(Clone)]
 pub(super) enum By {
     Service(Arc<dyn Serve>),
     Endpoint(Route),
+    /// By the other, with somebody around it.
+    Around(Arc<dyn Around>, Box<By>),
 }
 
 /// To which endpoints.
+#[derive(Clone)]
 pub(super) struct Route {
     pub(super) upstream: Arc<Upstream>,
     pub(super) random: u64,
@@ -40,12 +44,14 @@ pub(super) struct Given {
     pub(super) lease: Option<Lease>,
     /// The service that is to hear how it goes from here; none if it has heard already.
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The address that was asked last, where there is no lease to tell it.
+    pub(super) asked: Option<Arc<str>>,
 }
 
 impl<T> From<Serving<T>> for Order<T> {
     fn from(serving: Serving<T>) -> Self {
-        let Serving { service, body_max, total, ticket } = serving;
-        Self { by: By::Service(service), body_max, total, ticket }
+        let Serving { service, around, body_max, total, ticket } = serving;
+        Self { by: By::Service(service).within(around), body_max, total, ticket }
     }
 }
 
@@ -60,13 +66,22 @@ impl<T> From<Forward<T>> for Order<T> {
             cutoff: _,
             transport,
             websocket: _,
+            around,
             ticket,
         } = forward;
-        Self { by: By::Endpoint(Route { upstream, random, timeout, transport }), body_max, total, ticket }
+        let by = By::Endpoint(Route { upstream, random, timeout, transport }).within(around);
+        Self { by, body_max, total, ticket }
     }
 }
 
 impl By {
+    fn within(self, around: Option<Arc<dyn Around>>) -> Self {
+        match around {
+            Some(around) => Self::Around(around, Box::new(self)),
+            None => self,
+        }
+    }
+
     /// Begins to answer. Dropping the future takes the request back.
     pub(super) fn answer<H: Handler>(
         self,
@@ -77,14 +92,22 @@ impl By {
         match self {
             Self::Service(service) => {
                 let answer = service.serve(request, context);
-                Box::pin(async move { Given { answer: Ok(answer.await), lease: None, upstream: None } })
+                Box::pin(async move { Given::of(Ok(answer.await)) })
             }
             Self::Endpoint(route) => Box::pin(forward::run(worker.clone(), route, request, context.deadline)),
+            Self::Around(around, inner) => {
+                Box::pin(around::run(worker.clone(), around, *inner, request, context))
+            }
         }
     }
 }
 
 impl Given {
+    /// What came of it without an endpoint.
+    pub(super) fn of(answer: Result<Response<Body>, Failure>) -> Self {
+        Self { answer, lease: None, upstream: None, asked: None }
+    }
+
     /// Leaves in the account where the answer came from.
     pub(super) fn settle<H: Handler, W: Deref<Target = Worker<H>>>(
         self,
@@ -92,6 +115,7 @@ impl Given {
     ) -> Result<Response<Body>, Failure> {
         account.lease = self.lease;
         account.upstream = self.upstream;
+        account.asked = self.asked;
         self.answer
     }
 }
