@@ -34,8 +34,8 @@ pub use error::Error;
 pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Changes, Content, Context, Cutoff, Decision, Draft, Failure, Fields, Forward, Handler,
-    Http2Limits, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Serve, Serving, Verdict,
+    Answered, Around, Changes, Content, Context, Cutoff, Decision, Draft, Failure, Fields, Forward, Handler,
+    Http2Limits, Incoming, Next, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Serve, Serving, Verdict,
 };
 pub use server::{Limits, Peer, Server};
 pub use tls::{

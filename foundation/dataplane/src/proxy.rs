@@ -23,6 +23,7 @@
 
 mod account;
 mod answer;
+mod around;
 mod attempt;
 mod connection;
 mod cutoff;
@@ -60,6 +61,7 @@ use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::{Error, Tls};
+pub use around::{Around, Next};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
 pub(crate) use feed::trailers;

@@ -143,7 +143,7 @@ impl Handler for Always {
 
     fn begin(&self, _: &Incoming<'_>, _: &mut Outgoing<'_>) -> Verdict<()> {
         let service = self.service.clone();
-        Verdict::Serve(Serving { service, body_max: self.body_max, total: None, ticket: () })
+        Verdict::Serve(Serving { service, around: None, body_max: self.body_max, total: None, ticket: () })
     }
 
     fn end(&self, (): (), _: &Outcome<'_>) {}

@@ -89,6 +89,12 @@ impl<'r> Asked<'r> {
         }
     }
 
+    /// Whether somebody shows who they are, so that the answer may be for them alone.
+    pub(crate) fn is_personal(&self) -> bool {
+        let known = self.consumer.is_some() || matches!(self.claims, Claims::Are(_));
+        known || self.headers.named("authorization").next().is_some()
+    }
+
     /// The values of the cookies called `name`.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> + use<'r> {
         let pairs = self.headers.named("cookie").flat_map(|value| value.split(|byte| *byte == b';'));

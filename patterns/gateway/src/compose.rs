@@ -41,6 +41,7 @@ mod words;
 pub use explain::Planned;
 pub use options::Compose;
 pub(crate) use plan::Plan;
+pub(crate) use read::Keys;
 pub(crate) use run::Composition;
 pub(crate) use scope::Given;
 

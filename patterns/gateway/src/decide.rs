@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use dozen_dataplane::{Outgoing, Reply};
+use dozen_dataplane::{Around, Outgoing, Reply};
 use futures::future::BoxFuture;
 
 use crate::access::{Admission, Pass};
@@ -42,6 +42,8 @@ pub(crate) struct Decision {
     pub(crate) standing: Option<Arc<Standing>>,
     /// What it does with it.
     pub(crate) what: What,
+    /// What stands around the exchange, where it is forwarded or composed.
+    pub(crate) around: Option<Arc<dyn Around>>,
     /// What the request holds until it ends: who it is, and its places.
     pub(crate) pass: Option<Pass>,
     /// Why it did not pass, if it did not, and who it was, if that was known.
@@ -78,7 +80,7 @@ impl What {
 
 impl Decision {
     pub(crate) fn new(standing: Option<&Arc<Standing>>, what: What) -> Self {
-        Self { standing: standing.cloned(), what, pass: None, refused: None }
+        Self { standing: standing.cloned(), what, around: None, pass: None, refused: None }
     }
 
     pub(crate) fn reply(standing: Option<&Arc<Standing>>, reply: Reply) -> Self {

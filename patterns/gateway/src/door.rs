@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::framing::names_equal;
 use dozen_dataplane::{
-    Answered, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream, Upstreams,
-    Verdict,
+    Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream,
+    Upstreams, Verdict,
 };
 
 use crate::access::Pass;
@@ -55,6 +55,8 @@ pub(crate) struct Ticket {
     pub(crate) service: Option<Arc<str>>,
     line: Option<Line>,
     amendment: Option<Amendment>,
+    /// What stands around the exchange, until it begins.
+    pub(crate) around: Option<Arc<dyn Around>>,
     /// Gives its places back when the request has ended.
     pub(crate) pass: Option<Pass>,
     pub(crate) refused: Option<Refused>,
@@ -70,6 +72,7 @@ impl Ticket {
             service: None,
             line: self.line.clone(),
             amendment: None,
+            around: None,
             pass: None,
             refused: None,
         }
@@ -117,20 +120,23 @@ impl Door {
             timeout: route.timeout,
             total: route.total,
             cutoff,
-            websocket: route.websocket,
+            // What a route says of bodies would not be done to what passes in a WebSocket.
+            websocket: route.websocket.filter(|_| ticket.around.is_none()),
+            around: ticket.around.take(),
             ticket,
         })
     }
 
     /// Has a request answered from several services.
-    fn compose(&self, plan: Arc<Plan>, given: Given, ticket: Ticket) -> Verdict<Ticket> {
+    fn compose(&self, plan: Arc<Plan>, given: Given, mut ticket: Ticket) -> Verdict<Ticket> {
         let Some(standing) = &ticket.standing else {
             return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
         };
         let (body_max, total) = (standing.route.body_max, standing.route.total);
         let find = |service: &str| self.upstreams.get(service);
         let composition = Composition::new(plan, given, find, self.callers.clone(), self.ids.clone());
-        Verdict::Serve(Serving { service: Arc::new(composition), body_max, total, ticket })
+        let around = ticket.around.take();
+        Verdict::Serve(Serving { service: Arc::new(composition), around, body_max, total, ticket })
     }
 
     fn trusts(snapshot: &Snapshot, request: &Incoming<'_>) -> bool {
@@ -168,7 +174,8 @@ impl Handler for Door {
         };
         let (worker, started) = (request.worker, request.started);
         let case = Case { asked, worker, now, started, random, is_trusted };
-        let Decision { standing, what, pass, refused } = snapshot.decide(&case, Step::Begin, outgoing);
+        let Decision { standing, what, around, pass, refused } =
+            snapshot.decide(&case, Step::Begin, outgoing);
         let service = what.service(standing.as_ref());
         let measure = standing.as_ref().map_or(&snapshot.unrouted, |standing| &standing.measure).clone();
         measure.begin();
@@ -183,7 +190,8 @@ impl Handler for Door {
         };
         let mark = self.journal.begin(worker, &begun);
         let line = self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked));
-        let ticket = Ticket { mark, standing, measure, service, line, amendment: None, pass, refused };
+        let ticket =
+            Ticket { mark, standing, measure, service, line, amendment: None, around, pass, refused };
         if !matches!(what, What::Reply(_)) {
             // Said before anybody is asked, so that a decision that comes later need not say it.
             // Taking out a name takes a copy of it, and hardly a request has one of these.
@@ -204,7 +212,8 @@ impl Handler for Door {
     }
 
     fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
-        let Ticket { mark, standing, measure, service, line, amendment: _, pass, refused } = ticket;
+        let Ticket { mark, standing, measure, service, line, amendment: _, around: _, pass, refused } =
+            ticket;
         self.journal.end(mark, outcome);
         measure.end(outcome);
         if let (Some(log), Some(line)) = (&self.access, line) {

@@ -62,6 +62,9 @@ pub struct Explanation {
     pub endpoints: Vec<EndpointView>,
     /// The calls that its answer is made of, where it is made of several; level by level.
     pub calls: Vec<Planned>,
+    /// What is done with its bodies: `validate`, `openapi`, `request`, `response`, `cache`, `compress`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<&'static str>,
     /// The status that the gateway itself would answer with, if it would.
     pub status: Option<u16>,
     /// The routes that do not take it, and why; the nearest first.
@@ -163,6 +166,7 @@ fn taken(hit: &Hit<'_>, asked: &Asked<'_>, upstreams: Option<&Upstreams>, explan
     explanation.route = Some(route.name.to_string());
     explanation.why = "it is the only route whose every condition holds".into();
     explanation.status = None;
+    explanation.shapes = route.shaping.as_ref().map(|shaping| shaping.explain()).unwrap_or_default();
     let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
     match &route.action {
         Action::Redirect(redirect) => {

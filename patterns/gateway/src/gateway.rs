@@ -143,7 +143,7 @@ impl Gateway {
     /// What each route has done, in the order of the file; and last what no route took.
     pub fn measured(&self) -> Vec<Measured> {
         let snapshot = self.door.snapshot.load();
-        let routes = snapshot.standings.iter().map(|one| one.measure.read(&one.route.name));
+        let routes = snapshot.standings.iter().map(|one| one.measured());
         routes.chain([snapshot.unrouted.read(&UNROUTED.into())]).collect()
     }
 

@@ -21,6 +21,12 @@ impl RouteOptions {
             answer,
             compose,
             headers: _,
+            request,
+            response,
+            validate: _,
+            openapi: _,
+            compress: _,
+            cache: _,
             cors: _,
             deprecated: _,
             auth,
@@ -34,7 +40,14 @@ impl RouteOptions {
             stream_grace: _,
         } = self;
         let mut hasher = Fnv::default();
-        (matching, rewrite, redirect, answer, compose, auth).hash(&mut hasher);
+        (matching, rewrite, redirect, answer, compose, request, response, auth).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The same number as long as the route brings the same answers: what it matches, asks and changes.
+    pub(crate) fn brings(&self) -> u64 {
+        let mut hasher = Fnv::default();
+        (self.identity(), &self.to, &self.headers.request, &self.cache).hash(&mut hasher);
         hasher.finish()
     }
 }

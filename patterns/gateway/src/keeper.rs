@@ -20,9 +20,11 @@ use tokio::time::timeout;
 
 use crate::access::ConsumerTable;
 use crate::auth::{Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing};
+use crate::cache::Cache;
 use crate::limit::{
     InFlight, InFlightOptions, LimitOptions, Limiter, Members, SharedHealth, ShedOptions, Shedder,
 };
+use crate::{CacheOptions, RouteOptions};
 
 /// Work that is done again and again beside the requests. Each turn is complete in itself.
 #[async_trait]
@@ -48,6 +50,8 @@ pub struct Keeper {
     pub(crate) limits: Named<LimitOptions, Limiter>,
     pub(crate) in_flight: Named<InFlightOptions, InFlight>,
     shedders: Named<ShedOptions, Shedder>,
+    /// By the most that they hold, and by all that says what their answers are.
+    caches: Named<(u64, u64), Cache>,
     members: Mutex<Weak<Members>>,
 }
 
@@ -80,6 +84,7 @@ impl Keeper {
             limits: Named::default(),
             in_flight: Named::default(),
             shedders: Named::default(),
+            caches: Named::default(),
             members: Mutex::default(),
         }
     }
@@ -96,6 +101,13 @@ impl Keeper {
     pub(crate) fn shedder(&self, options: &ShedOptions) -> Arc<Shedder> {
         let made = self.shedders.get("gateway", options, || Ok::<_, Infallible>(Shedder::new(options)));
         made.unwrap_or_else(|never| match never {})
+    }
+
+    /// The answers that a route keeps, as long as it would still bring the same.
+    pub(crate) fn cache(&self, name: &str, options: &CacheOptions, route: &RouteOptions) -> Arc<Cache> {
+        let key = (options.max, route.brings());
+        let made = || Ok::<_, Infallible>(Arc::new(Cache::new(options.max, self.ids.clone())));
+        self.caches.get(name, &key, made).unwrap_or_else(|never| match never {})
     }
 
     /// The gateways that share the store.

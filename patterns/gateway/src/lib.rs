@@ -25,6 +25,7 @@ mod action;
 mod amendment;
 mod asked;
 pub mod auth;
+mod cache;
 mod calling;
 mod case;
 mod compose;
@@ -51,6 +52,7 @@ mod pattern;
 mod places;
 mod rank;
 mod route;
+mod shape;
 mod snapshot;
 mod split;
 mod table;
@@ -61,6 +63,7 @@ mod text;
 mod tree;
 mod waiting;
 
+pub use cache::{CACHED, Cached};
 pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, Recalled, diff};
 pub use error::Error;
@@ -70,9 +73,9 @@ pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use measure::{DURATIONS_US, Measured, UNROUTED};
 pub use options::{
-    AccessLogOptions, Answer, Certificate, Change, ClientCaOptions, CorsOptions, Deprecated, Destination,
-    HeaderOptions, Match, Options, QueryShown, Redirect, Rewrite, RouteOptions, ServiceOptions, ServiceTls,
-    TlsOptions,
+    AccessLogOptions, Answer, CacheOptions, Certificate, Change, ClientCaOptions, CompressOptions, CorsOptions,
+    Deprecated, Destination, HeaderOptions, Match, OpenapiOptions, Options, QueryShown, Redirect, Rewrite,
+    RouteOptions, ServiceOptions, ServiceTls, TlsOptions, Translation, ValidateOptions,
 };
 pub use route::Route;
 pub use table::{Found, Hit, RouteTable};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::auth::Reason;
+use crate::cache::CACHED;
 
 /// Upper bounds of the durations that are told apart, in microseconds; the last class is all that is longer.
 pub const DURATIONS_US: [u64; 12] =
@@ -49,6 +50,10 @@ pub struct Measured {
     pub bytes_out: u64,
     /// Requests that did not pass, by the reason: in the order of [`Reason::ALL`].
     pub refused: [u64; Reason::ALL.len()],
+    /// Answers by the way in which the cache came into them: in the order of [`CACHED`].
+    pub cached: [u64; CACHED.len()],
+    /// Bytes of answers that are kept.
+    pub kept_bytes: u64,
 }
 
 impl Measure {
@@ -95,6 +100,8 @@ impl Measure {
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             refused: std::array::from_fn(|at| read(&self.refused[at])),
+            cached: Default::default(),
+            kept_bytes: 0,
         }
     }
 }
@@ -109,10 +116,12 @@ impl Measured {
     pub fn absorb(&mut self, other: &Self) {
         let sums = self.statuses.iter_mut().zip(&other.statuses);
         let sums = sums.chain(self.durations.iter_mut().zip(&other.durations));
-        for (mine, theirs) in sums.chain(self.refused.iter_mut().zip(&other.refused)) {
+        let sums = sums.chain(self.refused.iter_mut().zip(&other.refused));
+        for (mine, theirs) in sums.chain(self.cached.iter_mut().zip(&other.cached)) {
             *mine += theirs;
         }
         self.duration += other.duration;
+        self.kept_bytes += other.kept_bytes;
         self.in_flight += other.in_flight;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;

@@ -6,6 +6,7 @@ mod calling;
 mod headers;
 mod matching;
 mod route;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,6 +26,7 @@ pub use calling::{Certificate, ClientCaOptions, ServiceOptions, ServiceTls, TlsO
 pub use headers::{Change, CorsOptions, HeaderOptions};
 pub use matching::Match;
 pub use route::RouteOptions;
+pub use shape::{CacheOptions, CompressOptions, OpenapiOptions, Translation, ValidateOptions};
 
 /// The section `gateway`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

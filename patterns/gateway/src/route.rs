@@ -10,6 +10,7 @@ use crate::deprecated::Notice;
 use crate::headers::Changes;
 use crate::host::Host;
 use crate::path::PathMatch;
+use crate::shape::Shaping;
 use crate::{Error, RouteOptions};
 
 /// One route, checked.
@@ -34,6 +35,8 @@ pub struct Route {
     pub(crate) action: Action,
     pub(crate) to_service: Changes,
     pub(crate) to_client: Changes,
+    /// What is done with bodies; none where they pass as they are.
+    pub(crate) shaping: Option<Arc<Shaping>>,
     pub(crate) cors: Option<Cors>,
     pub(crate) notice: Option<Notice>,
 }
@@ -59,6 +62,7 @@ impl Route {
         let action = Action::compile(&name, options, &path).map_err(wrong)?;
         let to_service = Changes::compile(&options.headers.request, &names).map_err(wrong)?;
         let to_client = Changes::compile(&options.headers.response, &names).map_err(wrong)?;
+        let shaping = Shaping::compile(options, &names).map_err(wrong)?;
         Ok(Self {
             timeout: options.timeout,
             total: options.total,
@@ -71,6 +75,7 @@ impl Route {
             action,
             to_service,
             to_client,
+            shaping,
             cors: options.cors.as_ref().map(Cors::compile).transpose().map_err(wrong)?,
             notice: options.deprecated.as_ref().map(Notice::compile).transpose().map_err(wrong)?,
             path,

@@ -21,8 +21,9 @@ use std::sync::{Arc, OnceLock};
 use dozen_dataplane::{Cutoff, Upstream};
 
 use crate::access::{Access, Entrance, RouteAccess};
+use crate::cache::Cache;
 use crate::keeper::Keeper;
-use crate::measure::Measure;
+use crate::measure::{Measure, Measured};
 use crate::route::Route;
 use crate::{Error, Options, RouteOptions, RouteTable};
 
@@ -58,6 +59,20 @@ pub(crate) struct Standing {
     pub(crate) cutoffs: Box<[Arc<Cutoff>]>,
     /// The way in, unless everybody may pass at any time.
     pub(crate) entrance: Option<Arc<Entrance>>,
+    /// The answers that it keeps, if it keeps any.
+    pub(crate) cache: Option<Arc<Cache>>,
+}
+
+impl Standing {
+    /// What the route has done.
+    pub(crate) fn measured(&self) -> Measured {
+        let cache = self.cache.as_ref();
+        Measured {
+            cached: cache.map(|cache| cache.counted()).unwrap_or_default(),
+            kept_bytes: cache.map_or(0, |cache| cache.bytes()),
+            ..self.measure.read(&self.route.name)
+        }
+    }
 }
 
 impl Snapshot {
@@ -95,6 +110,7 @@ impl Snapshot {
                 cutoffs,
                 route: route.clone(),
                 entrance,
+                cache: written.cache.as_ref().map(|cache| keeper.cache(&route.name, cache, written)),
             }));
         }
         let unrouted = before.map_or_else(Arc::default, |before| before.unrouted.clone());

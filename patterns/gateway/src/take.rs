@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dozen_dataplane::{Outgoing, Reply};
+use dozen_dataplane::{Around, Outgoing, Reply};
 
 use crate::access::Pass;
 use crate::action::Action;
@@ -77,7 +77,8 @@ impl Snapshot {
             }),
             Action::Compose(plan) => {
                 let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
-                Decision::new(standing, What::Compose(plan.clone(), given, amendment))
+                let decision = Decision::new(standing, What::Compose(plan.clone(), given, amendment));
+                Decision { around: self.around(hit, &facts, 0), ..decision }
             }
             Action::Forward { split, rewrite } => {
                 let (at, _) = split.choose(asked, case.random, case.is_trusted);
@@ -96,8 +97,16 @@ impl Snapshot {
                     route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
                     route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
                 }
-                Decision::new(standing, What::Forward(at, split.key(asked), Amendment::of(hit, &facts)))
+                let what = What::Forward(at, split.key(asked), Amendment::of(hit, &facts));
+                Decision { around: self.around(hit, &facts, at), ..Decision::new(standing, what) }
             }
         }
+    }
+
+    /// What stands around an exchange with the route's service of this number.
+    fn around(&self, hit: &Hit<'_>, facts: &Facts<'_>, at: usize) -> Option<Arc<dyn Around>> {
+        let shaping = hit.route.shaping.as_ref()?;
+        let cache = self.standings.get(hit.at).and_then(|standing| standing.cache.as_ref());
+        Some(shaping.around(facts, at, cache))
     }
 }

@@ -44,7 +44,7 @@ impl Waiting {
 
     fn made(self, draft: Draft, decision: Decision) -> dozen_dataplane::Decision<Ticket> {
         let Self { door, snapshot, mut ticket, random, .. } = self;
-        let Decision { standing, what, pass, refused } = decision;
+        let Decision { standing, what, around, pass, refused } = decision;
         ticket.service = what.service(standing.as_ref());
         let measure = standing.as_ref().map_or(&snapshot.unrouted, |standing| &standing.measure);
         if !Arc::ptr_eq(measure, &ticket.measure) {
@@ -56,6 +56,7 @@ impl Waiting {
         let route = standing.as_ref().map(|standing| &standing.route.name);
         door.journal.decided(ticket.mark, route, ticket.service.as_ref());
         (ticket.standing, ticket.pass, ticket.refused) = (standing, pass, refused);
+        ticket.around = around;
         draft.decide(door.settle(what, random, ticket))
     }
 }

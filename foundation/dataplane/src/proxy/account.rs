@@ -27,6 +27,8 @@ pub(super) struct Account<H: Handler, W: Deref<Target = Worker<H>>> {
     pub(super) lease: Option<Lease>,
     /// The endpoint's service, if it is to hear how it went from here.
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The address that was asked last, where somebody stood around the exchange and the lease is with the body.
+    pub(super) asked: Option<Arc<str>>,
     fate: Option<Option<Failure>>,
 }
 
@@ -42,6 +44,7 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Account<H, W> {
             taken: None,
             lease: None,
             upstream: None,
+            asked: None,
             fate: None,
         }
     }
@@ -53,7 +56,11 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Account<H, W> {
 
     /// `host:port` of the endpoint, empty if none was asked.
     pub(super) fn address(&self) -> &str {
-        self.lease.as_ref().map_or("", |lease| lease.address())
+        self.endpoint().map_or("", |address| address)
+    }
+
+    fn endpoint(&self) -> Option<&Arc<str>> {
+        self.lease.as_ref().map(Lease::address).or(self.asked.as_ref())
     }
 
     /// Whether a trailer of the answer is passed on.
@@ -123,7 +130,7 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Drop for Account<H, W> {
         let outcome = Outcome {
             worker: self.worker.index,
             status,
-            address: self.lease.as_ref().map(Lease::address),
+            address: self.endpoint(),
             elapsed: self.started.elapsed(),
             bytes_in: self.taken.as_ref().map_or(self.bytes_in, |taken| taken.load(Ordering::Relaxed)),
             bytes_out: self.bytes_out,

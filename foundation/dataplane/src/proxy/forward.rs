@@ -46,7 +46,7 @@ pub(super) async fn run<H: Handler>(
 ) -> Given {
     let call = Call::new(worker, route, request, deadline);
     if call.is_over() {
-        return Given { answer: Err(too_late(call.route.is_hurried)), lease: None, upstream: None };
+        return Given::of(Err(too_late(call.route.is_hurried)));
     }
     loop {
         let ended = call.turn().await;
@@ -219,10 +219,11 @@ impl<H: Handler> Call<H> {
                 if self.repeats && attempts > 1 {
                     response.headers_mut().insert(ATTEMPT, HeaderValue::from(attempts));
                 }
-                Given { answer: Ok(response), lease: Some(lease), upstream }
+                Given { answer: Ok(response), lease: Some(lease), upstream, asked: None }
             }
             Err(Failed { failure, lease, is_told, .. }) => {
-                Given { answer: Err(failure), lease, upstream: upstream.filter(|_| !is_told) }
+                let upstream = upstream.filter(|_| !is_told);
+                Given { answer: Err(failure), lease, upstream, asked: None }
             }
         }
     }

@@ -159,11 +159,9 @@ async fn answer<H: Handler>(
     };
     let answering = by.answer(worker, value.map(|()| body), context);
     let given = match deadline {
-        Some(deadline) => timeout_at(deadline.into(), answering).await.unwrap_or(Given {
-            answer: Err(too_late(facts.is_hurried)),
-            lease: None,
-            upstream: None,
-        }),
+        Some(deadline) => timeout_at(deadline.into(), answering)
+            .await
+            .unwrap_or_else(|_| Given::of(Err(too_late(facts.is_hurried)))),
         None => answering.await,
     };
     let (mut parts, body) = match given.settle(&mut account) {

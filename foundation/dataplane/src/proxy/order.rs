@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 use super::account::Account;
 use super::worker::Worker;
-use super::{Context, Cutoff, Failure, Forward, Handler, Serve, Serving, forward};
+use super::{Around, Context, Cutoff, Failure, Forward, Handler, Serve, Serving, around, forward};
 use crate::{Body, Lease, Transport, Upstream};
 
 /// By whom a request is to be answered, and within which limits.
@@ -23,12 +23,16 @@ pub(super) struct Order<T> {
 }
 
 /// By whom.
+#[derive(Clone)]
 pub(super) enum By {
     Service(Arc<dyn Serve>),
     Endpoint(Route),
+    /// By the other, with somebody around it.
+    Around(Arc<dyn Around>, Box<By>),
 }
 
 /// To which endpoints.
+#[derive(Clone)]
 pub(super) struct Route {
     pub(super) upstream: Arc<Upstream>,
     pub(super) random: u64,
@@ -45,12 +49,14 @@ pub(super) struct Given {
     pub(super) lease: Option<Lease>,
     /// The service that is to hear how it goes from here; none if it has heard already.
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The address that was asked last, where there is no lease to tell it.
+    pub(super) asked: Option<Arc<str>>,
 }
 
 impl<T> From<Serving<T>> for Order<T> {
     fn from(serving: Serving<T>) -> Self {
-        let Serving { service, body_max, total, ticket } = serving;
-        Self { by: By::Service(service), body_max, total, cutoff: None, ticket }
+        let Serving { service, around, body_max, total, ticket } = serving;
+        Self { by: By::Service(service).within(around), body_max, total, cutoff: None, ticket }
     }
 }
 
@@ -66,17 +72,22 @@ impl<T> From<Forward<T>> for Order<T> {
             cutoff,
             transport,
             websocket: _,
+            around,
             ticket,
         } = forward;
         let route = Route { upstream, random, key, timeout, is_hurried: false, transport };
-        Self { by: By::Endpoint(route), body_max, total, cutoff, ticket }
+        Self { by: By::Endpoint(route).within(around), body_max, total, cutoff, ticket }
     }
 }
 
 impl<T> Order<T> {
     /// The client gives less time than it would have.
     pub(super) fn hurried(mut self, is_hurried: bool) -> Self {
-        if let By::Endpoint(route) = &mut self.by {
+        let mut by = &mut self.by;
+        while let By::Around(_, inner) = by {
+            by = inner;
+        }
+        if let By::Endpoint(route) = by {
             route.is_hurried = is_hurried;
         }
         self
@@ -89,6 +100,13 @@ pub(super) fn too_late(is_hurried: bool) -> Failure {
 }
 
 impl By {
+    fn within(self, around: Option<Arc<dyn Around>>) -> Self {
+        match around {
+            Some(around) => Self::Around(around, Box::new(self)),
+            None => self,
+        }
+    }
+
     /// Begins to answer. Dropping the future takes the request back.
     pub(super) fn answer<H: Handler>(
         self,
@@ -99,14 +117,22 @@ impl By {
         match self {
             Self::Service(service) => {
                 let answer = service.serve(request, context);
-                Box::pin(async move { Given { answer: Ok(answer.await), lease: None, upstream: None } })
+                Box::pin(async move { Given::of(Ok(answer.await)) })
             }
             Self::Endpoint(route) => Box::pin(forward::run(worker.clone(), route, request, context.deadline)),
+            Self::Around(around, inner) => {
+                Box::pin(around::run(worker.clone(), around, *inner, request, context))
+            }
         }
     }
 }
 
 impl Given {
+    /// What came of it without an endpoint.
+    pub(super) fn of(answer: Result<Response<Body>, Failure>) -> Self {
+        Self { answer, lease: None, upstream: None, asked: None }
+    }
+
     /// Leaves in the account where the answer came from.
     pub(super) fn settle<H: Handler, W: Deref<Target = Worker<H>>>(
         self,
@@ -114,6 +140,7 @@ impl Given {
     ) -> Result<Response<Body>, Failure> {
         account.lease = self.lease;
         account.upstream = self.upstream;
+        account.asked = self.asked;
         self.answer
     }
 }

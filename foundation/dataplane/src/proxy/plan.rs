@@ -219,12 +219,13 @@ fn settle<H: Handler>(
         Verdict::Reply(reply, ticket) => Settled::Reply(reply, ticket),
         Verdict::Forward(forward) => {
             let is_http2 = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
+            let is_value = is_http2 || forward.upstream.repeats() || forward.around.is_some();
             match wire {
                 _ if head.websocket && (is_http2 || forward.websocket.is_none()) => {
                     Settled::Reply(Reply::from(Refusal::Upgrade), forward.ticket)
                 }
-                // A conversation cannot be held again.
-                Some(wire) if head.websocket || !(is_http2 || forward.upstream.repeats()) => {
+                // A conversation cannot be held again, and nobody stands around it.
+                Some(wire) if head.websocket || !is_value => {
                     let given = if head.host.is_empty() { &**forward.upstream.service() } else { head.host };
                     let host = edits.host.as_deref().unwrap_or(given);
                     fields_end = write(head, host, target, &edits.added, &announced, strip, wire);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
-use super::{Cutoff, Fields, Reply};
+use super::{Around, Cutoff, Fields, Reply};
 use crate::{Body, TlsSession, Transport, Upstream};
 
 /// What becomes of a request.
@@ -59,7 +59,6 @@ impl<T> Decision<T> {
 }
 
 /// To which service, and within which limits.
-#[derive(Debug)]
 pub struct Forward<T> {
     /// The service.
     pub upstream: Arc<Upstream>,
@@ -79,8 +78,21 @@ pub struct Forward<T> {
     pub transport: Option<Arc<Transport>>,
     /// Whether a WebSocket may be opened, and for how long it may then be silent. Only over HTTP/1.1 on both sides.
     pub websocket: Option<Duration>,
+    /// Who stands around the exchange, if anybody does. A WebSocket passes them by.
+    pub around: Option<Arc<dyn Around>>,
     /// Handed back at the end.
     pub ticket: T,
+}
+
+impl<T> std::fmt::Debug for Forward<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forward")
+            .field("upstream", self.upstream.service())
+            .field("body_max", &self.body_max)
+            .field("timeout", &self.timeout)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T> Forward<T> {
@@ -96,6 +108,7 @@ impl<T> Forward<T> {
             cutoff: None,
             transport: None,
             websocket: None,
+            around: None,
             ticket,
         }
     }
@@ -105,6 +118,8 @@ impl<T> Forward<T> {
 pub struct Serving<T> {
     /// Answers.
     pub service: Arc<dyn Serve>,
+    /// Who stands around the exchange, if anybody does.
+    pub around: Option<Arc<dyn Around>>,
     /// The most that the request's body may hold; what is beyond is an error of that body.
     pub body_max: u64,
     /// How long all of it may take, the bodies included.

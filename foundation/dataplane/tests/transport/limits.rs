@@ -107,7 +107,7 @@ async fn more_streams_than_allowed_wait_or_are_refused() {
         }
     }));
     let begin = move |_: &dozen_dataplane::Incoming<'_>, _: &mut dozen_dataplane::Outgoing<'_>| {
-        Verdict::Serve(Serving { service: slow.clone(), body_max: 0, total: None, ticket: 1 })
+        Verdict::Serve(Serving { service: slow.clone(), around: None, body_max: 0, total: None, ticket: 1 })
     };
     let world = World::build(ProxyOptions { http2, ..options() }, begin, |_, _| {}).await;
     let mut wire = world.wire().await;
@@ -169,7 +169,13 @@ async fn a_client_that_takes_nothing_loses_its_stream_and_one_that_asks_nothing_
         }
     }));
     let begin = move |_: &dozen_dataplane::Incoming<'_>, _: &mut dozen_dataplane::Outgoing<'_>| {
-        Verdict::Serve(Serving { service: endless.clone(), body_max: 0, total: None, ticket: 1 })
+        Verdict::Serve(Serving {
+            service: endless.clone(),
+            around: None,
+            body_max: 0,
+            total: None,
+            ticket: 1,
+        })
     };
     let mut world = World::build(options, begin, |_, _| {}).await;
     let mut sender = world.http2().await;

@@ -172,9 +172,13 @@ async fn an_answer_is_amended_wherever_it_comes_from_but_a_reply_is_not() {
         {
             "/there" => Verdict::Forward(Forward::new(there.clone(), 1, 1)),
             "/nowhere" => Verdict::Forward(Forward::new(nowhere.clone(), 1, 1)),
-            "/served" => {
-                Verdict::Serve(Serving { service: served.clone(), body_max: 0, total: None, ticket: 1 })
-            }
+            "/served" => Verdict::Serve(Serving {
+                service: served.clone(),
+                around: None,
+                body_max: 0,
+                total: None,
+                ticket: 1,
+            }),
             _ => Verdict::Reply(Reply::empty(204), 1),
         };
     let world = World::build(options(), begin, |answer, changes| {

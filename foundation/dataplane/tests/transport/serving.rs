@@ -19,7 +19,8 @@ async fn world_of(
     let service: Arc<dyn Serve> = Arc::new(service);
     World::start(move |_, outgoing| {
         outgoing.add("x-added", b"1");
-        let mut serving = Serving { service: service.clone(), body_max: 1 << 20, total: None, ticket: 3 };
+        let mut serving =
+            Serving { service: service.clone(), around: None, body_max: 1 << 20, total: None, ticket: 3 };
         change(&mut serving);
         Verdict::Serve(serving)
     })

@@ -9,13 +9,13 @@ use http::HeaderName;
 use super::Wrong;
 
 /// A mapping whose keys are known, and where it stands.
-pub(super) struct Keys<'w> {
-    pub(super) at: String,
-    pub(super) object: &'w Object,
+pub(crate) struct Keys<'w> {
+    pub(crate) at: String,
+    pub(crate) object: &'w Object,
 }
 
 impl<'w> Keys<'w> {
-    pub(super) fn of(value: &'w Value, at: impl Into<String>) -> Result<Self, Wrong> {
+    pub(crate) fn of(value: &'w Value, at: impl Into<String>) -> Result<Self, Wrong> {
         let at = at.into();
         match value.as_object() {
             Some(object) => Ok(Self { at, object }),
@@ -24,26 +24,26 @@ impl<'w> Keys<'w> {
     }
 
     /// Refuses every other key, with the nearest of these.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Wrong> {
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Wrong> {
         match self.object.iter().find(|(name, _)| !known.contains(&&***name)) {
             Some((name, _)) => Err((self.place(name), format!("is no key here; {}", meant(name, known)))),
             None => Ok(()),
         }
     }
 
-    pub(super) fn place(&self, name: &str) -> String {
+    pub(crate) fn place(&self, name: &str) -> String {
         format!("{}.{name}", self.at)
     }
 
-    pub(super) fn wrong<T>(&self, name: &str, problem: impl Into<String>) -> Result<T, Wrong> {
+    pub(crate) fn wrong<T>(&self, name: &str, problem: impl Into<String>) -> Result<T, Wrong> {
         Err((self.place(name), problem.into()))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&'w Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'w Value> {
         self.object.get(name)
     }
 
-    pub(super) fn text(&self, name: &str) -> Result<Option<&'w str>, Wrong> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'w str>, Wrong> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -51,7 +51,7 @@ impl<'w> Keys<'w> {
         }
     }
 
-    pub(super) fn duration(&self, name: &str) -> Result<Option<Duration>, Wrong> {
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>, Wrong> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         match duration::parse(text).filter(|duration| !duration.is_zero()) {
             Some(duration) => Ok(Some(duration)),
@@ -60,7 +60,7 @@ impl<'w> Keys<'w> {
     }
 
     /// Bytes: `64KiB`, `1MiB`, or a number.
-    pub(super) fn size(&self, name: &str) -> Result<Option<usize>, Wrong> {
+    pub(crate) fn size(&self, name: &str) -> Result<Option<usize>, Wrong> {
         let read = match self.get(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number.as_i64().and_then(|bytes| usize::try_from(bytes).ok()),
@@ -74,7 +74,7 @@ impl<'w> Keys<'w> {
     }
 
     /// Names of headers: one, or a list.
-    pub(super) fn headers(&self, name: &str) -> Result<Box<[HeaderName]>, Wrong> {
+    pub(crate) fn headers(&self, name: &str) -> Result<Box<[HeaderName]>, Wrong> {
         let one = |value: &Value| {
             let read = value.as_text().and_then(header);
             read.map_or_else(|| self.wrong(name, "holds something that is no header's name"), Ok)

@@ -9,7 +9,10 @@ use crate::access::RouteAccess;
 use crate::auth::AuthOptions;
 use crate::limit::{InFlightOptions, LimitOptions, Priority};
 
-use super::{Answer, CorsOptions, Deprecated, Destination, HeaderOptions, Match, Redirect, Rewrite};
+use super::{
+    Answer, CacheOptions, CompressOptions, CorsOptions, Deprecated, Destination, HeaderOptions, Match,
+    OpenapiOptions, Redirect, Rewrite, Translation, ValidateOptions,
+};
 
 /// One route: which requests it takes, and exactly one of `to`, `redirect`, `answer` and `compose`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,24 @@ pub struct RouteOptions {
     /// Headers that are changed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub headers: HeaderOptions,
+    /// How requests are translated on their way to the service: `body`, `query` and `headers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Translation>,
+    /// How answers are translated on their way to the client: `body` and `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Translation>,
+    /// What requests have to be, by JSON Schemas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<ValidateOptions>,
+    /// What requests have to be, by the description of an API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openapi: Option<OpenapiOptions>,
+    /// Which answers are compressed; without it, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compress: Option<CompressOptions>,
+    /// Which answers are kept to be used again; without it, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheOptions>,
     /// Which other origins may use it from a browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<CorsOptions>,
@@ -117,6 +138,12 @@ impl RouteOptions {
             answer: None,
             compose: None,
             headers: HeaderOptions::default(),
+            request: None,
+            response: None,
+            validate: None,
+            openapi: None,
+            compress: None,
+            cache: None,
             cors: None,
             deprecated: None,
             auth: None,

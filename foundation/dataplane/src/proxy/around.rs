@@ -1,0 +1,172 @@
+//! What stands around an exchange, and sees its bodies.
+//!
+//! ```text
+//! client ─► request ─► Around ─► Next::ask ─► an endpoint, or a service
+//!        ◄─ answer  ◄─        ◄─
+//! ```
+//!
+//! A request that nobody stands around never comes near this; one that somebody does becomes a value. How often the
+//! next is asked is up to who stands there: not at all, once, or again with another request. Each answer is reported to
+//! its endpoint by how it went, whatever is made of it for the client.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as Poller, Poll};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::rt::Executor as _;
+
+use super::account::{failure_of, report};
+use super::order::{By, Given};
+use super::tasks::Spawner;
+use super::worker::Worker;
+use super::{Context, Failure, Handler};
+use crate::{Body, BoxError, Lease, Upstream};
+
+/// Stands around exchanges.
+pub trait Around: Send + Sync {
+    /// Answers `request`, which is as it would be sent on, by asking `next` or without it. The future is dropped when
+    /// the client goes away or the time is over. A failure becomes the problem document that stands for it.
+    fn around(
+        &self,
+        request: Request<Body>,
+        next: Next,
+        context: Context,
+    ) -> BoxFuture<'static, Result<Response<Body>, Failure>>;
+}
+
+type Asking = dyn Fn(Request<Body>) -> BoxFuture<'static, Result<Response<Body>, Failure>> + Send + Sync;
+type Beside = dyn Fn(BoxFuture<'static, ()>) + Send + Sync;
+
+/// What a request goes on to. Cloning it copies nothing.
+#[derive(Clone)]
+pub struct Next {
+    ask: Arc<Asking>,
+    beside: Arc<Beside>,
+}
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").finish_non_exhaustive()
+    }
+}
+
+impl Next {
+    /// Asks, and waits for the head of the answer.
+    pub fn ask(&self, request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
+        (self.ask)(request)
+    }
+
+    /// Does `work` beside the requests, also when this one has ended. It is dropped when the worker stops; whoever hands
+    /// it over bounds how much of it there is.
+    pub fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        (self.beside)(Box::pin(work));
+    }
+}
+
+/// The address that was asked last.
+type Asked = Arc<Mutex<Option<Arc<str>>>>;
+
+/// Answers through `around`, and says where the answer came from.
+pub(super) async fn run<H: Handler>(
+    worker: Arc<Worker<H>>,
+    around: Arc<dyn Around>,
+    inner: By,
+    request: Request<Body>,
+    context: Context,
+) -> Given {
+    let asked = Asked::default();
+    let spawner = Spawner::new(&worker.tasks);
+    let (last, given) = (asked.clone(), context.clone());
+    let ask = move |request| -> BoxFuture<'static, _> {
+        Box::pin(one(inner.clone(), worker.clone(), request, given.clone(), last.clone()))
+    };
+    let beside = move |work| spawner.execute(work);
+    let next = Next { ask: Arc::new(ask), beside: Arc::new(beside) };
+    let answer = around.around(request, next, context).await;
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Given { answer, lease: None, upstream: None, asked }
+}
+
+async fn one<H: Handler>(
+    by: By,
+    worker: Arc<Worker<H>>,
+    request: Request<Body>,
+    context: Context,
+    last: Asked,
+) -> Result<Response<Body>, Failure> {
+    let Given { answer, lease, upstream, .. } = by.answer(&worker, request, context).await;
+    if let Some(lease) = &lease {
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease.address().clone());
+    }
+    match (answer, upstream, lease) {
+        (Ok(response), Some(upstream), Some(lease)) => {
+            upstream.heard(&lease);
+            let status = response.status().as_u16();
+            Ok(response.map(|body| Body::new(Lent { body, status, upstream, lease: Some(lease) })))
+        }
+        (Err(failure), Some(upstream), Some(lease)) => {
+            report(&upstream, &lease, 0, Some(failure));
+            Err(failure)
+        }
+        (answer, ..) => answer,
+    }
+}
+
+/// The body of an endpoint's answer, which tells the endpoint's service how it ended.
+struct Lent {
+    body: Body,
+    status: u16,
+    upstream: Arc<Upstream>,
+    lease: Option<Lease>,
+}
+
+impl Lent {
+    fn ended(&mut self, failure: Option<Failure>) {
+        if let Some(lease) = self.lease.take() {
+            report(&self.upstream, &lease, self.status, failure);
+        }
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Poller<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(None) => self.ended(None),
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.ended(None),
+            Poll::Ready(Some(Err(error))) => {
+                let failure = failure_of(error);
+                self.ended(Some(failure));
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lent {
+    /// An answer without a body is never read.
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.ended(None);
+        }
+    }
+}

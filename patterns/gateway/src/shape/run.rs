@@ -1,0 +1,291 @@
+//! Shaping at work on one exchange.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dozen_dataplane::{Around, Body, Context, Failure, Next};
+use futures::future::BoxFuture;
+use http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
+
+use super::compress::{Wanted, media_type, weaken};
+use super::document::{Trouble, decoded, gather};
+use super::problem::{Flaw, Part, Refused};
+use super::schemas::hold;
+use super::translate::Unfit;
+use super::{Given, Shaping};
+use crate::cache::{self, Cache};
+
+/// Headers that say something of the bytes of a body which is not the same any more.
+const OF_BYTES: [&str; 6] =
+    ["accept-ranges", "content-digest", "content-length", "content-md5", "digest", "repr-digest"];
+
+/// One exchange.
+pub(super) struct Run {
+    shaping: Arc<Shaping>,
+    given: Given,
+    cache: Option<Arc<Cache>>,
+}
+
+/// The service, with translations around it. Cloning it copies nothing.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    run: Arc<Run>,
+    next: Next,
+}
+
+/// Why a request goes no further.
+enum Stopped {
+    Refused(Box<Refused>),
+    Failed(Failure),
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(Box::new(refused))
+    }
+}
+
+impl From<Trouble> for Stopped {
+    /// Of a request's body.
+    fn from(trouble: Trouble) -> Self {
+        let refused = match trouble {
+            Trouble::TooLarge => {
+                Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than it may be")
+            }
+            Trouble::Coding => {
+                let mut refused = Refused::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "the body has a content coding that cannot be looked into",
+                );
+                let codings = http::HeaderValue::from_static("gzip, deflate, br, zstd, identity");
+                refused.fields.push((header::ACCEPT_ENCODING, codings));
+                refused
+            }
+            Trouble::Broken => {
+                Refused::new(StatusCode::BAD_REQUEST, "the body is not what its content coding says")
+            }
+            Trouble::Ended(failure) => return Self::Failed(failure),
+        };
+        refused.into()
+    }
+}
+
+/// What stands around one exchange.
+pub(super) struct Shaped(pub(super) Arc<Run>);
+
+impl Around for Shaped {
+    fn around(
+        &self,
+        request: Request<Body>,
+        next: Next,
+        _: Context,
+    ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
+        let run = self.0.clone();
+        Box::pin(run.answer(request, next))
+    }
+}
+
+impl Run {
+    pub(super) fn new(shaping: Arc<Shaping>, given: Given, cache: Option<Arc<Cache>>) -> Self {
+        Self { shaping, given, cache }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Body>, next: Next) -> Result<Response<Body>, Failure> {
+        let wanted = Wanted::of(request.method(), request.headers());
+        let answered = match self.admit(request).await {
+            Ok(request) => {
+                let origin = Origin { run: self.clone(), next };
+                match (&self.cache, &self.shaping.policy) {
+                    (Some(cache), Some(policy)) => {
+                        cache::answer(cache, policy, &self.given, origin, request).await
+                    }
+                    _ => origin.ask(request).await,
+                }
+            }
+            Err(Stopped::Refused(refused)) => Ok(refused.response()),
+            Err(Stopped::Failed(failure)) => Err(failure),
+        }?;
+        Ok(match &self.shaping.compress {
+            Some(compress) => compress.answer(&wanted, answered),
+            None => answered,
+        })
+    }
+
+    /// The request, if it is what the route takes.
+    async fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Stopped> {
+        let Shaping { schemas, api, .. } = &*self.shaping;
+        if schemas.is_none() && api.is_none() {
+            return Ok(request);
+        }
+        let Given { method, path, query, .. } = &self.given;
+        let (mut parts, body) = request.into_parts();
+        let mut flaws = Vec::new();
+        let operation = match api {
+            Some(api) => {
+                let found = api.find(method, path)?;
+                found.head(query.as_deref(), &parts.headers, &mut flaws);
+                Some(found)
+            }
+            None => None,
+        };
+        if let Some(schemas) = schemas {
+            flaws.extend(schemas.head(query.as_deref(), &parts.headers));
+        }
+        if !flaws.is_empty() {
+            return Err(Refused::flawed(flaws).into());
+        }
+        let schema = schemas.as_ref().and_then(|schemas| schemas.body.as_ref());
+        let is_looked_into =
+            schema.is_some() || operation.as_ref().is_some_and(|found| found.looks_into_body());
+        if !is_looked_into {
+            return Ok(Request::from_parts(parts, body));
+        }
+        let max = self.shaping.body_max;
+        let bytes = decoded(gather(body, max).await?, &mut parts.headers, max)?;
+        let kind = media_type(&parts.headers);
+        if let Some(found) = &operation {
+            found.body(&bytes, kind.as_deref(), &mut flaws)?;
+        }
+        if let Some(schema) = schema {
+            match serde_json::from_slice(&bytes) {
+                Ok(document) => hold(schema, &document, Part::Body, "", &mut flaws),
+                Err(error) => return Err(no_json(&error).into()),
+            }
+        }
+        match flaws.is_empty() {
+            true => Ok(Request::from_parts(parts, Body::from(bytes))),
+            false => Err(Refused::flawed(flaws).into()),
+        }
+    }
+
+    /// The request as the service gets it.
+    async fn translated(&self, request: Request<Body>) -> Result<Request<Body>, Stopped> {
+        let (mut parts, mut body) = request.into_parts();
+        if self.shaping.response.as_ref().is_some_and(|response| response.body.is_some()) {
+            // What is translated is wanted whole, and as it is.
+            for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
+                parts.headers.remove(name);
+            }
+        }
+        let Some(rules) = &self.shaping.request else { return Ok(Request::from_parts(parts, body)) };
+        let scope = rules.scope(&self.given, &self.shaping.names, &parts.headers);
+        if let Some(query) = rules.query(&scope) {
+            let query = query?;
+            let path = parts.uri.path();
+            let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+            parts.uri = Uri::try_from(target).map_err(|_| {
+                Refused::new(StatusCode::BAD_REQUEST, "this request cannot be passed on as it is")
+            })?;
+        }
+        rules.headers(&scope, &mut parts.headers)?;
+        if let Some(through) = &rules.body {
+            let max = self.shaping.body_max;
+            let kind = media_type(&parts.headers);
+            let bytes = decoded(gather(body, max).await?, &mut parts.headers, max)?;
+            let needs_none =
+                matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+            body = match bytes.is_empty() && needs_none {
+                true => Body::empty(),
+                false if !through.takes(kind.as_deref()) => {
+                    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                    return Err(
+                        Refused::new(status, "the body has a content type that is not taken here").into()
+                    );
+                }
+                false => {
+                    let stated =
+                        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                    let made = through.apply(&bytes, stated, max).map_err(unfit)?;
+                    parts.headers.insert(header::CONTENT_TYPE, through.content_type());
+                    for name in OF_BYTES {
+                        parts.headers.remove(name);
+                    }
+                    Body::from(made)
+                }
+            };
+        }
+        Ok(Request::from_parts(parts, body))
+    }
+
+    /// The answer as the client gets it.
+    async fn answered(&self, method: &Method, response: Response<Body>) -> Result<Response<Body>, Trouble> {
+        let Some(rules) = &self.shaping.response else { return Ok(response) };
+        let (mut parts, mut body) = response.into_parts();
+        let status = parts.status;
+        parts.status = rules.status(status);
+        let has_body = status.is_success() && !matches!(status.as_u16(), 204..=206);
+        if let (Some(through), true) = (&rules.body, has_body) {
+            if *method != Method::HEAD {
+                let bytes = decoded(gather(body, rules.max).await?, &mut parts.headers, rules.max)?;
+                let stated = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                body = Body::from(self.made(through, bytes, stated, rules.max)?);
+            }
+            parts.headers.insert(header::CONTENT_TYPE, through.content_type());
+            OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(HeaderName::from_static(name))));
+            weaken(&mut parts.headers);
+        }
+        Ok(Response::from_parts(parts, body))
+    }
+
+    fn made(
+        &self,
+        through: &super::translate::Through,
+        bytes: Bytes,
+        stated: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<u8>, Trouble> {
+        through.apply(&bytes, stated, max).map_err(|unfit| {
+            let why = match &unfit {
+                Unfit::Unread(why) => why,
+                Unfit::Unexpected(flaw) => &flaw.detail,
+            };
+            tracing::debug!(why, path = %self.given.path, "a service's answer cannot be translated");
+            Trouble::Broken
+        })
+    }
+}
+
+impl Origin {
+    /// Asks the service. What the client did wrong, and what the service did, is an answer, too.
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Result<Response<Body>, Failure> {
+        let run = &self.run;
+        let request = match run.translated(request).await {
+            Ok(request) => request,
+            Err(Stopped::Refused(refused)) => return Ok(refused.response()),
+            Err(Stopped::Failed(failure)) => return Err(failure),
+        };
+        let method = request.method().clone();
+        let response = self.next.ask(request).await?;
+        match run.answered(&method, response).await {
+            Ok(response) => Ok(response),
+            Err(Trouble::Ended(failure)) => Err(failure),
+            Err(_) => {
+                let detail = "the service did not give an answer that can be passed on";
+                Ok(Refused::new(StatusCode::BAD_GATEWAY, detail).response())
+            }
+        }
+    }
+
+    /// Does `work` beside the requests.
+    pub(crate) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.next.beside(work);
+    }
+}
+
+/// A request's body that does not come through.
+fn unfit(unfit: Unfit) -> Stopped {
+    match unfit {
+        Unfit::Unread(detail) => {
+            let flaws = vec![Flaw { part: Part::Body, pointer: String::new(), detail }];
+            Refused { flaws, ..Refused::new(StatusCode::BAD_REQUEST, "the body cannot be read") }.into()
+        }
+        Unfit::Unexpected(flaw) => Refused::flawed(vec![flaw]).into(),
+    }
+}
+
+/// What is said of a body that had to be JSON.
+pub(super) fn no_json(error: &serde_json::Error) -> Refused {
+    let detail = format!("it is no JSON, at line {}, column {}", error.line(), error.column());
+    let flaws = vec![Flaw { part: Part::Body, pointer: String::new(), detail }];
+    Refused { flaws, ..Refused::new(StatusCode::BAD_REQUEST, "the body cannot be read") }
+}

@@ -1,0 +1,1 @@
+//! Shaping, without a socket.
