@@ -34,7 +34,7 @@ pub use error::Error;
 pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Changes, Content, Context, Cutoff, Decision, Draft, Failure, Fields, Forward, Handler,
+    Answered, Changes, Content, Context, Cutoff, Decision, Draft, Escort, Failure, Fields, Forward, Handler,
     Http2Limits, Incoming, Outcome, Outgoing, Proxy, ProxyOptions, Reply, Serve, Serving, Verdict,
 };
 pub use server::{Limits, Peer, Server};

@@ -63,7 +63,7 @@ pub(crate) use feed::trailers;
 pub use fields::{Answered, Changes, Fields};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
 pub use reply::{Content, Reply};
-pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};
+pub use verdict::{Context, Decision, Escort, Forward, Serve, Serving, Verdict};
 pub(crate) use worker::Worker;
 
 /// How a proxy treats its connections.

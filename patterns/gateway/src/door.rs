@@ -19,6 +19,7 @@ use crate::auth::Callers;
 use crate::case::Case;
 use crate::compose::{Composition, Given, Plan};
 use crate::decide::{Decision, Refused, Step, What};
+use crate::feature::{self, Way, Witness};
 use crate::log::{Begun, Mark};
 use crate::measure::Measure;
 use crate::snapshot::{Snapshot, Standing};
@@ -52,6 +53,7 @@ pub(crate) struct Ticket {
     pub(crate) service: Option<Arc<str>>,
     line: Option<Line>,
     amendment: Option<Amendment>,
+    witness: Option<Box<dyn Witness>>,
     /// Gives its places back when the request has ended.
     pub(crate) pass: Option<Pass>,
     pub(crate) refused: Option<Refused>,
@@ -67,6 +69,7 @@ impl Ticket {
             service: None,
             line: self.line.clone(),
             amendment: None,
+            witness: None,
             pass: None,
             refused: None,
         }
@@ -91,6 +94,10 @@ impl Door {
                 ticket.amendment = amendment;
                 return self.compose(plan, given, ticket);
             }
+            What::Feature(way, amendment) => {
+                ticket.amendment = amendment;
+                return self.escorted(way, random, ticket);
+            }
             What::Forward(at, amendment) => {
                 ticket.amendment = amendment;
                 Some(at)
@@ -113,6 +120,29 @@ impl Door {
             cutoff,
             transport: None,
             websocket: route.websocket,
+            escort: None,
+            ticket,
+        })
+    }
+
+    /// Sends a request where its feature wants it.
+    fn escorted(&self, way: Way, random: u64, mut ticket: Ticket) -> Verdict<Ticket> {
+        let Way { service, escort, witness, .. } = way;
+        ticket.witness = witness;
+        let found = ticket.standing.as_ref().map(|standing| standing.route.clone());
+        let Some((route, upstream)) = found.zip(self.upstreams.get(&service)) else {
+            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
+        };
+        Verdict::Forward(Forward {
+            upstream,
+            random,
+            body_max: route.body_max,
+            timeout: route.timeout,
+            total: route.total,
+            cutoff: None,
+            transport: None,
+            websocket: route.websocket,
+            escort,
             ticket,
         })
     }
@@ -178,7 +208,8 @@ impl Handler for Door {
         };
         let mark = self.journal.begin(worker, &begun);
         let line = self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked));
-        let ticket = Ticket { mark, standing, measure, service, line, amendment: None, pass, refused };
+        let (amendment, witness) = (None, None);
+        let ticket = Ticket { mark, standing, measure, service, line, amendment, witness, pass, refused };
         if !matches!(what, What::Reply(_)) {
             // Said before anybody is asked, so that a decision that comes later need not say it.
             snapshot.withheld.iter().for_each(|name| outgoing.remove(name.clone()));
@@ -196,7 +227,10 @@ impl Handler for Door {
     }
 
     fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
-        let Ticket { mark, standing, measure, service, line, amendment: _, pass, refused } = ticket;
+        let Ticket { mark, standing, measure, service, line, amendment: _, witness, pass, refused } = ticket;
+        if let Some(witness) = witness {
+            witness.ended(feature::Ended::of(outcome), outcome.elapsed);
+        }
         self.journal.end(mark, outcome);
         measure.end(outcome);
         if let (Some(log), Some(line)) = (&self.access, line) {
@@ -219,6 +253,9 @@ impl Handler for Door {
     }
 
     fn amend(&self, ticket: &mut Ticket, answer: &Answered<'_>, changes: &mut Changes) {
+        if let Some(witness) = &ticket.witness {
+            feature::rewrite(&**witness, answer, changes);
+        }
         if let (Some(amendment), Some(standing)) = (&ticket.amendment, &ticket.standing) {
             amendment.amend(&standing.route, answer, changes);
         }

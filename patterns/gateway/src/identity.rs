@@ -14,6 +14,7 @@ impl RouteOptions {
             name: _,
             matching,
             to: _,
+            feature,
             sticky: _,
             split: _,
             rewrite,
@@ -34,7 +35,7 @@ impl RouteOptions {
             stream_grace: _,
         } = self;
         let mut hasher = Fnv::default();
-        (matching, rewrite, redirect, answer, compose, auth).hash(&mut hasher);
+        (matching, feature, rewrite, redirect, answer, compose, auth).hash(&mut hasher);
         hasher.finish()
     }
 }

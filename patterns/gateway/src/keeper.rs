@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::Features;
 use crate::access::ConsumerTable;
 use crate::auth::{Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing};
 use crate::limit::{
@@ -49,6 +50,7 @@ pub struct Keeper {
     pub(crate) in_flight: Named<InFlightOptions, InFlight>,
     shedders: Named<ShedOptions, Shedder>,
     members: Mutex<Weak<Members>>,
+    features: OnceLock<Arc<dyn Features>>,
 }
 
 struct Job {
@@ -81,6 +83,7 @@ impl Keeper {
             in_flight: Named::default(),
             shedders: Named::default(),
             members: Mutex::default(),
+            features: OnceLock::new(),
         }
     }
 
@@ -96,6 +99,15 @@ impl Keeper {
     pub(crate) fn shedder(&self, options: &ShedOptions) -> Arc<Shedder> {
         let made = self.shedders.get("gateway", options, || Ok::<_, Infallible>(Shedder::new(options)));
         made.unwrap_or_else(|never| match never {})
+    }
+
+    /// Has `features` asked about routes that go to one. Before a gateway is made beside it, and once.
+    pub fn ask_features(&self, features: Arc<dyn Features>) {
+        let _ = self.features.set(features);
+    }
+
+    pub(crate) fn features(&self) -> Option<Arc<dyn Features>> {
+        self.features.get().cloned()
     }
 
     /// The gateways that share the store.

@@ -65,8 +65,8 @@ pub use feature::{Feature, Sampled};
 pub use metrics::Metrics;
 pub use noise::{Counted, Noise, Noisy};
 pub use options::{
-    CompareOptions, FeatureOptions, GateOptions, Match, NoiseOptions, OnBreach, RetireOptions, ShadowWrites,
-    Tolerance, WriteOptions,
+    CompareOptions, FeatureOptions, GateOptions, LoginOptions, NoiseOptions, OnBreach, ProofOptions,
+    RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, WriteOptions,
 };
 pub use progress::{FeatureProgress, Progress};
 pub use registry::{Registry, RegistryOptions};

@@ -16,6 +16,7 @@
 //! **When the store is away** everything stays as it was; what is counted meanwhile is published later.
 
 mod look;
+mod observe;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

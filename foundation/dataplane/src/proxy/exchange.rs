@@ -86,8 +86,18 @@ impl<H: Handler> Client<'_, H> {
 
 /// Relays between the client's connection and an endpoint's, both of HTTP/1.1.
 async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket>, facts: Facts) -> Next {
-    let Forward { upstream, random, body_max, timeout, total, cutoff, transport, websocket, ticket } =
-        forward;
+    let Forward {
+        upstream,
+        random,
+        body_max,
+        timeout,
+        total,
+        cutoff,
+        transport,
+        websocket,
+        escort: _,
+        ticket,
+    } = forward;
     let Facts { asked, length, expects_continue, is_idempotent, announced } = facts;
     let transport = transport.as_deref();
     let worker = client.worker;

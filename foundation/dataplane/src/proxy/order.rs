@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 use super::account::Account;
 use super::worker::Worker;
-use super::{Context, Failure, Forward, Handler, Serve, Serving, forward};
+use super::{Context, Escort, Failure, Forward, Handler, Serve, Serving, forward};
 use crate::{Body, Lease, Transport, Upstream};
 
 /// By whom a request is to be answered, and within which limits.
@@ -23,7 +23,7 @@ pub(super) struct Order<T> {
 /// By whom.
 pub(super) enum By {
     Service(Arc<dyn Serve>),
-    Endpoint(Route),
+    Endpoint(Route, Option<Arc<dyn Escort>>),
 }
 
 /// To which endpoints.
@@ -60,9 +60,11 @@ impl<T> From<Forward<T>> for Order<T> {
             cutoff: _,
             transport,
             websocket: _,
+            escort,
             ticket,
         } = forward;
-        Self { by: By::Endpoint(Route { upstream, random, timeout, transport }), body_max, total, ticket }
+        let route = Route { upstream, random, timeout, transport };
+        Self { by: By::Endpoint(route, escort), body_max, total, ticket }
     }
 }
 
@@ -79,7 +81,23 @@ impl By {
                 let answer = service.serve(request, context);
                 Box::pin(async move { Given { answer: Ok(answer.await), lease: None, upstream: None } })
             }
-            Self::Endpoint(route) => Box::pin(forward::run(worker.clone(), route, request, context.deadline)),
+            Self::Endpoint(route, None) => {
+                Box::pin(forward::run(worker.clone(), route, request, context.deadline))
+            }
+            Self::Endpoint(route, Some(escort)) => {
+                let worker = worker.clone();
+                Box::pin(async move {
+                    let request = match escort.out(request).await {
+                        Ok(request) => request,
+                        Err(answer) => return Given { answer: Ok(answer), lease: None, upstream: None },
+                    };
+                    let mut given = forward::run(worker, route, request, context.deadline).await;
+                    if let Ok(answer) = given.answer {
+                        given.answer = Ok(escort.home(answer).await);
+                    }
+                    given
+                })
+            }
         }
     }
 }

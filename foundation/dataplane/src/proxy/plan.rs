@@ -203,7 +203,8 @@ fn settle<H: Handler>(
         Verdict::Later(decision, ticket) => return Planned::Later(decision, ticket),
         Verdict::Reply(reply, ticket) => Settled::Reply(reply, ticket),
         Verdict::Forward(forward) => {
-            let is_value = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
+            let is_http2 = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
+            let is_value = is_http2 || (forward.escort.is_some() && !head.websocket);
             match wire {
                 _ if head.websocket && (is_value || forward.websocket.is_none()) => {
                     Settled::Reply(Reply::from(Refusal::Upgrade), forward.ticket)

@@ -59,7 +59,6 @@ impl<T> Decision<T> {
 }
 
 /// To which service, and within which limits.
-#[derive(Debug)]
 pub struct Forward<T> {
     /// The service.
     pub upstream: Arc<Upstream>,
@@ -77,8 +76,18 @@ pub struct Forward<T> {
     pub transport: Option<Arc<Transport>>,
     /// Whether a WebSocket may be opened, and for how long it may then be silent. Only over HTTP/1.1 on both sides.
     pub websocket: Option<Duration>,
+    /// Who goes along, if somebody does. The exchange is then one of values; a WebSocket goes without.
+    pub escort: Option<Arc<dyn Escort>>,
     /// Handed back at the end.
     pub ticket: T,
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Forward<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Forward");
+        shown.field("upstream", &self.upstream).field("body_max", &self.body_max);
+        shown.field("escorted", &self.escort.is_some()).field("ticket", &self.ticket).finish_non_exhaustive()
+    }
 }
 
 impl<T> Forward<T> {
@@ -93,9 +102,25 @@ impl<T> Forward<T> {
             cutoff: None,
             transport: None,
             websocket: None,
+            escort: None,
             ticket,
         }
     }
+}
+
+/// Goes along with one request to its endpoint and back: sees its body and its answer's, and may change both.
+///
+/// Endpoints, repetitions and limits are those of the [`Forward`]. The futures are dropped when the client goes away or the
+/// time is over.
+pub trait Escort: Send + Sync + 'static {
+    /// Before the request is sent. An error is the answer that the client gets instead.
+    fn out(
+        &self,
+        request: http::Request<Body>,
+    ) -> BoxFuture<'static, Result<http::Request<Body>, http::Response<Body>>>;
+
+    /// When the head of the endpoint's answer is there. Not called where no endpoint answers.
+    fn home(&self, answer: http::Response<Body>) -> BoxFuture<'static, http::Response<Body>>;
 }
 
 /// By whom a request is answered, and within which limits.
