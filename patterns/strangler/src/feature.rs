@@ -180,6 +180,11 @@ impl Feature {
         }
     }
 
+    /// Notes a request whose end says nothing of the side that served it: its client went away, say.
+    pub fn cut(&self, decision: &Decision, caller: Option<&str>, now: Timestamp) {
+        self.kept.usage.served(decision.side().unwrap_or(Side::Old), decision.stage, caller, now);
+    }
+
     /// Notes how one side of a shadowed pair has answered.
     pub(crate) fn paired(&self, decision: &Decision, side: Side, status: Option<u16>, took: Duration) {
         let live = self.live.load();

@@ -66,10 +66,11 @@ pub use metrics::Metrics;
 pub use noise::{Counted, Noise, Noisy};
 pub use options::{
     CompareOptions, FeatureOptions, GateOptions, LoginOptions, NoiseOptions, OnBreach, ProofOptions,
-    RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, WriteOptions,
+    RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, TranslatorNames,
+    WriteOptions,
 };
 pub use progress::{FeatureProgress, Progress};
-pub use registry::{Registry, RegistryOptions};
+pub use registry::{Registry, RegistryOptions, Translators};
 pub use retire::{Lines, Removable, removable};
 pub use rows::Change;
 pub use send::{Request, Sender, Unsent};

@@ -120,6 +120,20 @@ pub struct CompareOptions {
     pub confirm_after: Duration,
     /// What the old system is unsure of itself.
     pub noise: NoiseOptions,
+    /// The translators that bring each side's answers into the domain's model, by name; without them answers are compared as
+    /// they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translators: Option<TranslatorNames>,
+}
+
+/// A translator for each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TranslatorNames {
+    /// Of the old side's answers.
+    pub old: String,
+    /// Of the new side's answers.
+    pub new: String,
 }
 
 impl Default for CompareOptions {
@@ -138,6 +152,7 @@ impl Default for CompareOptions {
             body_max: 256 * 1024,
             confirm_after: Duration::from_millis(250),
             noise: NoiseOptions::default(),
+            translators: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What no key shows alone: names that lead nowhere, ports that are taken twice, routes that hide each other.
 
 mod access;
+mod features;
 mod messages;
 mod routes;
 mod secrets;
@@ -25,6 +26,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     listeners(checker, file, services);
     routes::check(checker, file, services);
     access::check(checker, file);
+    features::check(checker, file, services);
     let topics = messages::topics(checker, file);
     messages::subscriptions(checker, file, services, &topics);
     messages::relays(checker, file, &topics);

@@ -1,6 +1,7 @@
 //! Every key of `dozen.yaml`: its name, what may stand there, what holds without it, and what it means.
 
 mod access;
+mod features;
 mod gateway;
 mod messages;
 mod route;
@@ -53,6 +54,13 @@ pub(crate) static FILE: Section = Section {
             "The door for requests from outside.",
         ),
         Key::new(
+            "features",
+            Kind::Named { noun: "feature", name: &NAME, of: &Kind::Section(&features::FEATURE) },
+            Default("{}"),
+            "Capabilities that move from an old service to a new one, step by step. These are the bounds of a move; how \
+             far it has come stands in the store.",
+        ),
+        Key::new(
             "queues",
             Kind::Named { noun: "queue", name: &NAME, of: &Kind::Section(&messages::QUEUE) },
             Default("{}"),
@@ -101,7 +109,7 @@ pub(crate) static FILE: Section = Section {
 };
 
 /// Sections that the design has and this version has not.
-pub(crate) const LATER: [&str; 5] = ["features", "translators", "sagas", "projections", "data"];
+pub(crate) const LATER: [&str; 4] = ["translators", "sagas", "projections", "data"];
 
 static REGISTRY: Section = Section {
     noun: "the registry",
