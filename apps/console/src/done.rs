@@ -17,6 +17,7 @@ pub(crate) enum What {
     Resume,
     Move,
     Replay,
+    Order,
 }
 
 /// What was done, and to how many.
@@ -37,6 +38,7 @@ impl What {
             Self::Resume => "resume",
             Self::Move => "move",
             Self::Replay => "replay",
+            Self::Order => "order",
         }
     }
 
@@ -60,6 +62,7 @@ impl Done {
             }
             Some(What::Resume) => "It goes on.".into(),
             Some(What::Move) => "The subscription goes on from there.".into(),
+            Some(What::Order) => "Done, and written down. Every gateway follows within a second.".into(),
             Some(What::Replay) => {
                 format!("{} published again.", format::count(self.count, "message was", "messages were"))
             }

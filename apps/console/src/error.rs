@@ -39,6 +39,9 @@ pub enum Error {
     /// A queue, a topic or a relay says so.
     #[error(transparent)]
     Messaging(#[from] dozen_messaging::Error),
+    /// A feature says so.
+    #[error(transparent)]
+    Feature(#[from] dozen_strangler::Error),
     /// The store failed.
     #[error("the store did not answer")]
     Store(#[from] dozen_store::Error),
@@ -57,7 +60,9 @@ impl Error {
             Self::Store(dozen_store::Error::NoReader { .. }) => StatusCode::NOT_FOUND,
             Self::Messaging(dozen_messaging::Error::Unknown { .. }) => StatusCode::NOT_FOUND,
             Self::Messaging(error) if error.fault() == Fault::Caller => StatusCode::BAD_REQUEST,
-            Self::Messaging(_) | Self::Store(_) => StatusCode::BAD_GATEWAY,
+            Self::Feature(dozen_strangler::Error::Unknown { .. }) => StatusCode::NOT_FOUND,
+            Self::Feature(error) if error.fault() == Fault::Caller => StatusCode::CONFLICT,
+            Self::Messaging(_) | Self::Feature(_) | Self::Store(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -72,6 +77,7 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.fault(),
             Self::Messaging(error) => error.fault(),
+            Self::Feature(error) => error.fault(),
             Self::Random(_) => Fault::Dependency,
             _ => Fault::Caller,
         }
@@ -81,6 +87,7 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.retry(),
             Self::Messaging(error) => error.retry(),
+            Self::Feature(error) => error.retry(),
             Self::Crowded(_) => Retry::Later,
             _ => Retry::Never,
         }
@@ -94,6 +101,7 @@ impl Diagnose for Error {
             Self::Random(_) => "no-randomness",
             Self::Store(error) => error.page(),
             Self::Messaging(error) => error.page(),
+            Self::Feature(error) => error.page(),
         }
     }
 }

@@ -27,6 +27,7 @@ mod dead_letters;
 mod done;
 mod edit;
 mod error;
+mod feature;
 mod form;
 mod format;
 mod frame;

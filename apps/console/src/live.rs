@@ -110,6 +110,7 @@ impl News {
                 }
             }
         }
+        numbers.extend(crate::feature::numbers(console, prefix));
         numbers.hash(&mut hasher);
         // 53 bits, because that is what a JavaScript number holds exactly.
         Self { version: hasher.finish() >> 11, numbers }

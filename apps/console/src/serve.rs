@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::{
-    Error, Sources, dead_letters, edit, gateway, guard, live, message, outbox, overview, queue, rest,
-    service, topic, trace, view,
+    Error, Sources, dead_letters, edit, feature, gateway, guard, live, message, outbox, overview, queue,
+    rest, service, topic, trace, view,
 };
 
 /// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.
@@ -30,6 +30,9 @@ pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
         .route("/queue/{name}/rest", post(rest::queue))
         .route("/queue/{name}/dead-letters", post(dead_letters::of_queue))
         .route("/queue/{name}/dead-letters/{position}", get(edit::queue_page).post(edit::queue_save))
+        .route("/feature", get(view::page::<feature::Features>))
+        .route("/feature/{name}", get(view::page_of::<feature::One>))
+        .route("/feature/{name}/order", post(feature::order))
         .route("/topic", get(view::page::<topic::Topics>))
         .route("/topic/{name}", get(view::page_of::<topic::One>))
         .route("/topic/{name}/{subscription}/rest", post(rest::subscription))
@@ -52,6 +55,8 @@ pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
         .route("/api/gateway", get(view::twin::<gateway::Gateway>))
         .route("/api/queue", get(view::twin::<queue::Queues>))
         .route("/api/queue/{name}", get(view::twin_of::<queue::One>))
+        .route("/api/feature", get(view::twin::<feature::Features>))
+        .route("/api/feature/{name}", get(view::twin_of::<feature::One>))
         .route("/api/topic", get(view::twin::<topic::Topics>))
         .route("/api/topic/{name}", get(view::twin_of::<topic::One>))
         .route("/api/outbox", get(view::twin::<outbox::Page>))

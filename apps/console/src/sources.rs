@@ -41,6 +41,8 @@ pub struct Sources {
     pub metrics: Option<Arc<dozen_metrics::Registry>>,
     /// The services of the file and those that registered themselves.
     pub services: Ask<Vec<ServiceView>>,
+    /// The features that move from one service to another, as this process knows them.
+    pub features: Option<Arc<dozen_strangler::Registry>>,
     /// The gateway's routes, in the order in which they are tried.
     pub routes: Ask<Vec<RouteView>>,
     /// The latest requests through the gateway, latest first.
@@ -68,6 +70,7 @@ impl Sources {
             hosts: Vec::new(),
             metrics: None,
             services: Arc::new(Vec::new),
+            features: None,
             routes: Arc::new(Vec::new),
             recent_requests: Arc::new(|_| Vec::new()),
             requests: Arc::new(|_| Vec::new()),

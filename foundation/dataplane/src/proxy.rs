@@ -61,7 +61,7 @@ use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::{Error, Tls};
-pub use around::{Around, Next};
+pub use around::{Around, Next, nested};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
 pub(crate) use feed::trailers;

@@ -10,10 +10,11 @@ use crate::split::Split;
 use crate::target::{Rewriting, Unsafe};
 use crate::text::{Facts, Text};
 
-/// One of the four.
+/// One of the five.
 #[derive(Debug)]
 pub(crate) enum Action {
     Forward { split: Split, rewrite: Rewriting },
+    Feature { name: Box<str>, rewrite: Rewriting },
     Redirect(Redirect),
     Answer(Answer),
     Compose(Arc<Plan>),
@@ -42,8 +43,29 @@ impl Action {
     ) -> Result<Self, (String, String)> {
         let wrong = |problem: &str| Err((name.to_owned(), problem.to_owned()));
         let forwards = !options.to.is_empty();
-        if !forwards && (options.rewrite.is_some() || options.sticky.is_some() || options.split.is_some()) {
-            return wrong("has `rewrite`, `sticky` or `split`, which mean nothing without `to`");
+        if !forwards && (options.sticky.is_some() || options.split.is_some()) {
+            return wrong("has `sticky` or `split`, which mean nothing without `to`");
+        }
+        if !forwards && options.feature.is_none() && options.rewrite.is_some() {
+            return wrong("has `rewrite`, which means nothing without `to` or `feature`");
+        }
+        if let Some(feature) = &options.feature {
+            let others = [options.redirect.is_some(), options.answer.is_some(), options.compose.is_some()];
+            if forwards || others.contains(&true) {
+                return wrong(
+                    "has `feature` beside another of `to`, `redirect`, `answer` and `compose`; keep one of them",
+                );
+            }
+            if options.cache.is_some() {
+                return wrong(
+                    "has `cache` beside `feature`: what one system has answered is no answer of the other",
+                );
+            }
+            let rewrite = options.rewrite.as_ref().map(|written| Rewriting::compile(written, path));
+            return Ok(Self::Feature {
+                name: feature.as_str().into(),
+                rewrite: rewrite.transpose()?.unwrap_or_default(),
+            });
         }
         if let Some(compose) = &options.compose {
             if forwards || options.redirect.is_some() || options.answer.is_some() {
@@ -72,7 +94,9 @@ impl Action {
             }
             (false, Some(redirect), None) => Redirect::compile(redirect, path).map(Self::Redirect),
             (false, None, Some(answer)) => Answer::compile(answer, path).map(Self::Answer),
-            (false, None, None) => wrong("leads nowhere; give it `to`, `redirect`, `answer` or `compose`"),
+            (false, None, None) => {
+                wrong("leads nowhere; give it `to`, `feature`, `redirect`, `answer` or `compose`")
+            }
             _ => wrong("has more than one of `to`, `redirect` and `answer`"),
         }
     }
@@ -80,7 +104,7 @@ impl Action {
     pub(crate) fn split(&self) -> Option<&Split> {
         match self {
             Self::Forward { split, .. } => Some(split),
-            Self::Redirect(_) | Self::Answer(_) | Self::Compose(_) => None,
+            Self::Feature { .. } | Self::Redirect(_) | Self::Answer(_) | Self::Compose(_) => None,
         }
     }
 }

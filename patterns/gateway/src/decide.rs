@@ -23,6 +23,7 @@ use crate::auth::{Check, Consumer, Identity, Reason, Refusal};
 use crate::case::Case;
 use crate::compose::{Given, Plan};
 use crate::cors::Cors;
+use crate::feature::Way;
 use crate::snapshot::{Snapshot, Standing};
 use crate::table::{Found, Hit};
 
@@ -57,11 +58,13 @@ pub(crate) struct Refused {
     pub(crate) consumer: Option<Arc<Consumer>>,
 }
 
-/// One of four.
+/// One of five.
 pub(crate) enum What {
     /// It goes to the route's service of this number, with the key of those that stay together, and its answer is changed
     /// on the way back.
     Forward(usize, Option<u64>, Option<Amendment>),
+    /// It goes where a feature wants it.
+    Feature(Way, Option<Amendment>),
     /// It is answered from several services, with what they will want to know of it.
     Compose(Arc<Plan>, Given, Option<Amendment>),
     /// It is answered here.
@@ -73,8 +76,11 @@ pub(crate) enum What {
 impl What {
     /// The service of `standing` that it goes to.
     pub(crate) fn service(&self, standing: Option<&Arc<Standing>>) -> Option<Arc<str>> {
-        let Self::Forward(at, ..) = self else { return None };
-        standing?.route.services().nth(*at).map(|(service, _)| service.clone())
+        match self {
+            Self::Forward(at, ..) => standing?.route.services().nth(*at).map(|(service, _)| service.clone()),
+            Self::Feature(way, _) => Some(way.service.clone()),
+            _ => None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::framing::names_equal;
 use dozen_dataplane::{
     Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream,
-    Upstreams, Verdict,
+    Upstreams, Verdict, nested,
 };
 
 use crate::access::Pass;
@@ -21,6 +21,7 @@ use crate::calling::Calling;
 use crate::case::Case;
 use crate::compose::{Composition, Given, Plan};
 use crate::decide::{Decision, Refused, Step, What};
+use crate::feature::{self, Way, Witness};
 use crate::log::{Begun, Mark};
 use crate::measure::Measure;
 use crate::snapshot::{Snapshot, Standing};
@@ -57,6 +58,7 @@ pub(crate) struct Ticket {
     amendment: Option<Amendment>,
     /// What stands around the exchange, until it begins.
     pub(crate) around: Option<Arc<dyn Around>>,
+    witness: Option<Box<dyn Witness>>,
     /// Gives its places back when the request has ended.
     pub(crate) pass: Option<Pass>,
     pub(crate) refused: Option<Refused>,
@@ -73,6 +75,7 @@ impl Ticket {
             line: self.line.clone(),
             amendment: None,
             around: None,
+            witness: None,
             pass: None,
             refused: None,
         }
@@ -96,6 +99,10 @@ impl Door {
             What::Compose(plan, given, amendment) => {
                 ticket.amendment = amendment;
                 return self.compose(plan, given, ticket);
+            }
+            What::Feature(way, amendment) => {
+                ticket.amendment = amendment;
+                return self.escorted(way, random, ticket);
             }
             What::Forward(at, key, amendment) => {
                 ticket.amendment = amendment;
@@ -123,6 +130,34 @@ impl Door {
             // What a route says of bodies would not be done to what passes in a WebSocket.
             websocket: route.websocket.filter(|_| ticket.around.is_none()),
             around: ticket.around.take(),
+            ticket,
+        })
+    }
+
+    /// Sends a request where its feature wants it.
+    fn escorted(&self, way: Way, random: u64, mut ticket: Ticket) -> Verdict<Ticket> {
+        let Way { service, escort, witness, .. } = way;
+        ticket.witness = witness;
+        let found = ticket.standing.as_ref().map(|standing| standing.route.clone());
+        let Some((route, upstream)) = found.zip(self.upstreams.get(&service)) else {
+            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
+        };
+        let shaping = ticket.around.take();
+        Verdict::Forward(Forward {
+            transport: upstream.transport(),
+            upstream,
+            random,
+            key: None,
+            body_max: route.body_max,
+            timeout: route.timeout,
+            total: route.total,
+            cutoff: None,
+            websocket: route.websocket.filter(|_| shaping.is_none()),
+            // The escort sees what the service sees.
+            around: match (shaping, escort) {
+                (Some(outer), Some(inner)) => Some(nested(outer, inner)),
+                (shaping, escort) => shaping.or(escort),
+            },
             ticket,
         })
     }
@@ -190,8 +225,9 @@ impl Handler for Door {
         };
         let mark = self.journal.begin(worker, &begun);
         let line = self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked));
+        let (amendment, witness) = (None, None);
         let ticket =
-            Ticket { mark, standing, measure, service, line, amendment: None, around, pass, refused };
+            Ticket { mark, standing, measure, service, line, amendment, around, witness, pass, refused };
         if !matches!(what, What::Reply(_)) {
             // Said before anybody is asked, so that a decision that comes later need not say it.
             // Taking out a name takes a copy of it, and hardly a request has one of these.
@@ -212,8 +248,10 @@ impl Handler for Door {
     }
 
     fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
-        let Ticket { mark, standing, measure, service, line, amendment: _, around: _, pass, refused } =
-            ticket;
+        let Ticket { mark, standing, measure, service, line, witness, pass, refused, .. } = ticket;
+        if let Some(witness) = witness {
+            witness.ended(feature::Ended::of(outcome), outcome.elapsed);
+        }
         self.journal.end(mark, outcome);
         measure.end(outcome);
         if let (Some(log), Some(line)) = (&self.access, line) {
@@ -236,6 +274,9 @@ impl Handler for Door {
     }
 
     fn amend(&self, ticket: &mut Ticket, answer: &Answered<'_>, changes: &mut Changes) {
+        if let Some(witness) = &ticket.witness {
+            feature::rewrite(&**witness, answer, changes);
+        }
         if let (Some(amendment), Some(standing)) = (&ticket.amendment, &ticket.standing) {
             amendment.amend(&standing.route, answer, changes);
         }

@@ -178,6 +178,18 @@ fn taken(hit: &Hit<'_>, asked: &Asked<'_>, upstreams: Option<&Upstreams>, explan
         }
         Action::Answer(answer) => explanation.status = Some(answer.status),
         Action::Compose(plan) => explanation.calls = plan.explain(),
+        Action::Feature { name, .. } => {
+            explanation.choice =
+                Some(format!("the feature `{name}` says for each request which of its services serves it"));
+            let mut target = asked.path.to_owned();
+            if let Some(query) = asked.query {
+                target = target + "?" + query;
+            }
+            match hit.target(&facts, 0, &mut target) {
+                Ok(()) => explanation.target = Some(target),
+                Err(_) => explanation.status = Some(400),
+            }
+        }
         Action::Forward { split, .. } => {
             let (at, because) = split.choose(asked, 0, false);
             explanation.choice = choice(split, at, because);

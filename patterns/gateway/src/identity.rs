@@ -14,6 +14,7 @@ impl RouteOptions {
             name: _,
             matching,
             to: _,
+            feature,
             sticky: _,
             split: _,
             rewrite,
@@ -40,7 +41,7 @@ impl RouteOptions {
             stream_grace: _,
         } = self;
         let mut hasher = Fnv::default();
-        (matching, rewrite, redirect, answer, compose, request, response, auth).hash(&mut hasher);
+        (matching, feature, rewrite, redirect, answer, compose, request, response, auth).hash(&mut hasher);
         hasher.finish()
     }
 

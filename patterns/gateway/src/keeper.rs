@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::Features;
 use crate::access::ConsumerTable;
 use crate::auth::{Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing};
 use crate::cache::Cache;
@@ -53,6 +54,7 @@ pub struct Keeper {
     /// By the most that they hold, and by all that says what their answers are.
     caches: Named<(u64, u64), Cache>,
     members: Mutex<Weak<Members>>,
+    features: OnceLock<Arc<dyn Features>>,
 }
 
 struct Job {
@@ -86,6 +88,7 @@ impl Keeper {
             shedders: Named::default(),
             caches: Named::default(),
             members: Mutex::default(),
+            features: OnceLock::new(),
         }
     }
 
@@ -108,6 +111,15 @@ impl Keeper {
         let key = (options.max, route.brings());
         let made = || Ok::<_, Infallible>(Arc::new(Cache::new(options.max, self.ids.clone())));
         self.caches.get(name, &key, made).unwrap_or_else(|never| match never {})
+    }
+
+    /// Has `features` asked about routes that go to one. Before a gateway is made beside it, and once.
+    pub fn ask_features(&self, features: Arc<dyn Features>) {
+        let _ = self.features.set(features);
+    }
+
+    pub(crate) fn features(&self) -> Option<Arc<dyn Features>> {
+        self.features.get().cloned()
     }
 
     /// The gateways that share the store.

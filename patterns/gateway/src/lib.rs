@@ -37,6 +37,7 @@ mod diff;
 mod door;
 mod error;
 mod explain;
+mod feature;
 mod forwarded;
 mod gateway;
 mod headers;
@@ -68,14 +69,15 @@ pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, Recalled, diff};
 pub use error::Error;
 pub use explain::{Considered, Explanation, Question};
+pub use feature::{Course, Ended, FeatureRequest, Features, Way, Witness};
 pub use gateway::Gateway;
 pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use measure::{DURATIONS_US, Measured, UNROUTED};
 pub use options::{
-    AccessLogOptions, Answer, CacheOptions, Certificate, Change, ClientCaOptions, CompressOptions, CorsOptions,
-    Deprecated, Destination, HeaderOptions, Match, OpenapiOptions, Options, QueryShown, Redirect, Rewrite,
-    RouteOptions, ServiceOptions, ServiceTls, TlsOptions, Translation, ValidateOptions,
+    AccessLogOptions, Answer, CacheOptions, Certificate, Change, ClientCaOptions, CompressOptions,
+    CorsOptions, Deprecated, Destination, HeaderOptions, Match, OpenapiOptions, Options, QueryShown,
+    Redirect, Rewrite, RouteOptions, ServiceOptions, ServiceTls, TlsOptions, Translation, ValidateOptions,
 };
 pub use route::Route;
 pub use table::{Found, Hit, RouteTable};

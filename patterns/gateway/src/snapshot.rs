@@ -25,7 +25,7 @@ use crate::cache::Cache;
 use crate::keeper::Keeper;
 use crate::measure::{Measure, Measured};
 use crate::route::Route;
-use crate::{Error, Options, RouteOptions, RouteTable};
+use crate::{Error, Features, Options, RouteOptions, RouteTable};
 
 /// One configuration.
 pub(crate) struct Snapshot {
@@ -39,6 +39,8 @@ pub(crate) struct Snapshot {
     ways: HashMap<(u64, Arc<str>), Way>,
     /// Headers of clients that no service sees: credentials that are the gateway's business.
     pub(crate) withheld: Box<[String]>,
+    /// Who says where the requests of features go.
+    pub(crate) features: Option<Arc<dyn Features>>,
     /// Counted up with each configuration.
     pub(crate) revision: u64,
 }
@@ -115,7 +117,8 @@ impl Snapshot {
         }
         let unrouted = before.map_or_else(Arc::default, |before| before.unrouted.clone());
         let revision = before.map_or(1, |before| before.revision + 1);
-        Ok(Self { options, table, standings, unrouted, ways, withheld: withheld.into(), revision })
+        let (withheld, features) = (withheld.into(), keeper.features());
+        Ok(Self { options, table, standings, unrouted, ways, withheld, features, revision })
     }
 
     /// Gives the streams that `next` has no place for their time to end.

@@ -90,7 +90,11 @@ pub struct Hit<'t> {
 impl Hit<'_> {
     /// Writes what the service is asked for over `out`, which holds what the client asked for.
     pub(crate) fn target(&self, facts: &Facts<'_>, at: usize, out: &mut String) -> Result<(), Unsafe> {
-        let Action::Forward { split, rewrite } = &self.route.action else { return Ok(()) };
+        let (split, rewrite) = match &self.route.action {
+            Action::Forward { split, rewrite } => (split, rewrite),
+            Action::Feature { rewrite, .. } => return rewrite.write(facts, out),
+            _ => return Ok(()),
+        };
         match split.destinations.get(at).and_then(|destination| destination.target.as_ref()) {
             Some(target) => target.write(facts, out),
             None => rewrite.write(facts, out),

@@ -10,9 +10,12 @@ use crate::amendment::{Amendment, spoken};
 use crate::auth::Identity;
 use crate::case::Case;
 use crate::decide::{Decision, What};
+use crate::feature::{Course, FeatureRequest};
+use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::split;
 use crate::table::Hit;
+use crate::target::Rewriting;
 use crate::text::Facts;
 
 impl Snapshot {
@@ -37,7 +40,7 @@ impl Snapshot {
         let Some(pass) = pass else { return decision };
         let limits = pass.response_fields();
         match &mut decision.what {
-            What::Forward(_, _, amendment) | What::Compose(_, _, amendment) => {
+            What::Forward(_, _, amendment) | What::Feature(_, amendment) | What::Compose(_, _, amendment) => {
                 pass.add_to(outgoing);
                 if !limits.is_empty() {
                     amendment.get_or_insert_default().limits = limits;
@@ -80,7 +83,29 @@ impl Snapshot {
                 let decision = Decision::new(standing, What::Compose(plan.clone(), given, amendment));
                 Decision { around: self.around(hit, &facts, 0), ..decision }
             }
+            Action::Feature { name, rewrite } => {
+                let request = FeatureRequest::of(case);
+                let course = self.features.as_ref().and_then(|features| features.course(name, &request));
+                let way = match course {
+                    Some(Course::To(way)) => way,
+                    Some(Course::Answer { status, title }) => return answer(Reply::new(status, title)),
+                    None => return answer(Reply::new(503, "the service is not available at the moment")),
+                };
+                if hit.target(&facts, 0, outgoing.target).is_err() {
+                    return refused();
+                }
+                for name in way.removed.iter().chain(way.set.iter().map(|(name, _)| name)) {
+                    outgoing.remove(name.clone());
+                }
+                way.set.iter().for_each(|(name, value)| outgoing.add(name, value.as_bytes()));
+                self.on_its_way(route, rewrite, &facts, outgoing);
+                let what = What::Feature(way, Amendment::of(hit, &facts));
+                Decision { around: self.around(hit, &facts, 0), ..Decision::new(standing, what) }
+            }
             Action::Forward { split, rewrite } => {
+                if let Some(features) = &self.features {
+                    features.passed(&FeatureRequest::of(case));
+                }
                 let (at, _) = split.choose(asked, case.random, case.is_trusted);
                 if hit.target(&facts, at, outgoing.target).is_err() {
                     return refused();
@@ -88,15 +113,7 @@ impl Snapshot {
                 if let Some(said) = split.said(at) {
                     outgoing.add(split::HEADER, said.as_bytes());
                 }
-                if let Some(host) = &rewrite.host {
-                    let mut text = String::new();
-                    host.write(&facts, &mut text);
-                    outgoing.set_host(text);
-                }
-                if !route.to_service.is_empty() {
-                    route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
-                    route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
-                }
+                self.on_its_way(route, rewrite, &facts, outgoing);
                 let what = What::Forward(at, split.key(asked), Amendment::of(hit, &facts));
                 Decision { around: self.around(hit, &facts, at), ..Decision::new(standing, what) }
             }
@@ -108,5 +125,18 @@ impl Snapshot {
         let shaping = hit.route.shaping.as_ref()?;
         let cache = self.standings.get(hit.at).and_then(|standing| standing.cache.as_ref());
         Some(shaping.around(facts, at, cache))
+    }
+
+    /// Host and headers as the route wants the service to see them.
+    fn on_its_way(&self, route: &Route, rewrite: &Rewriting, facts: &Facts<'_>, outgoing: &mut Outgoing<'_>) {
+        if let Some(host) = &rewrite.host {
+            let mut text = String::new();
+            host.write(facts, &mut text);
+            outgoing.set_host(text);
+        }
+        if !route.to_service.is_empty() {
+            route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
+            route.to_service.write(facts, |name, value| outgoing.add(name, value.as_bytes()));
+        }
     }
 }

@@ -57,6 +57,14 @@ pub enum Error {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A translator that nobody has.
+    #[error("feature `{feature}`: there is no translator `{translator}`")]
+    Translator {
+        /// The feature.
+        feature: String,
+        /// Its name.
+        translator: String,
+    },
     /// The stage is not one that the file allows.
     #[error("feature `{feature}` cannot be at `{stage}`: its stages are {}", listed(allowed))]
     NotAllowed {

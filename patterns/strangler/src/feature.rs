@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use dozen_core::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparator, Difference};
 use crate::decide::Decision;
@@ -22,7 +22,7 @@ use crate::usage::{Usage, Used};
 use crate::{Error, FeatureOptions, Share, Side, Stage, cohort};
 
 /// A comparison that found a difference, as it is kept for people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sampled {
     /// When.
     pub at: Timestamp,
@@ -180,6 +180,11 @@ impl Feature {
         }
     }
 
+    /// Notes a request whose end says nothing of the side that served it: its client went away, say.
+    pub fn cut(&self, decision: &Decision, caller: Option<&str>, now: Timestamp) {
+        self.kept.usage.served(decision.side().unwrap_or(Side::Old), decision.stage, caller, now);
+    }
+
     /// Notes how one side of a shadowed pair has answered.
     pub(crate) fn paired(&self, decision: &Decision, side: Side, status: Option<u16>, took: Duration) {
         let live = self.live.load();
@@ -200,6 +205,14 @@ impl Feature {
     /// Notes whether a write that was applied on the other side is equal on both.
     pub fn reconciled(&self, equal: bool) {
         self.live.load().tally.reconciled(equal);
+    }
+
+    /// How many answers were compared at this stage by this gateway, and how many of them differ.
+    pub fn compared_so_far(&self) -> (u64, u64) {
+        let live = self.live.load();
+        let mut counts = (*live.closed).clone();
+        counts.add(&live.tally.read());
+        (counts.differing.trials, counts.differing.hits)
     }
 
     pub(crate) fn sampled(&self, sampled: Sampled) {

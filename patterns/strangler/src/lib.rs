@@ -65,11 +65,11 @@ pub use feature::{Feature, Sampled};
 pub use metrics::Metrics;
 pub use noise::{Counted, Noise, Noisy};
 pub use options::{
-    CompareOptions, FeatureOptions, GateOptions, Match, NoiseOptions, OnBreach, RetireOptions, ShadowWrites,
-    Tolerance, WriteOptions,
+    CompareOptions, FeatureOptions, GateOptions, LoginOptions, NoiseOptions, OnBreach, ProofOptions,
+    RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, TranslatorNames, WriteOptions,
 };
 pub use progress::{FeatureProgress, Progress};
-pub use registry::{Registry, RegistryOptions};
+pub use registry::{Registry, RegistryOptions, Translators};
 pub use retire::{Lines, Removable, removable};
 pub use rows::Change;
 pub use send::{Request, Sender, Unsent};

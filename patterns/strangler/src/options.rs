@@ -8,6 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Key, Share, Stage};
 
+mod face;
+
+pub use face::{LoginOptions, ProofOptions, RewriteOptions, SideRewrite};
+
 /// One of the section `features`: a capability that moves from an old system to a new one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -16,9 +20,6 @@ pub struct FeatureOptions {
     pub old: String,
     /// The service that will have it.
     pub new: String,
-    /// Which requests belong to it. For the gateway; nothing here reads it.
-    #[serde(rename = "match", default)]
-    pub matching: Match,
     /// Who is responsible for the move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -49,6 +50,12 @@ pub struct FeatureOptions {
     /// When it is over.
     #[serde(default)]
     pub retire: RetireOptions,
+    /// What stands for the systems' own addresses and cookies in answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<RewriteOptions>,
+    /// How somebody who is logged in on one side is known on the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginOptions>,
 }
 
 impl FeatureOptions {
@@ -57,7 +64,6 @@ impl FeatureOptions {
         Self {
             old: old.into(),
             new: new.into(),
-            matching: Match::default(),
             owner: None,
             due: None,
             key: Key::default(),
@@ -68,6 +74,8 @@ impl FeatureOptions {
             on_breach: OnBreach::default(),
             writes: WriteOptions::default(),
             retire: RetireOptions::default(),
+            rewrite: None,
+            login: None,
         }
     }
 }
@@ -79,18 +87,6 @@ fn stages() -> Vec<Stage> {
         .chain(shares)
         .chain([Stage::Complete, Stage::Retired])
         .collect()
-}
-
-/// Which requests belong to a feature.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Match {
-    /// A path; `{id}` takes one segment, `{*rest}` at the end takes all that follow.
-    pub path: String,
-    /// These methods; without it, every method.
-    pub method: Vec<String>,
-    /// This host; without it, every host.
-    pub host: Option<String>,
 }
 
 /// How answers are compared.
@@ -124,6 +120,20 @@ pub struct CompareOptions {
     pub confirm_after: Duration,
     /// What the old system is unsure of itself.
     pub noise: NoiseOptions,
+    /// The translators that bring each side's answers into the domain's model, by name; without them answers are compared as
+    /// they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translators: Option<TranslatorNames>,
+}
+
+/// A translator for each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TranslatorNames {
+    /// Of the old side's answers.
+    pub old: String,
+    /// Of the new side's answers.
+    pub new: String,
 }
 
 impl Default for CompareOptions {
@@ -142,6 +152,7 @@ impl Default for CompareOptions {
             body_max: 256 * 1024,
             confirm_after: Duration::from_millis(250),
             noise: NoiseOptions::default(),
+            translators: None,
         }
     }
 }

@@ -16,6 +16,7 @@
 //! **When the store is away** everything stays as it was; what is counted meanwhile is published later.
 
 mod look;
+mod observe;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::{Changes, Expect, Store, TableRow};
 use futures::future::select_all;
 
+use crate::compare::Translator;
 use crate::feature::Feature;
 use crate::progress::{self, Progress};
 use crate::rows::{self, Change, STATES};
@@ -58,11 +60,15 @@ impl RegistryOptions {
     }
 }
 
+/// Finds a translator by its name.
+pub type Translators = Arc<dyn Fn(&str) -> Option<Arc<dyn Translator>> + Send + Sync>;
+
 /// All features. Runs as a [`Service`].
 pub struct Registry {
     store: Store,
     options: RegistryOptions,
     features: ArcSwap<BTreeMap<String, Arc<Feature>>>,
+    translators: Option<Translators>,
     unmapped: Unmapped,
     /// Of the looks: one at a time, and what the last one knew.
     looking: tokio::sync::Mutex<look::Looked>,
@@ -83,9 +89,20 @@ impl Registry {
         features: &BTreeMap<String, FeatureOptions>,
         options: RegistryOptions,
     ) -> Result<Arc<Self>, Error> {
+        Self::translated(store, features, options, None)
+    }
+
+    /// The same, where features may name translators; `translators` finds them.
+    pub fn translated(
+        store: Store,
+        features: &BTreeMap<String, FeatureOptions>,
+        options: RegistryOptions,
+        translators: Option<Translators>,
+    ) -> Result<Arc<Self>, Error> {
         let registry = Arc::new(Self {
             store,
             options,
+            translators,
             features: ArcSwap::default(),
             unmapped: Unmapped::default(),
             looking: tokio::sync::Mutex::default(),
@@ -106,13 +123,33 @@ impl Registry {
         for (name, options) in features {
             let feature = match known.get(name) {
                 Some(feature) if feature.options() == options => feature.clone(),
-                Some(feature) => Arc::new(feature.with_options(options.clone(), now)?),
-                None => Arc::new(Feature::new(name, options.clone(), now)?),
+                Some(feature) => {
+                    let changed = feature.with_options(options.clone(), now)?;
+                    Arc::new(self.in_domain(changed, Some(feature.options()))?)
+                }
+                None => Arc::new(self.in_domain(Feature::new(name, options.clone(), now)?, None)?),
             };
             fresh.insert(name.clone(), feature);
         }
         self.features.store(Arc::new(fresh));
         Ok(())
+    }
+
+    /// Gives a feature the translators that it names, unless they are those that it had.
+    fn in_domain(&self, feature: Feature, before: Option<&FeatureOptions>) -> Result<Feature, Error> {
+        let Some(names) = feature.options().compare.translators.clone() else { return Ok(feature) };
+        if before.is_some_and(|before| before.compare.translators.as_ref() == Some(&names)) {
+            return Ok(feature);
+        }
+        let find = |name: &str| {
+            let found = self.translators.as_ref().and_then(|translators| translators(name));
+            found.ok_or_else(|| Error::Translator {
+                feature: feature.name().to_owned(),
+                translator: name.to_owned(),
+            })
+        };
+        let (old, new) = (find(&names.old)?, find(&names.new)?);
+        Ok(feature.in_domain(old, new))
     }
 
     /// Replaces a feature by one that compares in the domain's model, for example. Call it before the registry runs.

@@ -5,6 +5,7 @@
 //!         feature-counts     NAME/GATEWAY      what a gateway has counted in an epoch         written by that gateway
 //!         feature-use        NAME/GATEWAY      what it has served, and callers of the old     written by that gateway
 //!         feature-unmapped   GATEWAY           paths that no feature takes                    written by that gateway
+//!         feature-samples    NAME/GATEWAY      its latest differences                         written by that gateway
 //!  stream feature/NAME                         one entry for each change: who, when, why      with the change, in one commit
 //! ```
 
@@ -23,6 +24,7 @@ pub(crate) const STATES: &str = "feature";
 pub(crate) const COUNTS: &str = "feature-counts";
 pub(crate) const USES: &str = "feature-use";
 pub(crate) const UNMAPPED: &str = "feature-unmapped";
+pub(crate) const SAMPLES: &str = "feature-samples";
 
 /// Rows of one table that are read.
 const ROWS_MAX: usize = 10_000;

@@ -3,6 +3,7 @@
 //! These commands work on the store itself, beside a running `dozen up` or without one: a second process on the same
 //! file is safe.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use dozen_core::{Diagnose, Fault, Ids, Retry, SystemClock, Timestamp, nearest};
 use dozen_pubsub::Topics;
 use dozen_queue::{Overview, Queue};
 use dozen_store::Store;
+use dozen_strangler::Lines;
 
-use crate::config::{self, App};
+use crate::config::{self, App, Loaded};
 use crate::{Error, up};
 
 /// The file whose store is looked at.
@@ -24,12 +26,16 @@ pub(crate) struct Where {
 
 impl Where {
     pub(crate) fn load(&self) -> Result<App, Error> {
-        Ok(config::load(&self.file).map(|loaded| loaded.app)?)
+        Ok(self.read()?.app)
+    }
+
+    fn read(&self) -> Result<Loaded, Error> {
+        Ok(config::load(&self.file)?)
     }
 
     /// Runs `work` on the file's store. A store that is not there yet is not made by looking at it.
     pub(crate) fn look<T>(&self, work: impl AsyncFnOnce(Look) -> Result<T, Error>) -> Result<T, Error> {
-        let app = self.load()?;
+        let Loaded { app, places, .. } = self.read()?;
         if let Some(file) = app.store.file().filter(|file| !file.exists()) {
             let path = file.display().to_string();
             return Err(Error::pattern("look into the store")(Missing::Store { path }));
@@ -40,7 +46,7 @@ impl Where {
             .map_err(Error::system("start the runtime"))?;
         runtime.block_on(async {
             let store = dozen_open::open(&app.store_url()).await.map_err(Error::pattern("open the store"))?;
-            work(Look { app, store, ids: Ids::new(Arc::new(SystemClock), dozen_open::seed()) }).await
+            work(Look { app, places, store, ids: Ids::new(Arc::new(SystemClock), dozen_open::seed()) }).await
         })
     }
 }
@@ -48,6 +54,7 @@ impl Where {
 /// A file and its store, open.
 pub(crate) struct Look {
     pub(crate) app: App,
+    places: BTreeMap<String, (u32, u32)>,
     pub(crate) store: Store,
     pub(crate) ids: Ids,
 }
@@ -55,6 +62,11 @@ pub(crate) struct Look {
 impl Look {
     pub(crate) fn now(&self) -> Timestamp {
         self.store.clock().now()
+    }
+
+    /// The lines of an entry of the file, such as `features.checkout`.
+    pub(crate) fn lines(&self, what: &str) -> Option<Lines> {
+        self.places.get(what).map(|(first, last)| Lines { first: *first, last: *last })
     }
 
     /// The queue `name` of the file, or one that only the store knows.

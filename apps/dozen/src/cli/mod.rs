@@ -8,6 +8,7 @@ mod child;
 mod completion;
 mod diff;
 mod explain;
+mod feature;
 mod key;
 mod letters;
 mod look;
@@ -32,6 +33,7 @@ Examples:
   dozen check --expanded           the file with every default written out
   dozen explain GET /orders/7      which route takes it, and where it goes
   dozen diff dozen.yaml new.yaml   what would change, and which streams would end
+  dozen feature list               how far each feature has moved, and why
   dozen key new                    an API key, and its hash for the file
   dozen service list               which services answer
   dozen queue list                 what waits, what failed
@@ -63,6 +65,8 @@ enum Command {
     Explain(explain::Explain),
     /// Say what another file would change, and which streams would end
     Diff(diff::Diff),
+    /// Move features from an old service to a new one, and back
+    Feature(feature::Feature),
     /// Make API keys for the gateway's consumers
     Key(key::Key),
     /// Look at services
@@ -120,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Feature(feature) => feature.run(),
         Command::Key(key) => key.run(),
         Command::Service(service) => service.run(),
         Command::Queue(queue) => queue.run(),

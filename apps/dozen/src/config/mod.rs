@@ -11,6 +11,7 @@
 //! depth and size, so that reading an arbitrary file is safe.
 
 mod app;
+mod belong;
 mod check;
 mod cross;
 mod data;
@@ -31,6 +32,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +94,8 @@ pub struct Loaded {
     pub expanded: String,
     /// Each section of it by itself, to be held against those of another.
     pub sections: Vec<(String, String)>,
+    /// The first and last line of each entry of a section that is a mapping: `features.checkout`.
+    pub places: BTreeMap<String, (u32, u32)>,
 }
 
 /// Reads the file at `path`, with placeholders filled from this process's environment.
@@ -143,15 +147,17 @@ pub fn parse(file: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
         }
     };
     let mut checker = check::Checker::new(around, &mut mistakes);
-    let tree = checker.check(&Kind::Section(&keys::FILE), node, start);
-    if let Some(tree) = &tree {
+    let mut tree = checker.check(&Kind::Section(&keys::FILE), node, start);
+    if let Some(tree) = &mut tree {
+        belong::expand(&mut checker, tree);
         cross::check(&mut checker, tree);
     }
     let secrets = checker.secrets;
     let app = tree.as_ref().filter(|_| mistakes.is_empty()).and_then(|tree| app::build(tree, around.folder));
     match (app, tree) {
         (Some(app), Some(tree)) => {
-            Ok(Loaded { app, expanded: expand::expanded(&tree), sections: sections::sections(&tree) })
+            let (expanded, sections) = (expand::expanded(&tree), sections::sections(&tree));
+            Ok(Loaded { app, expanded, sections, places: sections::places(&tree, text) })
         }
         _ if mistakes.is_empty() => {
             Err(alone(text, "this file cannot be understood".into(), "please report it"))

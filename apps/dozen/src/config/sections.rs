@@ -1,5 +1,7 @@
 //! Two states of a file, section by section.
 
+use std::collections::BTreeMap;
+
 use super::expand;
 use super::item::{Item, Value};
 use super::keys::CALLING;
@@ -30,7 +32,26 @@ fn without_calling(services: &Item) -> Item {
     services
 }
 
-/// The sections that are not the same, but for the gateway's.
+/// The first and last line of each entry of a section, counted from 1. An entry ends where as much or less is indented.
+pub(super) fn places(file: &Item, text: &str) -> BTreeMap<String, (u32, u32)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut places = BTreeMap::new();
+    for section in file.fields().iter().filter(|section| section.given) {
+        for entry in section.item.fields().iter().filter(|entry| entry.given) {
+            let first = entry.span.line;
+            let Some(head) = lines.get(first.saturating_sub(1)) else { continue };
+            let inside = |line: &&&str| line.trim().is_empty() || indent(line) > indent(head);
+            let below = lines.iter().skip(first).take_while(inside).collect::<Vec<_>>();
+            let full = below.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+            let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+            places.insert(format!("{}.{}", section.name, entry.name), (number(first), number(first + full)));
+        }
+    }
+    places
+}
+
+/// The sections that are not the same, but for the gateway's and the features'.
 pub fn differing(old: &[(String, String)], new: &[(String, String)]) -> Vec<String> {
     let text = |of: &[(String, String)], name: &str| {
         of.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
@@ -38,7 +59,9 @@ pub fn differing(old: &[(String, String)], new: &[(String, String)]) -> Vec<Stri
     let mut names: Vec<&String> = old.iter().chain(new).map(|(name, _)| name).collect();
     names.sort();
     names.dedup();
-    names.retain(|name| *name != "gateway" && text(old, name) != text(new, name));
+    names.retain(|name| {
+        !matches!(name.as_str(), "gateway" | "features") && text(old, name) != text(new, name)
+    });
     names.into_iter().cloned().collect()
 }
 

@@ -13,6 +13,7 @@ use dozen_pubsub::Topics;
 use dozen_store::Store;
 use tokio::sync::watch;
 
+use super::features::Facade;
 use super::relays::Carrying;
 use super::{Child, State, plans, table};
 use crate::Error;
@@ -27,6 +28,7 @@ pub(super) struct Views<'a> {
     pub(super) children: watch::Receiver<Vec<Child>>,
     pub(super) log: &'a Arc<RequestLog>,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
+    pub(super) features: &'a Arc<Facade>,
     pub(super) metrics: Arc<dozen_metrics::Registry>,
     pub(super) ids: &'a Ids,
 }
@@ -59,6 +61,7 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
         Ok(trace) => traced.by_trace(trace).iter().map(request).collect(),
         Err(_) => Vec::new(),
     });
+    sources.features = Some(views.features.registry.clone());
     let (queues, topics, subscriptions) = (queues(app), topics(app), subscriptions(app));
     sources.queues = Arc::new(move || queues.clone());
     sources.topics = Arc::new(move || topics.clone());
@@ -104,6 +107,7 @@ fn route(route: &RouteOptions) -> RouteView {
         several => several.iter().map(|one| format!("{} × {}", one.service, one.weight)).collect(),
     };
     let target = match (&route.redirect, &route.answer) {
+        _ if route.feature.is_some() => format!("feature {}", route.feature.as_deref().unwrap_or_default()),
         (Some(redirect), _) => format!("{} {}", redirect.status, redirect.to),
         (_, Some(answer)) => format!("answers {}", answer.status),
         _ => match &route.compose {

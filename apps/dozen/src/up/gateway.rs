@@ -6,6 +6,7 @@ use dozen_core::Ids;
 use dozen_gateway::{Gateway, Keeper, RequestLog};
 use dozen_store::Store;
 
+use super::features::Facade;
 use super::gateway_options;
 use super::registry::Resolve;
 use crate::Error;
@@ -25,9 +26,16 @@ pub(super) struct Bound {
 }
 
 /// Binds the gateway of the file.
-pub(super) fn bind(app: &App, resolve: &Resolve, store: &Store, ids: &Ids) -> Result<Bound, Error> {
+pub(super) fn bind(
+    app: &App,
+    resolve: &Resolve,
+    store: &Store,
+    ids: &Ids,
+    features: &Arc<Facade>,
+) -> Result<Bound, Error> {
     let log = Arc::new(RequestLog::new(REMEMBERED));
     let keeper = Keeper::new(Some(store.clone()), ids.clone());
+    keeper.ask_features(features.clone());
     let bind = |options| Gateway::beside(keeper.clone(), options, resolve.clone(), ids.clone(), log.clone());
     let gateway = gateway_options(app).map(bind).transpose();
     let gateway = gateway.map_err(Error::pattern("open the gateway"))?.map(Arc::new);

@@ -19,6 +19,7 @@ mod child;
 mod children;
 mod command;
 mod console;
+mod features;
 mod gateway;
 pub(crate) mod guard;
 mod lines;
@@ -94,7 +95,8 @@ async fn assemble(
     let (messages, schedules) = messages::open(app, &store, ids).await?;
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
     let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
-    let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids)?;
+    let features = features::bind(app, &resolve, &store, ids)?;
+    let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids, &features)?;
 
     let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
     behind.push(("expiry".into(), registry.clone()));
@@ -120,6 +122,7 @@ async fn assemble(
         relays: &relays,
         tallies: &tallies,
         gateway: gateway.as_ref(),
+        features: &features,
     };
     let (api, closing) = (api::Api::new(app, &store, &messages.topics, ids), api::Closing::default());
     for beside in sidecars {
@@ -148,13 +151,15 @@ async fn assemble(
         children: children.states(),
         log: &log,
         gateway: gateway.as_ref(),
+        features: &features,
         metrics: measured.all(),
         ids,
     };
     if let Some(console) = console::bind(app, views)? {
         before.push(("console".into(), console));
     }
-    let reloader = reload::Reloader::new(source.path.clone(), &source.sections, gateway.clone(), hangup);
+    let running = (gateway.clone(), features.clone());
+    let reloader = reload::Reloader::new(source.path.clone(), &source.sections, running, hangup);
     let reloader = Arc::new(reloader);
     if let Some(api) = api.bind(reloader.router())? {
         before.push(("api".into(), api));
@@ -163,6 +168,7 @@ async fn assemble(
         // Before the gateway, and so stopped after it.
         before.push(("keys and limits".into(), keeper));
         before.push(("probes".into(), gateway.probes()));
+        before.extend(features.parts());
         before.push(("gateway".into(), gateway));
     }
     before.push(("reload".into(), reloader));

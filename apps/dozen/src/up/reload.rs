@@ -8,7 +8,7 @@
 //!                                  all of them said, nothing taken over
 //! ```
 //!
-//! Only the gateway's section can change, and how services are called: all else of the file says what was started. A file that is refused changes
+//! Only the sections of the gateway and of features can change, and how services are called: all else of the file says what was started. A file that is refused changes
 //! nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
 //! One reload runs at a time.
 
@@ -29,6 +29,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::{Mutex, Notify};
 
+use super::features::Facade;
 use super::gateway_options;
 use crate::config;
 
@@ -39,6 +40,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Reloader {
     path: PathBuf,
     gateway: Option<Arc<Gateway>>,
+    features: Arc<Facade>,
     /// The sections that run, as they were read.
     running: Vec<(String, String)>,
     hangup: Arc<Notify>,
@@ -56,6 +58,16 @@ pub(super) enum Refused {
     Nothing,
     #[error(transparent)]
     Gateway(#[from] dozen_gateway::Error),
+    #[error(transparent)]
+    Features(#[from] dozen_strangler::Error),
+}
+
+/// What was taken over.
+pub(super) struct Taken {
+    diff: Diff,
+    revision: u64,
+    /// The features whose bounds are others now.
+    features: Vec<String>,
 }
 
 /// What distinguishes two states of a file without reading it.
@@ -66,14 +78,14 @@ impl Reloader {
     pub(super) fn new(
         path: PathBuf,
         running: &[(String, String)],
-        gateway: Option<Arc<Gateway>>,
+        (gateway, features): (Option<Arc<Gateway>>, Arc<Facade>),
         hangup: Arc<Notify>,
     ) -> Self {
-        Self { path, gateway, running: running.to_vec(), hangup, turn: Mutex::new(()) }
+        Self { path, gateway, features, running: running.to_vec(), hangup, turn: Mutex::new(()) }
     }
 
     /// Takes the file over, or leaves everything as it is.
-    pub(super) async fn reload(&self) -> Result<(Diff, u64), Refused> {
+    pub(super) async fn reload(&self) -> Result<Taken, Refused> {
         let _turn = self.turn.lock().await;
         let path = self.path.clone();
         let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
@@ -107,14 +119,27 @@ impl Reloader {
             shed: wanted.shed,
             ..running
         };
-        let diff = gateway.apply(&wanted)?;
-        Ok((diff, gateway.options().1))
+        // Bounds alone: how far a feature has come stands in the store.
+        let before = self.features.options();
+        let features = self.features.apply(&loaded.app.features)?;
+        let diff = gateway.apply(&wanted).inspect_err(|_| {
+            if let Err(error) = self.features.apply(&before) {
+                tracing::error!("the features that ran are refused: {}", chain(&error));
+            }
+        })?;
+        Ok(Taken { diff, revision: gateway.options().1, features })
     }
 
     async fn reload_and_say(&self) {
         match self.reload().await {
-            Ok((diff, _)) if diff.is_empty() => tracing::info!("the file was read again; nothing changed"),
-            Ok((diff, revision)) => tracing::info!(
+            Ok(Taken { diff, features, .. }) if diff.is_empty() && features.is_empty() => {
+                tracing::info!("the file was read again; nothing changed")
+            }
+            Ok(Taken { diff, features, .. }) if diff.is_empty() => {
+                tracing::info!(features = features.join(", "), "the features of the file were taken over")
+            }
+            Ok(Taken { diff, revision, features }) => tracing::info!(
+                features = features.join(", "),
                 added = diff.added.len(),
                 removed = diff.removed.len(),
                 changed = diff.changed.len(),
@@ -143,7 +168,9 @@ impl Reloader {
 
 async fn asked(State(reloader): State<Arc<Reloader>>) -> Response {
     match reloader.reload().await {
-        Ok((diff, revision)) => Json(json!({ "revision": revision, "diff": diff })).into_response(),
+        Ok(Taken { diff, revision, features }) => {
+            Json(json!({ "revision": revision, "diff": diff, "features": features })).into_response()
+        }
         Err(refused) => {
             let problem = Problem {
                 status: StatusCode::UNPROCESSABLE_ENTITY,

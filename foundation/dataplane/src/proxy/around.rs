@@ -38,6 +38,29 @@ pub trait Around: Send + Sync {
     ) -> BoxFuture<'static, Result<Response<Body>, Failure>>;
 }
 
+/// Both: what `outer` asks goes through `inner`.
+pub fn nested(outer: Arc<dyn Around>, inner: Arc<dyn Around>) -> Arc<dyn Around> {
+    Arc::new(Nested { outer, inner })
+}
+
+struct Nested {
+    outer: Arc<dyn Around>,
+    inner: Arc<dyn Around>,
+}
+
+impl Around for Nested {
+    fn around(
+        &self,
+        request: Request<Body>,
+        next: Next,
+        context: Context,
+    ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
+        let (inner, beside, given) = (self.inner.clone(), next.beside.clone(), context.clone());
+        let ask = move |request| inner.around(request, next.clone(), given.clone());
+        self.outer.around(request, Next { ask: Arc::new(ask), beside }, context)
+    }
+}
+
 type Asking = dyn Fn(Request<Body>) -> BoxFuture<'static, Result<Response<Body>, Failure>> + Send + Sync;
 type Beside = dyn Fn(BoxFuture<'static, ()>) + Send + Sync;
 

@@ -88,8 +88,9 @@ impl<H: Handler> Client<'_, H> {
 
 /// Relays between the client's connection and an endpoint's, both of HTTP/1.1.
 async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket>, facts: Facts) -> Next {
-    let Forward { upstream, random, key, body_max, timeout, total, cutoff, transport, websocket, ticket, .. } =
-        forward;
+    let Forward {
+        upstream, random, key, body_max, timeout, total, cutoff, transport, websocket, ticket, ..
+    } = forward;
     let Facts { asked, length, expects_continue, is_idempotent, announced, is_hurried, fields_end } = facts;
     let route = Route { upstream, random, key, timeout, is_hurried, transport };
     let worker = client.worker;

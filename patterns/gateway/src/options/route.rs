@@ -14,7 +14,7 @@ use super::{
     OpenapiOptions, Redirect, Rewrite, Translation, ValidateOptions,
 };
 
-/// One route: which requests it takes, and exactly one of `to`, `redirect`, `answer` and `compose`.
+/// One route: which requests it takes, and exactly one of `to`, `feature`, `redirect`, `answer` and `compose`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RouteOptions {
@@ -27,6 +27,9 @@ pub struct RouteOptions {
     /// Where it leads: one service, or several with weights.
     #[serde(default, deserialize_with = "super::action::one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<Destination>,
+    /// The feature that says for each request which service it goes to, in the place of `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
     /// Whose requests stay with one of several services: `cookie(user)`, `header(x-user)`, `claim(sub)`, `consumer` or
     /// `address`. Without it each request is drawn by lot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +134,7 @@ impl RouteOptions {
             name: None,
             matching,
             to: Vec::new(),
+            feature: None,
             sticky: None,
             split: None,
             rewrite: None,

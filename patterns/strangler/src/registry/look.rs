@@ -8,9 +8,9 @@ use dozen_core::Timestamp;
 use dozen_store::{Expect, Op, TableRow};
 
 use super::{Registry, Seen};
-use crate::feature::Feature;
-use crate::gate::{Evidence, Verdict, judge};
-use crate::rows::{self, COUNTS, Published, STATES, UNMAPPED, USES};
+use crate::feature::{Feature, Sampled};
+use crate::gate::{Evidence, Judgement, Verdict, judge};
+use crate::rows::{self, COUNTS, Published, SAMPLES, STATES, UNMAPPED, USES};
 use crate::sketch::{Heavy, Sketch};
 use crate::stage::{Event, Stage, State, step};
 use crate::usage::Used;
@@ -21,6 +21,8 @@ use crate::{Error, retire};
 const USE_EVERY: Duration = Duration::from_secs(5);
 /// How long the counts of a gateway that is gone stay: longer than any stage should take.
 const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Differences of a feature that a gateway writes down, the latest.
+const SAMPLED_MAX: usize = 16;
 /// Paths that no feature takes, of all gateways together.
 const UNMAPPED_MAX: usize = 100;
 
@@ -31,6 +33,7 @@ pub(super) struct Looked {
     resumed: BTreeSet<String>,
     published: BTreeMap<String, Published>,
     used: BTreeMap<String, Used>,
+    sampled: BTreeMap<String, Vec<Sampled>>,
     /// What was served before a restart.
     before: BTreeMap<String, Used>,
     pub(super) used_at: Option<Timestamp>,
@@ -107,7 +110,7 @@ impl Registry {
         let now = self.store.clock().now();
         let expires = now.after(KEEP);
         let mut ops: Vec<Op> = Vec::new();
-        let (mut published, mut used) = (BTreeMap::new(), BTreeMap::new());
+        let (mut published, mut used, mut sampled) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let writes_use = looked.used_at.is_none_or(|at| now.since(at) >= USE_EVERY);
         for feature in self.features() {
             feature.turn(now);
@@ -129,7 +132,13 @@ impl Registry {
                 }
                 if looked.used.get(&name) != Some(&served) {
                     ops.push(rows::put(USES, self.row_of(&name), &served, now, expires));
-                    used.insert(name, served);
+                    used.insert(name.clone(), served);
+                }
+                let mut latest = feature.differences();
+                latest.drain(..latest.len().saturating_sub(SAMPLED_MAX));
+                if !latest.is_empty() && looked.sampled.get(&name) != Some(&latest) {
+                    ops.push(rows::put(SAMPLES, self.row_of(&name), &latest, now, expires));
+                    sampled.insert(name, latest);
                 }
             }
         }
@@ -147,6 +156,7 @@ impl Registry {
         }
         looked.published.extend(published);
         looked.used.extend(used);
+        looked.sampled.extend(sampled);
         if writes_use {
             looked.used_at = Some(now);
         }
@@ -154,7 +164,7 @@ impl Registry {
     }
 
     /// Adds up what all gateways have served.
-    async fn read_use(&self) -> Result<(), Error> {
+    pub(super) async fn read_use(&self) -> Result<(), Error> {
         let mut seen = Seen::default();
         for row in rows::all(&self.store, USES).await? {
             if let Some((name, _)) = row.key.split_once('/') {
@@ -179,11 +189,7 @@ impl Registry {
         if matches!(stage, Stage::Off | Stage::Retired) {
             return Ok(());
         }
-        let mut evidence = gathered(name, state.epoch, counts)?;
-        if feature.options().writes.authority.is_some() {
-            evidence.lag = Some(Feed::new(&self.store, name).lag().await?);
-        }
-        let judgement = judge(&feature.options().advance, stage, &evidence);
+        let judgement = self.judgement(feature, &state, counts).await?;
         let reason = judgement.reason();
         let judged = match judgement.verdict {
             Verdict::Pass => Some((Event::Passed, reason)),
@@ -199,6 +205,21 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// What the gate says of a feature, by the counts of all gateways.
+    pub(super) async fn judgement(
+        &self,
+        feature: &Feature,
+        state: &State,
+        counts: &[TableRow],
+    ) -> Result<Judgement, Error> {
+        let name = feature.name();
+        let mut evidence = gathered(name, state.epoch, counts)?;
+        if feature.options().writes.authority.is_some() {
+            evidence.lag = Some(Feed::new(&self.store, name).lag().await?);
+        }
+        Ok(judge(&feature.options().advance, state.effective(), &evidence))
     }
 
     /// Does what the gate says, if the feature still is where the gate has judged it.

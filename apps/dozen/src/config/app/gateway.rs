@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::super::item::{Field, Item, Value};
 use super::super::scalar;
-use super::Service;
+use super::App;
 use super::access::AccessItems;
 
 /// The door for requests from outside.
@@ -59,19 +59,21 @@ impl std::fmt::Debug for Gateway {
     }
 }
 
-pub(super) fn gateway(item: &Item, folder: &Path, services: &[Service], body_max: u64) -> Option<Gateway> {
+pub(super) fn gateway(item: &Item, folder: &Path, app: &App) -> Option<Gateway> {
     let trusted = item.list("trusted").iter().map(|item| item.as_text()?.parse().ok());
     let routes = item.list("routes").iter().map(|item| {
         let mut options = route(item)?;
         if item.get("timeout").is_none() {
-            let named = |name: &str| services.iter().find(|service| service.name == name);
+            let named = |name: &str| app.service(name);
+            let feature = options.feature.as_ref().and_then(|feature| app.features.get(feature));
+            let sides = feature.into_iter().flat_map(|feature| [feature.old.as_str(), feature.new.as_str()]);
             let names = options.to.iter().map(|one| one.service.split(':').next().unwrap_or_default());
-            let names = names.chain(options.compose.iter().flat_map(Compose::services));
+            let names = names.chain(options.compose.iter().flat_map(Compose::services)).chain(sides);
             let longest = names.filter_map(named).map(|service| service.timeout).max();
             options.timeout = longest.unwrap_or(options.timeout);
         }
         if item.get("body-max").is_none() {
-            options.body_max = body_max;
+            options.body_max = app.limits.body_max;
         }
         Some(options)
     });

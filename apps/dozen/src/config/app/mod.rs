@@ -2,22 +2,26 @@
 
 mod access;
 mod calling;
+mod features;
 mod gateway;
 mod messages;
 mod services;
 mod store;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dozen_messaging::Keyring;
+use dozen_strangler::FeatureOptions;
 
 use super::item::{Field, Item};
 use super::template;
 
 pub(crate) use access::AccessItems;
 pub(crate) use calling::{calling, gateway_tls};
+pub(crate) use features::feature;
 pub use gateway::Gateway;
 pub(crate) use gateway::route;
 pub(crate) use messages::topic_settings;
@@ -41,6 +45,8 @@ pub struct App {
     pub services: Vec<Service>,
     /// The door, if there is one.
     pub gateway: Option<Gateway>,
+    /// What moves from one service to another, by name.
+    pub features: BTreeMap<String, FeatureOptions>,
     /// In the order of the file.
     pub queues: Vec<Queue>,
     /// In the order of the file.
@@ -111,6 +117,7 @@ pub(crate) fn build(file: &Item, folder: &Path) -> Option<App> {
         registry: file.get("registry")?.address("listen")?,
         services: each(file, "services", |name, item| services::service(name, item, folder))?,
         gateway: None,
+        features: each(file, "features", |name, item| Some((name.to_owned(), feature(item).ok()?)))?,
         queues: each(file, "queues", messages::queue)?,
         subscriptions: each(file, "subscriptions", messages::subscription)?,
         relays: each(file, "relays", |name, item| messages::relay(name, item, &topics, folder))?,
@@ -121,13 +128,17 @@ pub(crate) fn build(file: &Item, folder: &Path) -> Option<App> {
         limits,
     };
     if let Some(item) = file.get("gateway") {
-        app.gateway = Some(gateway::gateway(item, folder, &app.services, app.limits.body_max)?);
+        app.gateway = Some(gateway::gateway(item, folder, &app)?);
     }
     services::place_sidecars(&mut app);
     Some(app)
 }
 
-fn each<T>(file: &Item, section: &str, build: impl Fn(&str, &Item) -> Option<T>) -> Option<Vec<T>> {
+fn each<T, C: FromIterator<T>>(
+    file: &Item,
+    section: &str,
+    build: impl Fn(&str, &Item) -> Option<T>,
+) -> Option<C> {
     file.get(section)?.fields().iter().map(|Field { name, item, .. }| build(name, item)).collect()
 }
 

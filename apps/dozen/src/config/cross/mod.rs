@@ -2,6 +2,7 @@
 
 mod access;
 mod calling;
+mod features;
 mod messages;
 mod routes;
 mod secrets;
@@ -27,6 +28,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     routes::check(checker, file, services);
     access::check(checker, file);
     calling::check(checker, file, services);
+    features::check(checker, file, services);
     let topics = messages::topics(checker, file);
     messages::subscriptions(checker, file, services, &topics);
     messages::relays(checker, file, &topics);

@@ -2,6 +2,7 @@
 
 mod access;
 mod calling;
+mod features;
 mod gateway;
 mod listener;
 mod messages;
@@ -56,6 +57,13 @@ pub(crate) static FILE: Section = Section {
             "The door for requests from outside.",
         ),
         Key::new(
+            "features",
+            Kind::Named { noun: "feature", name: &NAME, of: &Kind::Section(&features::FEATURE) },
+            Default("{}"),
+            "Capabilities that move from an old service to a new one, step by step. These are the bounds of a move; how \
+             far it has come stands in the store.",
+        ),
+        Key::new(
             "queues",
             Kind::Named { noun: "queue", name: &NAME, of: &Kind::Section(&messages::QUEUE) },
             Default("{}"),
@@ -104,7 +112,7 @@ pub(crate) static FILE: Section = Section {
 };
 
 /// Sections that the design has and this version has not.
-pub(crate) const LATER: [&str; 5] = ["features", "translators", "sagas", "projections", "data"];
+pub(crate) const LATER: [&str; 4] = ["translators", "sagas", "projections", "data"];
 
 static REGISTRY: Section = Section {
     noun: "the registry",

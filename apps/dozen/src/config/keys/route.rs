@@ -34,6 +34,12 @@ pub(super) static ROUTE: Section = Section {
              weights.",
         ),
         Key::new(
+            "feature",
+            Kind::Name,
+            Optional,
+            "The feature that says for each request which service it goes to, in the place of `to`.",
+        ),
+        Key::new(
             "sticky",
             Kind::Text,
             Optional,
@@ -50,7 +56,7 @@ pub(super) static ROUTE: Section = Section {
             "rewrite",
             Kind::Section(&REWRITE),
             Optional,
-            "How the request is changed on its way, where `to` names no path.",
+            "How the request is changed on its way, with `feature`, or where `to` names no path.",
         ),
         Key::new(
             "redirect",
@@ -257,7 +263,7 @@ static DEPRECATED: Section = Section {
     ],
 };
 
-static MATCH: Section = Section {
+pub(super) static MATCH: Section = Section {
     noun: "a match",
     short: Short::RequestLine,
     keys: &[

@@ -23,6 +23,7 @@ use dozen_store::{Observed, Store};
 
 pub(crate) use tally::{Tallies, Tally};
 
+use super::features::Facade;
 use super::relays::Carrying;
 use crate::config::{App, Receiver};
 
@@ -34,6 +35,7 @@ pub(super) struct Sources<'a> {
     pub(super) relays: &'a [Carrying],
     pub(super) tallies: &'a Tallies,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
+    pub(super) features: &'a Arc<Facade>,
 }
 
 impl Sources<'_> {
@@ -54,6 +56,8 @@ impl Sources<'_> {
         if let Some(gateway) = self.gateway {
             collectors.push(Arc::new(gateway::Routes(gateway.clone())));
             collectors.push(Arc::new(services::Services(gateway.clone())));
+            let (registry, shadow) = (self.features.registry.clone(), self.features.shadow.clone());
+            collectors.push(Arc::new(dozen_strangler::Metrics::new(registry, Some(shadow))));
         }
         Arc::new(Registry::new(collectors))
     }

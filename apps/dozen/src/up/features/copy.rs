@@ -1,0 +1,134 @@
+//! Bodies that are looked at as they pass: copied within bounds, or rewritten. Neither waits for anything.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use dozen_dataplane::{Body, BoxError};
+use dozen_strangler::Reserved;
+use dozen_strangler::rewrite::BodyRewriter;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+/// What became of a copy: the bytes, or `None` where they were too many.
+pub(super) type Done = Box<dyn FnOnce(Option<(Bytes, Option<Reserved>)>) + Send>;
+
+/// A body of which a copy is made. Whoever waits for the copy hears of it when the body has ended, and not at all if it does not.
+pub(super) struct Copied {
+    inner: Body,
+    kept: Option<Kept>,
+    done: Option<Done>,
+}
+
+/// The copy so far.
+pub(super) struct Kept {
+    bytes: BytesMut,
+    bytes_max: usize,
+    /// Pays for it; without, somebody has already.
+    reserved: Option<Reserved>,
+}
+
+impl Kept {
+    pub(super) fn new(bytes_max: usize, reserved: Option<Reserved>) -> Self {
+        Self { bytes: BytesMut::new(), bytes_max, reserved }
+    }
+
+    fn takes(&mut self, piece: &Bytes) -> bool {
+        let fits = self.bytes.len() + piece.len() <= self.bytes_max
+            && self.reserved.as_mut().is_none_or(|reserved| reserved.grow(piece.len()));
+        if fits {
+            self.bytes.extend_from_slice(piece);
+        }
+        fits
+    }
+}
+
+impl Copied {
+    pub(super) fn around(inner: Body, kept: Kept, done: Done) -> Body {
+        if inner.is_end_stream() || inner.size_hint().exact() == Some(0) {
+            done(Some((Bytes::new(), kept.reserved)));
+            return inner;
+        }
+        Body::new(Self { inner, kept: Some(kept), done: Some(done) })
+    }
+
+    fn end(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(self.kept.take().map(|kept| (kept.bytes.freeze(), kept.reserved)));
+        }
+    }
+}
+
+impl HttpBody for Copied {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(piece), Some(kept)) = (frame.data_ref(), &mut self.kept)
+                    && !kept.takes(piece)
+                {
+                    self.kept = None;
+                }
+                // Whoever sends it on need not ask again once all is there.
+                if self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0) {
+                    self.end();
+                }
+            }
+            Poll::Ready(None) => self.end(),
+            Poll::Ready(Some(Err(_))) => self.done = None,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A text body whose links are rewritten.
+pub(super) struct Rewritten {
+    inner: Body,
+    rewriter: Option<BodyRewriter>,
+}
+
+impl Rewritten {
+    pub(super) fn around(inner: Body, rewriter: BodyRewriter) -> Body {
+        Body::new(Self { inner, rewriter: Some(rewriter) })
+    }
+}
+
+impl HttpBody for Rewritten {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let this = &mut *self;
+            let Some(rewriter) = &mut this.rewriter else { return Poll::Ready(None) };
+            let passed = match Pin::new(&mut this.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) => rewriter.push(&piece),
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                Poll::Ready(None) => this.rewriter.take().map(BodyRewriter::finish).unwrap_or_default(),
+                other => return other,
+            };
+            if !passed.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(passed.into()))));
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What goes along with a request that somebody wants to look into.
+//!
+//! ```text
+//!  out    proof for the side that serves · intent of a write · copy of the request
+//!  home   outcome of the write, fed in the same commit · copy of the answer for the shadow · links rewritten
+//! ```
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use dozen_core::{Ids, chain};
+use dozen_dataplane::{Around, Body, Context, Error, Failure, Next, problem_document};
+use dozen_strangler::compare::Answer;
+use dozen_strangler::rewrite::{BodyRewriter, is_text};
+use dozen_strangler::{Decision, Feature, Feed, Job, Primary, Reserved, Shadow, Side, Write};
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::copy::{Copied, Done, Kept, Rewritten};
+use super::login::{Crossing, Login};
+use super::witness::Rewriting;
+
+/// Bytes of a write that is fed.
+const WRITE_MAX: usize = 1024 * 1024;
+/// The header that names a write.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What shall be done with one request.
+pub(super) struct Plan {
+    pub(super) feature: Arc<Feature>,
+    pub(super) decision: Decision,
+    pub(super) key: Option<String>,
+    /// Bytes for its copy, if one is wanted.
+    pub(super) reserved: Option<Reserved>,
+    pub(super) crossing: Option<Crossing>,
+    pub(super) login: Option<Arc<Login>>,
+    pub(super) rewriting: Option<Arc<Rewriting>>,
+    pub(super) feed: Option<(Feed, Side)>,
+    pub(super) shadow: Arc<Shadow>,
+    pub(super) ids: Ids,
+}
+
+/// Does it.
+pub(super) struct Escorting(Arc<Inner>);
+
+struct Inner {
+    plan: Plan,
+    answered_here: Arc<AtomicBool>,
+    /// Bytes for a copy that is not made yet.
+    reserved: Mutex<Option<Reserved>>,
+}
+
+/// What is known from the way out to the way home.
+struct Sent {
+    at: Instant,
+    copy: Option<Copy>,
+    write: Option<Write>,
+    is_head: bool,
+}
+
+/// A request for the side that watches.
+struct Copy {
+    head: http::request::Parts,
+    body: Arc<Mutex<Option<Bytes>>>,
+    reserved: Reserved,
+}
+
+impl Escorting {
+    pub(super) fn new(mut plan: Plan) -> Self {
+        let reserved = Mutex::new(plan.reserved.take());
+        Self(Arc::new(Inner { plan, answered_here: Arc::default(), reserved }))
+    }
+
+    /// Whether it has answered in the place of the service.
+    pub(super) fn answered_here(&self) -> Arc<AtomicBool> {
+        self.0.answered_here.clone()
+    }
+}
+
+impl Around for Escorting {
+    fn around(
+        &self,
+        request: Request<Body>,
+        next: Next,
+        _: Context,
+    ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            match inner.out(request).await {
+                Ok((request, sent)) => Ok(inner.home(next.ask(request).await?, sent).await),
+                Err(answer) => Ok(answer),
+            }
+        })
+    }
+}
+
+impl Inner {
+    async fn out(&self, mut request: Request<Body>) -> Result<(Request<Body>, Sent), Response<Body>> {
+        let plan = &self.plan;
+        if let (Some(crossing), Some(side)) = (&plan.crossing, plan.decision.side())
+            && let Err(unsent) = crossing.show(side, request.headers_mut()).await
+        {
+            // The side itself will say that nobody is logged in.
+            tracing::warn!(
+                feature = plan.feature.name(),
+                error = chain(&unsent),
+                "a login could not cross over"
+            );
+        }
+        let is_head = request.method() == Method::HEAD;
+        let (request, write) = match &plan.feed {
+            None => (request, None),
+            Some((feed, to)) => {
+                let (request, write) = self.intend(feed, *to, request).await?;
+                (request, Some(write))
+            }
+        };
+        let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A write that is fed reaches the other side that way.
+        let (request, copy) = match reserved.filter(|_| write.is_none()) {
+            Some(reserved) => {
+                let (request, copy) = self.copied(request, reserved);
+                (request, Some(copy))
+            }
+            None => (request, None),
+        };
+        Ok((request, Sent { at: Instant::now(), copy, write, is_head }))
+    }
+
+    /// Keeps a copy of the request, as it passes.
+    fn copied(&self, request: Request<Body>, reserved: Reserved) -> (Request<Body>, Copy) {
+        let (head, body) = request.into_parts();
+        let whole: Arc<Mutex<Option<Bytes>>> = Arc::default();
+        let mut copy = head.clone();
+        copy.extensions = http::Extensions::new();
+        if let (Some(login), Some(side)) = (&self.plan.login, self.plan.decision.side())
+            && let Some(crossing) = login.copied(side, &copy.headers)
+        {
+            copy.extensions.insert(crossing);
+        }
+        let copy = Copy { head: copy, body: whole.clone(), reserved };
+        let done = Box::new(move |copied: Option<(Bytes, Option<Reserved>)>| {
+            *whole.lock().unwrap_or_else(PoisonError::into_inner) = copied.map(|(bytes, _)| bytes);
+        });
+        let bytes_max = self.plan.feature.options().compare.body_max;
+        let body = Copied::around(body, Kept::new(bytes_max, None), done);
+        (Request::from_parts(head, body), copy)
+    }
+
+    /// Notes that a write is about to be sent, before it is.
+    async fn intend(
+        &self,
+        feed: &Feed,
+        to: Side,
+        request: Request<Body>,
+    ) -> Result<(Request<Body>, Write), Response<Body>> {
+        let (mut head, body) = request.into_parts();
+        let body = match body.collect(WRITE_MAX).await {
+            Ok(body) => body,
+            Err(Error::BodyTooLarge { .. }) => {
+                return Err(
+                    self.instead(StatusCode::PAYLOAD_TOO_LARGE, "a write to two systems is 1 MiB at most")
+                );
+            }
+            Err(_) => {
+                return Err(
+                    self.instead(StatusCode::BAD_REQUEST, "the body of the request did not come whole")
+                );
+            }
+        };
+        let shown = head.headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
+        let id = shown.map_or_else(|| self.plan.ids.next().to_string(), str::to_owned);
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            head.headers.insert(IDEMPOTENCY_KEY, value);
+        }
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let look = (head.method != Method::POST).then(|| head.uri.path().to_owned());
+        let write = Write {
+            id,
+            key: self.plan.key.clone().unwrap_or_default(),
+            to,
+            method: head.method.to_string(),
+            target,
+            headers: matter(&head.headers),
+            body: body.clone(),
+            look,
+        };
+        match feed.begin(&write).await {
+            Ok(true) => Ok((Request::from_parts(head, body.into()), write)),
+            Ok(false) => Err(self.instead(
+                StatusCode::CONFLICT,
+                "a write of this idempotency key is under way, or nobody knows how it ended",
+            )),
+            Err(error) => {
+                tracing::error!(
+                    feature = self.plan.feature.name(),
+                    error = chain(&error),
+                    "a write is refused"
+                );
+                Err(self.instead(StatusCode::SERVICE_UNAVAILABLE, "the write cannot be noted at the moment"))
+            }
+        }
+    }
+
+    /// An answer in the place of the service's.
+    fn instead(&self, status: StatusCode, title: &str) -> Response<Body> {
+        self.answered_here.store(true, Ordering::Relaxed);
+        let mut answer = Response::new(Body::from(problem_document(status.as_u16(), title)));
+        *answer.status_mut() = status;
+        let json = HeaderValue::from_static("application/problem+json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, json);
+        answer
+    }
+
+    async fn home(&self, answer: Response<Body>, sent: Sent) -> Response<Body> {
+        let Sent { at, copy, write, is_head } = sent;
+        if let (Some(write), Some((feed, _))) = (write, &self.plan.feed) {
+            let made = answer.headers().get(header::LOCATION).cloned();
+            self.outcome(feed, write, answer.status(), made).await;
+        }
+        let answer = match copy {
+            Some(copy) => self.watched(answer, copy, at, is_head),
+            None => answer,
+        };
+        self.rewritten(answer)
+    }
+
+    /// Notes what became of a write, before the client hears of it.
+    async fn outcome(&self, feed: &Feed, mut write: Write, status: StatusCode, made: Option<HeaderValue>) {
+        if status.is_server_error() {
+            let (feature, id) = (self.plan.feature.name(), write.id);
+            return tracing::warn!(feature, id, %status, "nobody knows whether a write has happened");
+        }
+        let made = made.as_ref().and_then(|value| value.to_str().ok());
+        let made = made.filter(|path| path.starts_with('/') && !path.starts_with("//"));
+        write.look = write.look.or_else(|| made.map(str::to_owned));
+        if let Err(error) = feed.end(&write, !status.is_client_error()).await {
+            let (feature, id) = (self.plan.feature.name(), write.id);
+            tracing::error!(feature, id, error = chain(&error), "a write is not fed, and shows as unsettled");
+        }
+    }
+
+    /// Offers request and answer to the shadow once the client has all of it.
+    fn watched(&self, answer: Response<Body>, copy: Copy, at: Instant, is_head: bool) -> Response<Body> {
+        let (head, body) = answer.into_parts();
+        let mut kept = Response::new(());
+        *kept.status_mut() = head.status;
+        *kept.headers_mut() = head.headers.clone();
+        let (feature, decision) = (self.plan.feature.clone(), self.plan.decision);
+        let shadow = self.plan.shadow.clone();
+        let Copy { head: asked, body: sent, reserved } = copy;
+        let offer: Done = Box::new(move |copied| {
+            let status = kept.status().as_u16();
+            let Some(body) = sent.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+            let (primary, reserved) = match copied {
+                Some((bytes, reserved)) => (Primary::Whole(kept.map(|()| bytes) as Answer), reserved),
+                None => (Primary::Status(status), shadow.reserve(0)),
+            };
+            let Some(reserved) = reserved else { return };
+            let request = Request::from_parts(asked, body);
+            shadow.offer(Job { feature, decision, request, primary, took: at.elapsed(), reserved });
+        });
+        let bytes_max = self.plan.feature.options().compare.body_max;
+        if is_head || matches!(head.status.as_u16(), 204 | 304) {
+            offer(Some((Bytes::new(), Some(reserved))));
+            return Response::from_parts(head, body);
+        }
+        let body = Copied::around(body, Kept::new(bytes_max, Some(reserved)), offer);
+        Response::from_parts(head, body)
+    }
+
+    fn rewritten(&self, answer: Response<Body>) -> Response<Body> {
+        let Some(rewriting) = &self.plan.rewriting else { return answer };
+        let text = |name| answer.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let is_plain = text(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
+        if !is_plain || !text(header::CONTENT_TYPE).is_some_and(is_text) || answer.body().is_end_stream() {
+            return answer;
+        }
+        let (mut head, body) = answer.into_parts();
+        head.headers.remove(header::CONTENT_LENGTH);
+        // It would be another system's answer.
+        head.headers.remove(header::ETAG);
+        Response::from_parts(head, Rewritten::around(body, BodyRewriter::new(&rewriting.addresses)))
+    }
+}
+
+/// Headers of a write that the other side must see. Credentials are none of them: they would stand in the store.
+fn matter(headers: &HeaderMap) -> Vec<(String, String)> {
+    let matters = |name: &str| {
+        matches!(name, "content-type" | "content-language" | "content-encoding" | "accept")
+            || (name.starts_with("dozen-") && name != "dozen-feature")
+            || name == "traceparent"
+    };
+    let pairs = headers.iter().filter(|(name, _)| matters(name.as_str()));
+    pairs.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
+}

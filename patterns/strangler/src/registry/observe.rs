@@ -1,0 +1,38 @@
+//! Looking without touching: for commands and pages beside the gateways.
+
+use super::Registry;
+use crate::Error;
+use crate::feature::Sampled;
+use crate::rows::{self, COUNTS, SAMPLES, STATES};
+use crate::stage::Stage;
+
+impl Registry {
+    /// Takes over what the store says of all features, and writes nothing: whoever only looks must not be counted as a gateway,
+    /// nor decide anything.
+    pub async fn observe(&self) -> Result<(), Error> {
+        let (states, counts) = (rows::all(&self.store, STATES).await?, rows::all(&self.store, COUNTS).await?);
+        for feature in self.features() {
+            if let Some(row) = states.iter().find(|row| row.key == feature.name()) {
+                feature.adopt(rows::read(feature.name(), &row.value)?);
+            }
+            let state = feature.state();
+            if !matches!(state.effective(), Stage::Off | Stage::Retired) {
+                feature.judged(self.judgement(&feature, &state, &counts).await?);
+            }
+        }
+        self.read_use().await
+    }
+
+    /// The latest differences that each gateway has written down, oldest first. They are some seconds behind.
+    pub async fn samples(&self, name: &str) -> Result<Vec<Sampled>, Error> {
+        self.known(name)?;
+        let mut all: Vec<Sampled> = Vec::new();
+        for row in rows::all(&self.store, SAMPLES).await? {
+            if row.key.split_once('/').is_some_and(|(feature, _)| feature == name) {
+                all.extend(rows::read::<Vec<Sampled>>(name, &row.value)?);
+            }
+        }
+        all.sort_by_key(|sampled| sampled.at);
+        Ok(all)
+    }
+}

@@ -1,0 +1,397 @@
+//! SF · strangler fig, as a user runs it: `dozen up` in front of two real systems, and `dozen feature` beside it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use dozen_dataplane::{Limits, Server};
+use dozen_faults::{LOOK, PATIENCE, Place, Up, ports, program};
+use dozen_harness::{Program, Reply, request};
+use dozen_lifecycle::{Ready, Service as _, Stop};
+use serde_json::{Value, json};
+
+/// A system that answers with its name and a price, keeps what it is sent, and knows who is logged in.
+#[derive(Default)]
+struct System {
+    name: &'static str,
+    asked: AtomicU64,
+    shadowed: AtomicU64,
+    wrong: AtomicBool,
+    written: Mutex<BTreeMap<String, String>>,
+    /// Method and idempotency key of each write.
+    writes: Mutex<Vec<(String, String)>>,
+}
+
+async fn answer(
+    State(system): State<Arc<System>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+    if headers.contains_key("dozen-shadow") {
+        system.shadowed.fetch_add(1, Ordering::SeqCst);
+    } else {
+        system.asked.fetch_add(1, Ordering::SeqCst);
+    }
+    let me = system.name;
+    match (method, uri.path()) {
+        // Whose a session of the old, or a token of the new system is; and a new one.
+        (Method::GET, "/whose") => {
+            let proof = text("cookie").strip_prefix("SESSION=").map(str::to_owned);
+            let proof = proof.or_else(|| text("authorization").strip_prefix("Bearer ").map(str::to_owned));
+            match proof.as_deref().and_then(|proof| proof.strip_prefix(&format!("{me}-"))) {
+                Some(name) => axum::Json(json!({ "sub": name })).into_response(),
+                None => StatusCode::UNAUTHORIZED.into_response(),
+            }
+        }
+        (Method::POST, "/issue") => {
+            let said: Value = serde_json::from_slice(&body).unwrap();
+            axum::Json(json!({ "proof": format!("{me}-{}", said["sub"].as_str().unwrap()) })).into_response()
+        }
+        (Method::GET, "/checkout/who") => {
+            format!("{me}:{}|{}", text("cookie"), text("authorization")).into_response()
+        }
+        (Method::GET, "/checkout/links") => {
+            let body = format!("<a href=\"http://{me}.internal:8080/app/cart\">cart</a>");
+            let headers = [
+                ("content-type", "text/html"),
+                ("set-cookie", "sid=1; Domain=legacy.internal; Path=/app; HttpOnly"),
+                ("location", "http://legacy.internal:8080/app/next"),
+            ];
+            (headers, body).into_response()
+        }
+        (Method::GET, path) => {
+            let price = if system.wrong.load(Ordering::SeqCst) { 99 } else { 10 };
+            let body = system.written.lock().unwrap().get(path).cloned();
+            let body = body.unwrap_or_else(|| format!(r#"{{"price":{price}}}"#));
+            ([("content-type", "application/json"), ("x-system", me)], body).into_response()
+        }
+        (method, path) => {
+            let key = text("idempotency-key");
+            system.writes.lock().unwrap().push((method.to_string(), key));
+            system.written.lock().unwrap().insert(path.to_owned(), String::from_utf8(body.to_vec()).unwrap());
+            ([("x-system", me)], "{}").into_response()
+        }
+    }
+}
+
+/// Two systems, and a gateway with its own file for each of `gateways`, all on one store.
+struct World {
+    old: Arc<System>,
+    new: Arc<System>,
+    places: Vec<(Place, u16)>,
+    up: Vec<Up>,
+    _runtime: tokio::runtime::Runtime,
+    _store: tempfile::TempDir,
+}
+
+const QUICK: &str = "
+    advance: { samples: 40, parity: 90%, hold: 0s, p99: 1000, window: 10s }
+    compare: { confirm-after: 1ms, noise: { samples: 2 } }";
+
+impl World {
+    /// `feature` are the lines of `features.checkout` beside its services.
+    fn new(gateways: usize, feature: &str, routes: &str) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let serve = |name: &'static str| {
+            let system = Arc::new(System { name, ..System::default() });
+            let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
+            let port = server.local_addr().port();
+            let router = Router::new().fallback(answer).with_state(system.clone());
+            runtime.spawn(server.serving(router).run(Stop::new(), Ready::channel().0));
+            (system, port)
+        };
+        let ((old, old_port), (new, new_port)) = (serve("legacy"), serve("orders"));
+        let store = tempfile::tempdir().unwrap();
+        let file = store.path().join("shop.db");
+        let place = |_| {
+            let first = ports(1);
+            let yaml = format!(
+                "app: shop\nstore: 'sqlite:{}'\nconsole: false\napi: false\nregistry: {{ listen: '127.0.0.1:0' }}\n\
+                 services:\n  legacy: {{ at: 'http://127.0.0.1:{old_port}' }}\n  orders: {{ at: 'http://127.0.0.1:{new_port}' }}\n\
+                 features:\n  checkout:\n    old: legacy\n    new: orders\n{feature}\n\
+                 gateway:\n  listen: 127.0.0.1:{first}\n  routes:\n    /{{*rest}}: legacy\n{routes}",
+                file.display()
+            );
+            (Place::new(&yaml), first)
+        };
+        let places: Vec<(Place, u16)> = (0..gateways).map(place).collect();
+        let up = places.iter().map(|(place, _)| place.up().ready()).collect();
+        Self { old, new, places, up, _runtime: runtime, _store: store }
+    }
+
+    fn ask(&self, gateway: usize, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let url = format!("http://127.0.0.1:{}{path}", self.places[gateway].1);
+        request(method, &url, headers, body.as_bytes()).unwrap()
+    }
+
+    /// Which system answers a read by `user`.
+    fn read(&self, gateway: usize, user: &str) -> String {
+        let reply = self.ask(gateway, "GET", "/checkout/price", &[("x-user", user)], "");
+        reply.header("x-system").unwrap().to_owned()
+    }
+
+    /// `dozen feature …`; gives what it prints.
+    fn feature(&self, arguments: &[&str]) -> String {
+        let place = &self.places[0].0;
+        let mut command = std::process::Command::new(program("dozen"));
+        place.mark(command.arg("feature").args(arguments));
+        let output = command.output().unwrap();
+        let (out, errors) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success(), "{arguments:?}: {out}{errors}");
+        out
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.feature(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    fn stage(&self) -> String {
+        self.json(&["show", "checkout"])["feature"]["stage"].as_str().unwrap().to_owned()
+    }
+
+    fn to(&self, stage: &str) {
+        self.feature(&["to", "checkout", stage, "--why", "a test", "--by", "ann"]);
+    }
+
+    fn stop(self) {
+        self.up.into_iter().for_each(|up| drop(up.stop()));
+    }
+}
+
+/// Waits until `holds`; gives how long that took.
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(LOOK);
+    }
+    began.elapsed()
+}
+
+const MATCHED: &str = "    match: '/checkout/{*rest}'\n    key: header x-user\n    owner: team-shop";
+
+#[test]
+fn sf_m1_a_facade_stands_in_front_of_the_legacy_and_moves_one_capability_to_the_new_system() {
+    let world = World::new(1, &format!("{MATCHED}{QUICK}"), "    /loyalty/{*rest}: orders\n");
+    assert_eq!(world.ask(0, "GET", "/any/page", &[], "").header("x-system"), Some("legacy"));
+    assert_eq!(world.read(0, "ann"), "legacy", "a feature begins with the old system");
+    // SF-M2: what is new lives in the new system, and the old one hears nothing of it.
+    let asked = world.old.asked.load(Ordering::SeqCst);
+    assert_eq!(world.ask(0, "GET", "/loyalty/points", &[], "").header("x-system"), Some("orders"));
+    assert_eq!(world.old.asked.load(Ordering::SeqCst), asked);
+    world.to("complete");
+    let took = until("everybody is served by the new system", || world.read(0, "ann") == "orders");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(
+        world.ask(0, "GET", "/any/page", &[], "").header("x-system"),
+        Some("legacy"),
+        "the rest stays"
+    );
+    world.stop();
+}
+
+#[test]
+fn sf_m3_each_request_goes_to_a_side_by_path_method_cohort_share_and_a_testers_header() {
+    let feature = format!(
+        "    match: {{ path: '/checkout/{{*rest}}', method: GET }}\n    key: header x-user\n    force-key: s3cret{QUICK}"
+    );
+    let world = World::new(1, &feature, "");
+    world.to("50%");
+    let users: Vec<String> = (0..60).map(|at| format!("user-{at}")).collect();
+    until("half of the keys", || users.iter().any(|user| world.read(0, user) == "orders"));
+    let first: Vec<String> = users.iter().map(|user| world.read(0, user)).collect();
+    let again: Vec<String> = users.iter().map(|user| world.read(0, user)).collect();
+    assert_eq!(first, again, "a key stays on its side");
+    let new = first.iter().filter(|side| *side == "orders").count();
+    assert!((15..=45).contains(&new), "{new} of 60 at 50%");
+    let post = world.ask(0, "POST", "/checkout/x", &[("x-user", "ann")], "{}");
+    assert_eq!(post.header("x-system"), Some("legacy"), "the match is for GET");
+    let forced = |side: &str, key: &str| {
+        let header = format!("checkout={side}; key={key}");
+        let reply = world.ask(0, "GET", "/checkout/price", &[("dozen-feature", &header)], "");
+        reply.header("x-system").unwrap().to_owned()
+    };
+    assert_eq!([forced("new", "s3cret"), forced("old", "s3cret")], ["orders", "legacy"]);
+    assert_eq!(forced("new", "guess"), "legacy", "nobody else can");
+    world.feature(&["kill", "checkout", "--why", "the till is down"]);
+    until("everything is back", || users.iter().all(|user| world.read(0, user) == "legacy"));
+    assert_eq!(forced("new", "s3cret"), "legacy", "the kill switch is stronger");
+    world.stop();
+}
+
+#[test]
+fn sf_m4_and_m5_live_traffic_takes_a_feature_from_shadow_to_retired_and_the_progress_is_told() {
+    let feature =
+        format!("{MATCHED}\n    stages: [shadow, compare, 50%, complete, retired]\n    force-key: k{QUICK}");
+    let world = World::new(1, &feature, "");
+    let mut at = 0;
+    let took = until("it is complete", || {
+        for _ in 0..40 {
+            at += 1;
+            world.read(0, &format!("user-{at}"));
+        }
+        world.ask(0, "GET", &format!("/reports/{at}"), &[], "");
+        world.stage() == "complete"
+    });
+    println!("from shadow to complete in {took:?}, by {at} reads");
+    let journal = world.json(&["journal", "checkout"]);
+    let stages: Vec<&str> =
+        journal.as_array().unwrap().iter().map(|one| one["to"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["shadow", "compare", "50%", "complete"]);
+    assert!(journal[2]["why"].as_str().unwrap().contains("compared answers differ"), "{journal}");
+    assert!(world.new.shadowed.load(Ordering::SeqCst) > 0);
+    until("the old system is shadowed in reverse", || {
+        let before = world.old.shadowed.load(Ordering::SeqCst);
+        world.read(0, "ann");
+        world.old.shadowed.load(Ordering::SeqCst) > before
+    });
+    let mut progress = Value::Null;
+    until("the volume is counted", || {
+        progress = world.json(&["list"]);
+        progress["moved"].as_f64().is_some_and(|moved| moved > 0.5 && moved < 1.0)
+    });
+    assert_eq!(progress["unmapped"][0]["name"], "GET /reports/{id}");
+    world.to("retired");
+    let old =
+        || world.ask(0, "GET", "/checkout/price", &[("dozen-feature", "checkout=old; key=k")], "").status;
+    until("the old side is gone", || old() == 410);
+    assert_eq!(world.read(0, "ann"), "orders");
+    let removable = world.json(&["removable"]);
+    assert_eq!(removable[0]["what"], "features.checkout");
+    assert_eq!(removable[0]["lines"]["first"], 9, "{removable}");
+    assert_eq!(removable.as_array().unwrap().len(), 1, "the old service still has its own route");
+    world.stop();
+}
+
+#[test]
+fn sf_d3_a_broken_threshold_takes_the_traffic_back_on_both_gateways_within_a_second() {
+    let world = World::new(2, &format!("{MATCHED}{QUICK}"), "");
+    let users: Vec<String> = (0..20).map(|at| format!("user-{at}")).collect();
+    world.to("50%");
+    for gateway in [0, 1] {
+        until("half of the keys", || users.iter().any(|user| world.read(gateway, user) == "orders"));
+    }
+    // Noise is learnt, and both are equal so far.
+    for user in users.iter().cycle().take(100) {
+        world.read(0, user);
+        world.read(1, user);
+    }
+    assert_eq!(world.stage(), "50%");
+    world.new.wrong.store(true, Ordering::SeqCst);
+    // When the gate has what it needs: the moment that the journal names.
+    until("it goes back", || {
+        users.iter().for_each(|user| drop(world.read(0, user)));
+        world.json(&["journal", "checkout"]).as_array().unwrap().iter().any(|one| one["who"] == "gate")
+    });
+    let took = until("both gateways are back", || {
+        [0, 1].iter().all(|gateway| users.iter().all(|user| world.read(*gateway, user) == "legacy"))
+    });
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let journal = world.json(&["journal", "checkout"]);
+    let last = journal.as_array().unwrap().last().unwrap();
+    assert_eq!((last["to"].as_str(), last["hold"].as_str()), (Some("compare"), Some("frozen")), "{journal}");
+    assert!(last["why"].as_str().unwrap().contains("parity"), "with its reason: {journal}");
+    let mut differences = String::new();
+    until("the differences are shown", || {
+        differences = world.feature(&["diff", "checkout"]);
+        differences.contains("$.price: 10 → 99")
+    });
+    world.stop();
+}
+
+#[test]
+fn sf_d2_one_side_takes_the_writes_and_the_other_is_fed_once_with_the_same_key() {
+    let world = World::new(1, &format!("{MATCHED}{QUICK}\n    writes: {{ authority: old }}"), "");
+    let headers = [("x-user", "ann"), ("idempotency-key", "order-7"), ("content-type", "application/json")];
+    let reply = world.ask(0, "PUT", "/checkout/7", &headers, r#"{"total":3}"#);
+    assert_eq!((reply.status, reply.header("x-system")), (200, Some("legacy")));
+    until("the new side is fed", || world.new.written.lock().unwrap().contains_key("/checkout/7"));
+    assert_eq!(world.new.writes.lock().unwrap().clone(), [("PUT".to_owned(), "order-7".to_owned())]);
+    assert_eq!(world.new.written.lock().unwrap()["/checkout/7"], r#"{"total":3}"#);
+    // After the move the new side decides, and the old one is fed.
+    world.to("complete");
+    until("reads are served by the new side", || world.read(0, "ann") == "orders");
+    let reply = world.ask(0, "PUT", "/checkout/8", &[("x-user", "ann")], "{}");
+    assert_eq!(reply.header("x-system"), Some("orders"));
+    until("the old side is fed", || world.old.written.lock().unwrap().contains_key("/checkout/8"));
+    let shown = world.json(&["show", "checkout"]);
+    assert_eq!(shown["unsettled"], json!([]), "{shown}");
+    world.stop();
+}
+
+#[test]
+fn two_systems_look_like_one_login_cookies_redirects_and_links() {
+    let face = "
+    rewrite:
+      facade: 'https://shop.example'
+      old: { hosts: ['legacy.internal:8080'], mounted: /app, facade-path: /shop, bodies: true, cookies: { secure: true } }
+    login:
+      old: { cookie: SESSION, whose: 'legacy:/whose', issue: 'legacy:/issue' }
+      new: { whose: 'orders:/whose', issue: 'orders:/issue' }";
+    let world = World::new(1, &format!("{MATCHED}\n    force-key: k{QUICK}{face}"), "");
+    let links = world.ask(0, "GET", "/checkout/links", &[], "");
+    assert_eq!(links.header("set-cookie"), Some("sid=1; Path=/shop; HttpOnly; Secure"));
+    assert_eq!(links.header("location"), Some("https://shop.example/shop/next"));
+    assert_eq!(links.text(), "<a href=\"https://shop.example/app/cart\">cart</a>");
+    let who = |headers: &[(&str, &str)]| world.ask(0, "GET", "/checkout/who", headers, "").text();
+    let new = ("dozen-feature", "checkout=new; key=k");
+    assert_eq!(who(&[new, ("cookie", "SESSION=legacy-ann")]), "orders:SESSION=legacy-ann|Bearer orders-ann");
+    assert_eq!(who(&[("authorization", "Bearer orders-bob")]), "legacy:SESSION=legacy-bob|Bearer orders-bob");
+    assert_eq!(
+        who(&[new, ("cookie", "SESSION=stolen")]),
+        "orders:SESSION=stolen|",
+        "what is not valid crosses not"
+    );
+    world.stop();
+}
+
+#[test]
+fn a_changed_file_changes_the_bounds_and_never_the_stage() {
+    let world = World::new(1, &format!("{MATCHED}{QUICK}"), "");
+    world.to("50%");
+    let path = world.places[0].0.file("dozen.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let write = |text: String| {
+        std::fs::write(world.places[0].0.file("next"), text).unwrap();
+        std::fs::rename(world.places[0].0.file("next"), &path).unwrap();
+    };
+    write(yaml.replace("samples: 40", "samples: 4000"));
+    world.up[0].hear("the features of the file were taken over");
+    assert_eq!(world.stage(), "50%");
+    write(yaml.replace("owner: team-shop", "owner: team-shop\n    stages: [shadow, compare, 10%]"));
+    until("it goes down to a stage that the file allows", || world.stage() == "10%");
+    world.stop();
+}
+
+#[test]
+fn who_looks_at_features_changes_nothing_and_wrong_orders_are_refused_with_what_would_be_right() {
+    let world = World::new(1, &format!("{MATCHED}{QUICK}"), "");
+    let refused = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(program("dozen"));
+        world.places[0].0.mark(command.arg("feature").args(arguments));
+        let told = Program::start("dozen feature", command).unwrap();
+        let status = told.wait_exit(PATIENCE).unwrap();
+        (status.code(), told.output())
+    };
+    let (code, told) = refused(&["forward", "chekout", "--why", "x"]);
+    assert!(code == Some(1) && told.contains("did you mean `checkout`?"), "{told}");
+    let (code, told) = refused(&["to", "checkout", "33%", "--why", "x"]);
+    assert!(code == Some(1) && told.contains("its stages are `shadow`, `compare`"), "{told}");
+    let (code, told) = refused(&["back", "checkout"]);
+    assert!(code == Some(2) && told.contains("--why"), "{told}");
+    let list = world.feature(&["list"]);
+    assert!(list.contains("checkout  shadow"), "{list}");
+    world.stop();
+}
