@@ -33,6 +33,7 @@ mod outbox;
 mod pool;
 mod read;
 mod readers;
+mod room;
 mod rows;
 mod schema;
 mod settle;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::translate;
 use crate::ops::{Memory, Scribe};
+use crate::room::Room;
 use crate::rows::unsigned;
 use crate::schema::Identity;
 use crate::watch::Hints;
@@ -57,6 +58,7 @@ pub(crate) struct Writer {
     /// Whether a commit is synced at all: false where the user chose speed over power cuts.
     pub(crate) durable: bool,
     memory: Memory,
+    room: Room,
     synced: bool,
 }
 
@@ -74,7 +76,8 @@ impl Writer {
     ) -> Self {
         // No other opening of this file gives the same fences.
         let memory = Memory { fence: identity.opened << 40, ..Memory::default() };
-        Self { connection, path, identity, hints, inbox, durable, memory, synced: durable }
+        let room = Room::new(&path);
+        Self { connection, path, identity, hints, inbox, durable, memory, room, synced: durable }
     }
 
     /// Runs until nobody can ask any more.
@@ -135,6 +138,9 @@ impl Writer {
         });
         self.sync(self.durable && !transient)?;
         self.connection.execute_batch("begin immediate").map_err(|error| fail(&self.path, error))?;
+        if self.synced {
+            self.room.keep();
+        }
         let head = self
             .connection
             .prepare_cached("select position from dozen_stream where stream = 0")
