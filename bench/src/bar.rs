@@ -133,8 +133,8 @@ Measured by `cargo xtask bench SUITE`, side by side with real peers in one run. 
 round: machines are noisy, ratios less so. `short` means that the target was missed in this run.
 
 Peers are those of Debian's packages. Redis: `appendonly yes`, `appendfsync always`, no rewriting, on loopback. nginx: one worker,
-keep-alive to the upstream, access log off, buffers large enough for the answers. Ours: SQLite with `synchronous=FULL`, and the gateway
-with its request log, each with one worker where a core is compared.
+keep-alive to the upstream, access log off, buffers large enough for the answers. HAProxy and Envoy likewise; Envoy is PyPI's. Ours: SQLite with
+`synchronous=FULL`, and the gateway with its request log, each with one worker where a core is compared.
 ";
 
 /// The machine, in a line.

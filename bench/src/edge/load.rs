@@ -7,6 +7,9 @@ use super::{LOAD_CORE, pinned};
 use crate::Failure;
 use crate::open::{Load, Told};
 
+/// Fewer answers have no 99th percentile worth the name.
+const ANSWERS_MIN: u64 = 1_000;
+
 /// Loads a server for some seconds as fast as it answers (wrk), with these header lines; the number of requests that were
 /// answered.
 pub(super) fn closed(
@@ -45,7 +48,11 @@ pub(super) fn open(load: &Load) -> Result<Told, Failure> {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(format!("the load on http://{at}{path}: {}", text.trim()).into());
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let told: Told = serde_json::from_slice(&output.stdout)?;
+    match told.answered < ANSWERS_MIN {
+        true => Err(format!("{} answers say nothing of the slowest of a hundred", told.answered).into()),
+        false => Ok(told),
+    }
 }
 
 /// Asks first one and then the other, and in the next round the other way about; what each of them said.

@@ -1,5 +1,9 @@
 //! What a gateway's work costs: `dozen up` with a file that asks for all of it, beside one that only forwards.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -14,6 +18,8 @@ const CONNECTIONS: u32 = 32;
 /// How long one sample lasts.
 const SECONDS: u32 = 3;
 const ANSWER: &str = "1k";
+/// Which of the two works.
+const WORKING: usize = 1;
 /// Per cent that may be lost.
 const TARGET: f64 = 15.0;
 
@@ -27,7 +33,7 @@ pub(super) fn measure(context: &Context) -> Result<Measured, Failure> {
     for (_, at) in &both {
         closed(*at, ANSWER, CONNECTIONS, 1, &fields)?;
     }
-    let mut rates = [Vec::new(), Vec::new()];
+    let (mut rates, mut logged) = ([Vec::new(), Vec::new()], 0.0);
     for round in 0..context.rounds {
         for turn in 0..both.len() {
             let which = (turn + round) % both.len();
@@ -35,10 +41,19 @@ pub(super) fn measure(context: &Context) -> Result<Measured, Failure> {
             let before = process.cpu();
             let requests = closed(*at, ANSWER, CONNECTIONS, SECONDS, &fields)?;
             let used = process.cpu().saturating_sub(before);
+            logged += if which == WORKING { requests } else { 0.0 };
             rates[which].push(requests / used.as_secs_f64().max(0.01));
         }
         let [plain, working] = [rates[0][round], rates[1][round]];
         eprintln!("  round {} of {}: plain {plain:.0}, working {working:.0}", round + 1, context.rounds);
+    }
+    // Stopped, so that the last lines are written.
+    drop(both);
+    let lines = lines(&folder.path().join("working/access.jsonl"))?;
+    if lines < 0.99 * logged {
+        return Err(
+            format!("the access log has {lines} lines of {logged} requests: work was left out").into()
+        );
     }
     let [plain, working] = rates;
     let lost = plain.iter().zip(&working).map(|(plain, working)| 100.0 * (1.0 - working / plain)).collect();
@@ -54,6 +69,21 @@ pub(super) fn measure(context: &Context) -> Result<Measured, Failure> {
             median(plain)
         ),
     }]))
+}
+
+/// How many lines a file has, which may be large.
+fn lines(path: &Path) -> Result<f64, Failure> {
+    let mut file = BufReader::with_capacity(1024 * 1024, File::open(path)?);
+    let mut count = 0;
+    loop {
+        let room = file.fill_buf()?;
+        if room.is_empty() {
+            return Ok(count as f64);
+        }
+        count += room.iter().filter(|byte| **byte == b'\n').count();
+        let length = room.len();
+        file.consume(length);
+    }
 }
 
 fn plain() -> Value {

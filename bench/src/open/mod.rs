@@ -19,6 +19,8 @@
 
 mod connection;
 mod histogram;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A line is begun with the request and completed at its end; then it is copied into its worker's buffer. The writer
-//! sleeps while there is nothing, and gathers for a moment when there is. A disk that is full or a reader that went
-//! away costs lines, never requests; the log says so once and goes on counting.
+//! sleeps while there is nothing, and gathers for a moment when there is, or until a buffer is half full. A disk that is
+//! full or a reader that went away costs lines, never requests; the log says so once and goes on counting.
 
 use std::fmt::Write as _;
 use std::io;
@@ -41,6 +41,8 @@ pub(crate) struct AccessLog {
     query: QueryShown,
     buffers: Box<[Mutex<Vec<u8>>]>,
     waiting: Notify,
+    /// A buffer has become half full.
+    filling: Notify,
     reopens: AtomicBool,
     dropped: AtomicU64,
 }
@@ -66,6 +68,7 @@ impl AccessLog {
             query: options.query,
             buffers: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
             waiting: Notify::new(),
+            filling: Notify::new(),
             reopens: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
         }
@@ -107,11 +110,14 @@ impl AccessLog {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let was_empty = buffer.is_empty();
+        let before = buffer.len();
         buffer.extend_from_slice(line.as_bytes());
         drop(buffer);
-        if was_empty {
+        if before == 0 {
             self.waiting.notify_one();
+        }
+        if (before..before + line.len()).contains(&(BUFFER_MAX / 2)) {
+            self.filling.notify_one();
         }
     }
 
@@ -149,7 +155,11 @@ impl AccessLog {
         loop {
             let is_last = tokio::select! {
                 () = self.waiting.notified() => {
-                    tokio::select! { () = tokio::time::sleep(GATHER) => false, () = done.cancelled() => true }
+                    tokio::select! {
+                        () = tokio::time::sleep(GATHER) => false,
+                        () = self.filling.notified() => false,
+                        () = done.cancelled() => true,
+                    }
                 }
                 () = done.cancelled() => true,
             };

@@ -10,16 +10,46 @@ pub use read::read;
 pub use write::write;
 
 /// How many bytes at the start a text holds as they are: neither a quote, a backslash nor a control character.
+///
+/// Eight at a time: texts are short, and looking for the one byte that ends them is what reading mostly does.
 fn plain(bytes: &[u8]) -> usize {
-    /// How many bytes are looked at together, which the processor does at once.
-    const TOGETHER: usize = 16;
-    let special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..at + TOGETHER)
-        && !chunk.iter().fold(false, |found, byte| found | special(*byte))
-    {
-        at += TOGETHER;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let found = special(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at * 8 + (found.trailing_zeros() / 8) as usize;
+        }
     }
-    let rest = &bytes[at..];
-    at + rest.iter().position(|byte| special(*byte)).unwrap_or(rest.len())
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\');
+    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+/// The highest bit of each byte that is special. A borrow may set that of a byte behind the first such one, never before it.
+fn special(word: u64) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word;
+    let equal = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (EACH << 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for at in 0..20 {
+                for behind in [b'x', b'"', 0, 0x80, 0xff] {
+                    let mut text = [b'!'; 24];
+                    text[at] = byte;
+                    text[at + 1..].fill(behind);
+                    let expected = if is_special { at } else { plain(&text[at + 1..]) + at + 1 };
+                    assert_eq!(plain(&text), expected, "{byte} at {at} before {behind}");
+                }
+            }
+        }
+        assert_eq!((plain(b""), plain("Grüße, Welt!".as_bytes())), (0, 14));
+    }
 }

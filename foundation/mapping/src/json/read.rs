@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::names::Names;
 use crate::value::{Number, Object, Value, number_scan};
 
-/// The most room that is made for an object before its members are seen.
+/// The most members of an object of which the next one is expected to have the same.
 const MEMBERS_MAX: usize = 16;
 
 /// Reads one JSON document.
@@ -23,7 +23,7 @@ pub fn read(text: &str, limits: &Limits) -> Result<Value, DecodeError> {
         left: limits.nodes,
         limits,
         names: Names::default(),
-        members: 0,
+        shape: Vec::new(),
         scratch: String::new(),
     };
     reader.space();
@@ -43,8 +43,8 @@ struct Reader<'t> {
     left: usize,
     limits: &'t Limits,
     names: Names,
-    /// How many members the last object had.
-    members: usize,
+    /// The names of the last object, in their order: objects that follow each other are mostly alike.
+    shape: Vec<Arc<str>>,
     /// Where a text with escapes is put together.
     scratch: String,
 }
@@ -73,11 +73,12 @@ impl<'t> Reader<'t> {
 
     fn object(&mut self, depth: usize) -> Result<Value, DecodeError> {
         let inner = self.enter(depth)?;
-        // Objects that follow each other are mostly alike.
-        let mut object = Object::with_capacity(self.members);
+        let shape = std::mem::take(&mut self.shape);
+        let mut object = Object::with_capacity(shape.len());
         if self.is_end(b'}') {
             return Ok(Value::Object(object));
         }
+        let mut is_alike = true;
         loop {
             if self.bytes.get(self.at) != Some(&b'"') {
                 return Err(self.wrong("a name in quotes is missing here"));
@@ -85,9 +86,12 @@ impl<'t> Reader<'t> {
             let start = self.at;
             let name = self.string()?;
             let name = match name {
-                Piece::Plain(text) => self.names.get(text),
-                Piece::Built => Arc::from(self.scratch.as_str()),
+                Piece::Plain(text) => text,
+                Piece::Built => self.scratch.as_str(),
             };
+            let expected = shape.get(object.len()).filter(|known| is_alike && ***known == *name);
+            is_alike = expected.is_some();
+            let name = expected.cloned().unwrap_or_else(|| self.names.get(name));
             self.space();
             if self.bytes.get(self.at) != Some(&b':') {
                 return Err(self.wrong("`:` is missing here"));
@@ -95,12 +99,18 @@ impl<'t> Reader<'t> {
             self.at += 1;
             self.space();
             let value = self.value(inner)?;
-            if object.insert(name, value).is_some() {
+            if is_alike {
+                // As long as all are those of the last object, none of them is there twice.
+                object.push_new(name, value);
+            } else if object.insert(name, value).is_some() {
                 self.at = start;
                 return Err(self.wrong("this name is there twice"));
             }
             if self.is_last(b'}')? {
-                self.members = object.len().min(MEMBERS_MAX);
+                self.shape = match is_alike && object.len() == shape.len() {
+                    true => shape,
+                    false => object.iter().take(MEMBERS_MAX).map(|(name, _)| name.clone()).collect(),
+                };
                 return Ok(Value::Object(object));
             }
         }

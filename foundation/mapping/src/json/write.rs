@@ -17,7 +17,7 @@ fn put(value: &Value, text: &mut String) {
         Value::Null => text.push_str("null"),
         Value::Bool(true) => text.push_str("true"),
         Value::Bool(false) => text.push_str("false"),
-        Value::Number(number) => text.push_str(&number.as_text()),
+        Value::Number(number) => number.put(text),
         Value::Text(own) => quoted(own, text),
         Value::List(list) => {
             text.push('[');

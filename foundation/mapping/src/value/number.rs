@@ -1,7 +1,7 @@
 //! Numbers as the decimal text they are.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// The most digits of a number that is calculated with or compared; a longer one is only passed on.
@@ -45,6 +45,15 @@ impl Number {
         match &self.0 {
             Repr::Whole(whole) => whole.to_string().into(),
             Repr::Text(text) => Cow::Borrowed(text),
+        }
+    }
+
+    /// Appends its text.
+    pub(crate) fn put(&self, text: &mut String) {
+        match &self.0 {
+            // Writing to a string cannot fail.
+            Repr::Whole(whole) => drop(write!(text, "{whole}")),
+            Repr::Text(own) => text.push_str(own),
         }
     }
 

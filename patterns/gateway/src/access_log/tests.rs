@@ -61,6 +61,24 @@ async fn lines_are_json_and_all_of_them_are_written_at_the_end() {
     assert_eq!((lines.len(), log.dropped()), (2, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_buffer_that_fills_is_written_before_its_moment_is_over() {
+    let log = log("stdout", QueryShown::Hidden);
+    let (out, mut seen) = tokio::io::duplex(BUFFER_MAX);
+    let begun = tokio::time::Instant::now();
+    let (done, path) = (CancellationToken::new(), "/x".repeat(1000));
+    let filling = async {
+        while log.buffer(1).len() <= BUFFER_MAX / 2 {
+            line(&log, &path, None);
+        }
+        let mut first = vec![0; BUFFER_MAX / 2];
+        tokio::io::AsyncReadExt::read_exact(&mut seen, &mut first).await.unwrap();
+        done.cancel();
+    };
+    tokio::join!(log.run(Box::new(out), done.clone()), filling);
+    assert_eq!((begun.elapsed(), log.dropped()), (Duration::ZERO, 0));
+}
+
 #[test]
 fn a_full_buffer_costs_lines_that_are_counted() {
     let log = log("stdout", QueryShown::Hidden);
