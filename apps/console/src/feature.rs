@@ -4,7 +4,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use dozen_core::Timestamp;
 use dozen_strangler::gate::Verdict;
-use dozen_strangler::{Change, Feature, FeatureProgress, Hold, Order, Progress, Registry, Sampled, Share, Stage};
+use dozen_strangler::{
+    Change, Feature, FeatureProgress, Hold, Order, Progress, Registry, Sampled, Share, Stage,
+};
 use maud::{Markup, html};
 use serde::Serialize;
 
@@ -318,8 +320,9 @@ async fn ordered(console: &Console, name: &str, form: &Filled) -> Result<(), Err
         Some("revive") => Order::Revive,
         _ => return Err(Error::Invalid("the form says no order".into())),
     };
-    let wanted =
-        |name: &'static str| form.filled(name).ok_or_else(|| Error::Invalid(format!("the field `{name}` is empty")));
+    let wanted = |name: &'static str| {
+        form.filled(name).ok_or_else(|| Error::Invalid(format!("the field `{name}` is empty")))
+    };
     let (registry, _) = known(console, name)?;
     registry.order(name, order, wanted("by")?, wanted("why")?).await?;
     Ok(())

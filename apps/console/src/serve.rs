@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::{
-    Error, Sources, dead_letters, edit, feature, gateway, guard, live, message, outbox, overview, queue, rest,
-    service, topic, trace, view,
+    Error, Sources, dead_letters, edit, feature, gateway, guard, live, message, outbox, overview, queue,
+    rest, service, topic, trace, view,
 };
 
 /// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.

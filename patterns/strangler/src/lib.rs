@@ -66,8 +66,7 @@ pub use metrics::Metrics;
 pub use noise::{Counted, Noise, Noisy};
 pub use options::{
     CompareOptions, FeatureOptions, GateOptions, LoginOptions, NoiseOptions, OnBreach, ProofOptions,
-    RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, TranslatorNames,
-    WriteOptions,
+    RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, TranslatorNames, WriteOptions,
 };
 pub use progress::{FeatureProgress, Progress};
 pub use registry::{Registry, RegistryOptions, Translators};

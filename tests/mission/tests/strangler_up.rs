@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use dozen_dataplane::{Limits, Server};
 use dozen_faults::{LOOK, PATIENCE, Place, Up, ports, program};
-use dozen_harness::{Program, Reply, request};
-use dozen_lifecycle::{Ready, Service as _, Stop};
+use dozen_harness::{Reply, request};
+use dozen_lifecycle::{Ready, Stop};
 use serde_json::{Value, json};
 
 /// A system that answers with its name and a price, keeps what it is sent, and knows who is logged in.
@@ -100,7 +100,7 @@ const QUICK: &str = "
     compare: { confirm-after: 1ms, noise: { samples: 2 } }";
 
 impl World {
-    /// `feature` are the lines of `features.checkout` beside its services.
+    /// `feature` are the lines of `features.checkout` beside its services; or a whole file that begins with its `app`.
     fn new(gateways: usize, feature: &str, routes: &str) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let serve = |name: &'static str| {
@@ -116,6 +116,13 @@ impl World {
         let file = store.path().join("shop.db");
         let place = |_| {
             let first = ports(1);
+            if let Some(guide) = feature.strip_prefix("app: ") {
+                let yaml = guide.replace("127.0.0.1:7001", &format!("127.0.0.1:{old_port}"));
+                let yaml = yaml.replace("127.0.0.1:7002", &format!("127.0.0.1:{new_port}"));
+                let yaml = yaml.replace("127.0.0.1:8080", &format!("127.0.0.1:{first}"));
+                let quiet = "console: false\napi: false\nregistry: { listen: '127.0.0.1:0' }\n";
+                return (Place::new(&format!("app: {yaml}{quiet}")), first);
+            }
             let yaml = format!(
                 "app: shop\nstore: 'sqlite:{}'\nconsole: false\napi: false\nregistry: {{ listen: '127.0.0.1:0' }}\n\
                  services:\n  legacy: {{ at: 'http://127.0.0.1:{old_port}' }}\n  orders: {{ at: 'http://127.0.0.1:{new_port}' }}\n\
@@ -147,7 +154,8 @@ impl World {
         let mut command = std::process::Command::new(program("dozen"));
         place.mark(command.arg("feature").args(arguments));
         let output = command.output().unwrap();
-        let (out, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let (out, errors) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert!(output.status.success(), "{arguments:?}: {out}{errors}");
         out
     }
@@ -193,7 +201,11 @@ fn sf_m1_a_facade_stands_in_front_of_the_legacy_and_moves_one_capability_to_the_
     world.to("complete");
     let took = until("everybody is served by the new system", || world.read(0, "ann") == "orders");
     assert!(took < Duration::from_secs(1), "{took:?}");
-    assert_eq!(world.ask(0, "GET", "/any/page", &[], "").header("x-system"), Some("legacy"), "the rest stays");
+    assert_eq!(
+        world.ask(0, "GET", "/any/page", &[], "").header("x-system"),
+        Some("legacy"),
+        "the rest stays"
+    );
     world.stop();
 }
 
@@ -228,7 +240,8 @@ fn sf_m3_each_request_goes_to_a_side_by_path_method_cohort_share_and_a_testers_h
 
 #[test]
 fn sf_m4_and_m5_live_traffic_takes_a_feature_from_shadow_to_retired_and_the_progress_is_told() {
-    let feature = format!("{MATCHED}\n    stages: [shadow, compare, 50%, complete, retired]\n    force-key: k{QUICK}");
+    let feature =
+        format!("{MATCHED}\n    stages: [shadow, compare, 50%, complete, retired]\n    force-key: k{QUICK}");
     let world = World::new(1, &feature, "");
     let mut at = 0;
     let took = until("it is complete", || {
@@ -241,7 +254,8 @@ fn sf_m4_and_m5_live_traffic_takes_a_feature_from_shadow_to_retired_and_the_prog
     });
     println!("from shadow to complete in {took:?}, by {at} reads");
     let journal = world.json(&["journal", "checkout"]);
-    let stages: Vec<&str> = journal.as_array().unwrap().iter().map(|one| one["to"].as_str().unwrap()).collect();
+    let stages: Vec<&str> =
+        journal.as_array().unwrap().iter().map(|one| one["to"].as_str().unwrap()).collect();
     assert_eq!(stages, ["shadow", "compare", "50%", "complete"]);
     assert!(journal[2]["why"].as_str().unwrap().contains("compared answers differ"), "{journal}");
     assert!(world.new.shadowed.load(Ordering::SeqCst) > 0);
@@ -257,12 +271,13 @@ fn sf_m4_and_m5_live_traffic_takes_a_feature_from_shadow_to_retired_and_the_prog
     });
     assert_eq!(progress["unmapped"][0]["name"], "GET /reports/{id}");
     world.to("retired");
-    let old = || world.ask(0, "GET", "/checkout/price", &[("dozen-feature", "checkout=old; key=k")], "").status;
+    let old =
+        || world.ask(0, "GET", "/checkout/price", &[("dozen-feature", "checkout=old; key=k")], "").status;
     until("the old side is gone", || old() == 410);
     assert_eq!(world.read(0, "ann"), "orders");
     let removable = world.json(&["removable"]);
     assert_eq!(removable[0]["what"], "features.checkout");
-    assert_eq!(removable[0]["lines"]["first"], 9, "{removable}");
+    assert_eq!(removable[0]["lines"]["first"], 10, "{removable}");
     assert_eq!(removable.as_array().unwrap().len(), 1, "the old service still has its own route");
     world.stop();
 }
@@ -341,7 +356,11 @@ fn two_systems_look_like_one_login_cookies_redirects_and_links() {
     let new = ("dozen-feature", "checkout=new; key=k");
     assert_eq!(who(&[new, ("cookie", "SESSION=legacy-ann")]), "orders:SESSION=legacy-ann|Bearer orders-ann");
     assert_eq!(who(&[("authorization", "Bearer orders-bob")]), "legacy:SESSION=legacy-bob|Bearer orders-bob");
-    assert_eq!(who(&[new, ("cookie", "SESSION=stolen")]), "orders:SESSION=stolen|", "what is not valid crosses not");
+    assert_eq!(
+        who(&[new, ("cookie", "SESSION=stolen")]),
+        "orders:SESSION=stolen|",
+        "what is not valid crosses not"
+    );
     world.stop();
 }
 
@@ -369,9 +388,8 @@ fn who_looks_at_features_changes_nothing_and_wrong_orders_are_refused_with_what_
     let refused = |arguments: &[&str]| {
         let mut command = std::process::Command::new(program("dozen"));
         world.places[0].0.mark(command.arg("feature").args(arguments));
-        let told = Program::start("dozen feature", command).unwrap();
-        let status = told.wait_exit(PATIENCE).unwrap();
-        (status.code(), told.output())
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, told) = refused(&["forward", "chekout", "--why", "x"]);
     assert!(code == Some(1) && told.contains("did you mean `checkout`?"), "{told}");
@@ -381,5 +399,29 @@ fn who_looks_at_features_changes_nothing_and_wrong_orders_are_refused_with_what_
     assert!(code == Some(2) && told.contains("--why"), "{told}");
     let list = world.feature(&["list"]);
     assert!(list.contains("checkout  shadow"), "{list}");
+    world.stop();
+}
+
+/// The first example of a language in the guide.
+fn example<'g>(guide: &'g str, language: &str) -> &'g str {
+    guide.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap()
+}
+
+#[test]
+fn the_guide_to_moves_works_as_it_stands() {
+    let guide = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/strangler.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let world = World::new(1, example(&guide, "yaml"), "");
+    assert_eq!(world.read(0, "ann"), "legacy");
+    until("the new system gets a copy", || world.new.shadowed.load(Ordering::SeqCst) > 0);
+    for line in example(&guide, "sh").lines() {
+        let (command, why) = line.split_once(" --why ").unwrap_or((line, ""));
+        let mut arguments: Vec<&str> = command.strip_prefix("dozen feature ").unwrap().split(' ').collect();
+        if !why.is_empty() {
+            arguments.extend(["--why", why.trim_matches('\'')]);
+        }
+        println!("$ {line}\n{}", world.feature(&arguments));
+    }
+    assert_eq!(world.stage(), "compare");
     world.stop();
 }
