@@ -422,6 +422,6 @@ fn the_guide_to_moves_works_as_it_stands() {
         }
         println!("$ {line}\n{}", world.feature(&arguments));
     }
-    assert_eq!(world.stage(), "compare");
+    assert_eq!(world.stage(), "1%");
     world.stop();
 }

@@ -34,34 +34,34 @@ fn a_match_is_short_for_a_route_and_what_is_expanded_says_the_same() {
 #[test]
 fn what_the_pattern_refuses_is_shown_where_it_stands() {
     for (feature, place, wrong, help) in [
-        ("{ old: old, new: neu }", "3:28", "there is no service `neu`", "did you mean `new`?"),
+        ("{ old: old, new: neu }", "3:33", "there is no service `neu`", "did you mean `new`?"),
         (
             "{ old: old, new: old }",
-            "3:28",
+            "3:33",
             "`old` is the old side already",
             "name the service that will have the capability",
         ),
         (
             "{ old: old, new: new, key: ip }",
-            "3:38",
+            "3:43",
             "`ip` is no key: write `user`, `header NAME` or `cookie NAME`",
             "docs/strangler.md says what a feature can hold",
         ),
         (
             "{ old: old, new: new, match: /f }",
-            "3:40",
+            "3:45",
             "`match` takes requests of the gateway, and the file has none",
             "add `gateway: {}`: its defaults are enough",
         ),
         (
             "{ old: old, new: new, advance: { p99: 0.5 } }",
-            "3:49",
+            "3:54",
             "`advance.p99` must be 1 or more: 1.1 lets the new side be a tenth slower",
             "docs/strangler.md says what a feature can hold",
         ),
         (
             "{ old: old, new: new, onbreach: freeze }",
-            "3:33",
+            "3:38",
             "`onbreach` is not a key of a feature",
             "did you mean `on-breach`?",
         ),
@@ -72,8 +72,8 @@ fn what_the_pattern_refuses_is_shown_where_it_stands() {
         &format!(
             "{SERVICES}features: {{ f: {{ old: old, new: new }} }}\ngateway: {{ routes: [ {{ match: /f, feature: g }} ] }}"
         ),
-        "4:47",
+        "4:44",
         "there is no feature `g`",
-        "there is: f",
+        "there are: f",
     );
 }
