@@ -76,6 +76,9 @@ async fn answer(
             let body = body.unwrap_or_else(|| format!(r#"{{"price":{price}}}"#));
             ([("content-type", "application/json"), ("x-system", me)], body).into_response()
         }
+        (_, "/checkout/9") if system.wrong.load(Ordering::SeqCst) => {
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
         (method, path) => {
             let key = text("idempotency-key");
             system.writes.lock().unwrap().push((method.to_string(), key));
@@ -333,6 +336,13 @@ fn sf_d2_one_side_takes_the_writes_and_the_other_is_fed_once_with_the_same_key()
     let reply = world.ask(0, "PUT", "/checkout/8", &[("x-user", "ann")], "{}");
     assert_eq!(reply.header("x-system"), Some("orders"));
     until("the old side is fed", || world.old.written.lock().unwrap().contains_key("/checkout/8"));
+    // A write of which nobody knows whether it has happened is settled by whoever has looked.
+    world.new.wrong.store(true, Ordering::SeqCst);
+    let broken = [("x-user", "ann"), ("idempotency-key", "order-9")];
+    assert_eq!(world.ask(0, "PUT", "/checkout/9", &broken, "{}").status, 500);
+    assert_eq!(world.ask(0, "PUT", "/checkout/9", &broken, "{}").status, 409, "nobody knows");
+    world.feature(&["settle", "checkout", "order-9", "--took"]);
+    until("the old side is fed with it", || world.old.written.lock().unwrap().contains_key("/checkout/9"));
     let shown = world.json(&["show", "checkout"]);
     assert_eq!(shown["unsettled"], json!([]), "{shown}");
     world.stop();

@@ -97,6 +97,9 @@ fn told(app: &App, explanation: &Explanation) -> String {
         }
         line("at", &service.addresses().join(", "));
     }
+    if let (None, Some(choice)) = (service, &explanation.choice) {
+        line("choice", choice);
+    }
     for call in &explanation.calls {
         let waits = match call.waits_for.as_slice() {
             [] => "at once".to_owned(),
