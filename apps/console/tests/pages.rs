@@ -128,6 +128,7 @@ async fn every_page_answers_without_anything_to_show_and_brings_its_policy() {
         "/topic",
         "/topic/orders",
         "/outbox",
+        "/feature",
         &format!("/trace/{TRACE}"),
     ] {
         let (status, headers, body) = world.ask(get(path).body(Body::empty()).unwrap()).await;

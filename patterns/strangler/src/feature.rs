@@ -98,6 +98,12 @@ impl Feature {
         {
             return Err(Error::setting(name, "due", "must be a day such as `2027-03-31`"));
         }
+        if let Some(rewrite) = &options.rewrite
+            && !rewrite.is_address()
+        {
+            let problem = "must be a scheme and a host, such as `https://shop.example`";
+            return Err(Error::setting(name, "rewrite.facade", problem));
+        }
         if options.writes.shadow == ShadowWrites::Record && options.writes.authority.is_none() {
             return Err(Error::setting(
                 name,

@@ -240,7 +240,12 @@ impl Service for Registry {
         let mut hints = self.hints();
         let mut watched = self.features.load_full();
         while !stop.is_stopping() {
-            match self.look().await {
+            // Where nothing moves, nobody asks the store.
+            let looked = match self.features.load().is_empty() {
+                true => Ok(()),
+                false => self.look().await,
+            };
+            match looked {
                 Ok(()) => fails = false,
                 // Said once, not with each look.
                 Err(error) if !fails => {

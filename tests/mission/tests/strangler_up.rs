@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use dozen_dataplane::{Limits, Server};
 use dozen_faults::{LOOK, PATIENCE, Place, Up, ports, program};
-use dozen_harness::{Program, Reply, request};
-use dozen_lifecycle::{Ready, Service as _, Stop};
+use dozen_harness::{Reply, request};
+use dozen_lifecycle::{Ready, Stop};
 use serde_json::{Value, json};
 
 /// A system that answers with its name and a price, keeps what it is sent, and knows who is logged in.
@@ -76,6 +76,9 @@ async fn answer(
             let body = body.unwrap_or_else(|| format!(r#"{{"price":{price}}}"#));
             ([("content-type", "application/json"), ("x-system", me)], body).into_response()
         }
+        (_, "/checkout/9") if system.wrong.load(Ordering::SeqCst) => {
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
         (method, path) => {
             let key = text("idempotency-key");
             system.writes.lock().unwrap().push((method.to_string(), key));
@@ -100,7 +103,7 @@ const QUICK: &str = "
     compare: { confirm-after: 1ms, noise: { samples: 2 } }";
 
 impl World {
-    /// `feature` are the lines of `features.checkout` beside its services.
+    /// `feature` are the lines of `features.checkout` beside its services; or a whole file that begins with its `app`.
     fn new(gateways: usize, feature: &str, routes: &str) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let serve = |name: &'static str| {
@@ -116,6 +119,13 @@ impl World {
         let file = store.path().join("shop.db");
         let place = |_| {
             let first = ports(1);
+            if let Some(guide) = feature.strip_prefix("app: ") {
+                let yaml = guide.replace("127.0.0.1:7001", &format!("127.0.0.1:{old_port}"));
+                let yaml = yaml.replace("127.0.0.1:7002", &format!("127.0.0.1:{new_port}"));
+                let yaml = yaml.replace("127.0.0.1:8080", &format!("127.0.0.1:{first}"));
+                let quiet = "console: false\napi: false\nregistry: { listen: '127.0.0.1:0' }\n";
+                return (Place::new(&format!("app: {yaml}{quiet}")), first);
+            }
             let yaml = format!(
                 "app: shop\nstore: 'sqlite:{}'\nconsole: false\napi: false\nregistry: {{ listen: '127.0.0.1:0' }}\n\
                  services:\n  legacy: {{ at: 'http://127.0.0.1:{old_port}' }}\n  orders: {{ at: 'http://127.0.0.1:{new_port}' }}\n\
@@ -270,7 +280,7 @@ fn sf_m4_and_m5_live_traffic_takes_a_feature_from_shadow_to_retired_and_the_prog
     assert_eq!(world.read(0, "ann"), "orders");
     let removable = world.json(&["removable"]);
     assert_eq!(removable[0]["what"], "features.checkout");
-    assert_eq!(removable[0]["lines"]["first"], 9, "{removable}");
+    assert_eq!(removable[0]["lines"]["first"], 10, "{removable}");
     assert_eq!(removable.as_array().unwrap().len(), 1, "the old service still has its own route");
     world.stop();
 }
@@ -326,6 +336,13 @@ fn sf_d2_one_side_takes_the_writes_and_the_other_is_fed_once_with_the_same_key()
     let reply = world.ask(0, "PUT", "/checkout/8", &[("x-user", "ann")], "{}");
     assert_eq!(reply.header("x-system"), Some("orders"));
     until("the old side is fed", || world.old.written.lock().unwrap().contains_key("/checkout/8"));
+    // A write of which nobody knows whether it has happened is settled by whoever has looked.
+    world.new.wrong.store(true, Ordering::SeqCst);
+    let broken = [("x-user", "ann"), ("idempotency-key", "order-9")];
+    assert_eq!(world.ask(0, "PUT", "/checkout/9", &broken, "{}").status, 500);
+    assert_eq!(world.ask(0, "PUT", "/checkout/9", &broken, "{}").status, 409, "nobody knows");
+    world.feature(&["settle", "checkout", "order-9", "--took"]);
+    until("the old side is fed with it", || world.old.written.lock().unwrap().contains_key("/checkout/9"));
     let shown = world.json(&["show", "checkout"]);
     assert_eq!(shown["unsettled"], json!([]), "{shown}");
     world.stop();
@@ -381,9 +398,8 @@ fn who_looks_at_features_changes_nothing_and_wrong_orders_are_refused_with_what_
     let refused = |arguments: &[&str]| {
         let mut command = std::process::Command::new(program("dozen"));
         world.places[0].0.mark(command.arg("feature").args(arguments));
-        let told = Program::start("dozen feature", command).unwrap();
-        let status = told.wait_exit(PATIENCE).unwrap();
-        (status.code(), told.output())
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, told) = refused(&["forward", "chekout", "--why", "x"]);
     assert!(code == Some(1) && told.contains("did you mean `checkout`?"), "{told}");
@@ -393,5 +409,29 @@ fn who_looks_at_features_changes_nothing_and_wrong_orders_are_refused_with_what_
     assert!(code == Some(2) && told.contains("--why"), "{told}");
     let list = world.feature(&["list"]);
     assert!(list.contains("checkout  shadow"), "{list}");
+    world.stop();
+}
+
+/// The first example of a language in the guide.
+fn example<'g>(guide: &'g str, language: &str) -> &'g str {
+    guide.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap()
+}
+
+#[test]
+fn the_guide_to_moves_works_as_it_stands() {
+    let guide = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/strangler.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let world = World::new(1, example(&guide, "yaml"), "");
+    assert_eq!(world.read(0, "ann"), "legacy");
+    until("the new system gets a copy", || world.new.shadowed.load(Ordering::SeqCst) > 0);
+    for line in example(&guide, "sh").lines() {
+        let (command, why) = line.split_once(" --why ").unwrap_or((line, ""));
+        let mut arguments: Vec<&str> = command.strip_prefix("dozen feature ").unwrap().split(' ').collect();
+        if !why.is_empty() {
+            arguments.extend(["--why", why.trim_matches('\'')]);
+        }
+        println!("$ {line}\n{}", world.feature(&arguments));
+    }
+    assert_eq!(world.stage(), "1%");
     world.stop();
 }

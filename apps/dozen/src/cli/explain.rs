@@ -101,6 +101,9 @@ fn told(app: &App, explanation: &Explanation) -> String {
             line(name, &value);
         }
     }
+    if let (None, Some(choice)) = (service, &explanation.choice) {
+        line("choice", choice);
+    }
     for call in &explanation.calls {
         let waits = match call.waits_for.as_slice() {
             [] => "at once".to_owned(),

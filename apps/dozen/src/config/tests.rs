@@ -1,6 +1,7 @@
 //! What a file becomes: the configuration, its expanded form, the schema, the manual; and what it cannot do to us.
 
 mod access;
+mod features;
 mod gateway;
 mod messages;
 mod mistakes;

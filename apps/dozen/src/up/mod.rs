@@ -96,6 +96,8 @@ async fn assemble(
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
     let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
     let features = features::bind(app, &resolve, &store, ids)?;
+    // Before the first request: nobody is served by the side of a stage that is long past.
+    features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
     let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids, &features)?;
 
     let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];

@@ -122,6 +122,9 @@ impl Reloader {
         // Bounds alone: how far a feature has come stands in the store.
         let before = self.features.options();
         let features = self.features.apply(&loaded.app.features)?;
+        if let Err(error) = self.features.registry.observe().await {
+            tracing::warn!("features are as the file begins them until the store answers: {}", chain(&error));
+        }
         let diff = gateway.apply(&wanted).inspect_err(|_| {
             if let Err(error) = self.features.apply(&before) {
                 tracing::error!("the features that ran are refused: {}", chain(&error));

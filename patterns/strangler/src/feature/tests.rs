@@ -171,7 +171,9 @@ fn who_still_asks_the_old_side_is_named() {
 #[test]
 fn options_read_as_they_are_written_and_refuse_the_rest() {
     let text = r#"{"old":"legacy","new":"orders","key":"header x-user","stages":["shadow","1%","100%","retire"],
-        "match":{"path":"/checkout"},"compare":{"sample":"20%","tolerance":{"$.total":0.01,"$.at":"2s","$.rate":"1%"},
+        "rewrite":{"facade":"https://shop.example","old":{"hosts":["old.internal"],"cookies":{"same-site":"lax"}}},
+        "login":{"old":{"cookie":"SID","whose":"legacy:/who","issue":"legacy:/in"},"new":{"whose":"orders:/who","issue":"orders:/in"}},
+        "compare":{"sample":"20%","tolerance":{"$.total":0.01,"$.at":"2s","$.rate":"1%"},
         "noise":{"replay-old":"2%"}},"advance":{"parity":"99.9%","hold":"30m"},"on-breach":"freeze",
         "writes":{"authority":"old","shadow":"record"},"retire":{"after":"14d"},"due":"2027-03-31","owner":"team-shop"}"#;
     let options: FeatureOptions = serde_json::from_str(text).expect("it reads");
@@ -197,6 +199,11 @@ fn options_that_make_no_sense_are_refused_with_their_name() {
     assert!(refused(|options| options.advance.parity = Share::ALL).contains("advance.parity"));
     assert!(refused(|options| options.advance.p99 = 0.5).contains("advance.p99"));
     assert!(refused(|options| options.due = Some("soon".into())).contains("due"));
+    let rewrite = |options: &mut FeatureOptions| {
+        let (old, new) = Default::default();
+        options.rewrite = Some(crate::RewriteOptions { facade: "shop.example".into(), old, new });
+    };
+    assert!(refused(rewrite).contains("rewrite.facade"));
     assert!(refused(|options| options.stages.clear()).contains("stages"));
     assert!(refused(|options| options.writes.shadow = ShadowWrites::Record).contains("authority"));
     assert!(Feature::new("a/b", plain(), Timestamp(0)).is_err());

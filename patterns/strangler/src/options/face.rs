@@ -46,6 +46,13 @@ impl RewriteOptions {
         }
     }
 
+    /// Whether the facade is an address: a scheme and a host, and nothing more.
+    pub(crate) fn is_address(&self) -> bool {
+        let facade = self.facade.trim_end_matches('/');
+        let host = facade.strip_prefix("https://").or_else(|| facade.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ', '@']))
+    }
+
     /// The addresses of one side.
     pub fn addresses(&self, side: Side) -> Addresses {
         let of = self.of(side);

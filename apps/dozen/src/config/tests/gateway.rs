@@ -93,7 +93,7 @@ fn what_the_gateway_refuses_is_shown_where_it_stands() {
         (
             "    - { match: /a }",
             "/a }",
-            "`/a` leads nowhere; give it `to`, `redirect`, `answer` or `compose`",
+            "`/a` leads nowhere; give it `to`, `feature`, `redirect`, `answer` or `compose`",
         ),
         (
             "    - { match: /a, compose: { a: { get: 'a:/{b.x}' } } }",

@@ -1,0 +1,119 @@
+//! Routes that go to a feature: the port is asked, and what it says is done.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod world;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dozen_core::{Ids, SystemClock};
+use dozen_dataplane::{Body, Escort};
+use dozen_gateway::{Course, Ended, FeatureRequest, Features, Keeper, RouteOptions, Way, Witness};
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request, Response, StatusCode};
+use world::{Registry, World, echo, nowhere, options};
+
+/// Sends to the service that the header `x-side` names, and remembers all that it heard.
+#[derive(Clone, Default)]
+struct Switch(Arc<Mutex<Vec<String>>>);
+
+impl Switch {
+    fn note(&self, text: String) {
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Features for Switch {
+    fn course(&self, feature: &str, request: &FeatureRequest<'_>) -> Option<Course> {
+        if feature != "checkout" {
+            return None;
+        }
+        let side = request.header("x-side").unwrap_or("orders");
+        if side == "retired" {
+            return Some(Course::Answer { status: 410, title: "it is gone".into() });
+        }
+        let escort = request.query.map(|_| Arc::new(Along) as Arc<dyn Escort>);
+        Some(Course::To(Way {
+            service: side.into(),
+            set: vec![("x-choice".into(), side.to_owned())],
+            removed: vec!["cookie".into()],
+            escort,
+            witness: Some(Box::new(self.clone())),
+        }))
+    }
+
+    fn passed(&self, request: &FeatureRequest<'_>) {
+        self.note(format!("passed {}", request.path));
+    }
+}
+
+impl Witness for Switch {
+    fn ended(self: Box<Self>, how: Ended, _: Duration) {
+        self.note(format!("{how:?}"));
+    }
+}
+
+/// Writes its name on the way out and home; a `DELETE` it answers itself.
+struct Along;
+
+impl Escort for Along {
+    fn out(&self, mut request: Request<Body>) -> BoxFuture<'static, Result<Request<Body>, Response<Body>>> {
+        Box::pin(async move {
+            if request.method() == "DELETE" {
+                let mut answer = Response::new(Body::from("not here"));
+                *answer.status_mut() = StatusCode::CONFLICT;
+                return Err(answer);
+            }
+            request.headers_mut().insert("x-escorted", HeaderValue::from_static("out"));
+            Ok(request)
+        })
+    }
+
+    fn home(&self, mut answer: Response<Body>) -> BoxFuture<'static, Response<Body>> {
+        answer.headers_mut().insert("x-escorted", HeaderValue::from_static("home"));
+        Box::pin(async move { answer })
+    }
+}
+
+#[tokio::test]
+async fn a_route_goes_where_its_feature_says_and_the_witness_hears_how_it_ended() {
+    let registry = Registry::default();
+    registry.set("orders", &[echo("orders").await]);
+    registry.set("gone", &[nowhere().await]);
+    let routes: Vec<RouteOptions> = serde_json::from_value(serde_json::json!([
+        { "match": { "path": "/checkout/*" }, "feature": "checkout", "rewrite": { "path-prefix": "/v2" } },
+        { "match": { "path": "/nobody" }, "feature": "nobody" },
+        { "match": { "path": "/*" }, "to": "orders" },
+    ]))
+    .unwrap();
+    let keeper = Keeper::new(None, Ids::new(Arc::new(SystemClock), 1));
+    let switch = Switch::default();
+    keeper.ask_features(Arc::new(switch.clone()));
+    let world = World::beside(keeper, options(routes), registry).await;
+    let ask = async |line: &str, headers: &str| {
+        world.ask(&format!("{line} HTTP/1.1\r\nhost: shop.example\r\n{headers}\r\n")).await
+    };
+
+    let answer = ask("GET /checkout/7", "cookie: a=1\r\nx-choice: mine\r\n").await;
+    let told = answer.text();
+    assert!(told.contains("get /v2/7 ") && told.contains("x-choice: orders"), "{told}");
+    assert!(!told.contains("mine") && !told.contains("cookie"), "{told}");
+    let answer = ask("GET /checkout/7?x=1", "").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("x-escorted: out"), "{}", answer.text());
+    assert_eq!(answer.header("x-escorted"), Some("home"));
+    assert_eq!(ask("DELETE /checkout/7?x=1", "").await.status, 409, "answered by the escort");
+    assert_eq!(ask("GET /checkout/7", "x-side: retired\r\n").await.status, 410);
+    assert_eq!(ask("GET /nobody", "").await.status, 503);
+    assert_eq!(ask("GET /checkout/7", "x-side: gone\r\n").await.status, 502);
+    assert_eq!(ask("GET /else", "").await.status, 200);
+    world.end().await;
+    let mut heard = switch.heard();
+    // Workers tell of an end when the answer is on its way, and so in no certain order.
+    heard.sort();
+    assert_eq!(heard, ["Answered(200)", "Answered(200)", "Answered(409)", "Failed", "passed /else"]);
+}
