@@ -14,10 +14,11 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("live.js");
 
 /// The pages in the navigation: path and name.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/service", "Services"),
     ("/gateway", "Gateway"),
+    ("/translator", "Translators"),
     ("/queue", "Queues"),
     ("/topic", "Topics"),
     ("/outbox", "Outbox"),

@@ -68,7 +68,10 @@ impl Server {
             Access::Reads => "begin read only",
             Access::Writes => "begin",
         };
-        client.batch_execute(&format!("{begin}; set local statement_timeout = {limit}")).await.map_err(failed)?;
+        client
+            .batch_execute(&format!("{begin}; set local statement_timeout = {limit}"))
+            .await
+            .map_err(failed)?;
         // The line end closes a comment that the statement may end with.
         let text = format!(
             "with dozen_answer as ({}\n) select row_to_json(dozen_answer)::text from dozen_answer",

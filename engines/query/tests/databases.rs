@@ -24,7 +24,8 @@ async fn legacy() -> (tempfile::TempDir, Database, Database) {
     std::fs::write(folder.path().join("old.db"), []).unwrap();
     let open = |access| Database::at("sqlite:old.db", folder.path(), access).unwrap();
     let (reads, writes) = (open(Access::Reads), open(Access::Writes));
-    asked(&writes, "create table item (sku text primary key, qty integer, price real, note blob)", vec![]).await;
+    asked(&writes, "create table item (sku text primary key, qty integer, price real, note blob)", vec![])
+        .await;
     for sku in ["a", "b", "c", "d'; drop table item"] {
         let values = vec![json!(sku), json!(3), json!(12.5), Value::Null];
         assert_eq!(asked(&writes, "insert into item values ($1, $2, $3, $4)", values).await, "[]");
@@ -46,7 +47,9 @@ async fn a_file_of_sqlite_answers_with_rows_and_its_values_are_bound() {
     assert_eq!(asked(&database, large, vec![]).await, "! the answer is larger than 1000 bytes");
     let refused = asked(&database, "delete from item", vec![]).await;
     assert_eq!(refused, "! the database refuses the statement (ReadOnly)");
-    assert!(asked(&database, "select nothing from nowhere", vec![]).await.starts_with("! the database refuses"));
+    assert!(
+        asked(&database, "select nothing from nowhere", vec![]).await.starts_with("! the database refuses")
+    );
 }
 
 #[tokio::test]

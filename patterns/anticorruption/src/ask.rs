@@ -49,8 +49,7 @@ impl Ask {
         let Around { at, place, provider, with, output, drift } = around;
         let answer = &options.answer;
         let asked = Options { input: with, ..Options::default() };
-        let question =
-            Question::compile(&options.request, provider.options.speaks, at, &asked, gathered);
+        let question = Question::compile(&options.request, provider.options.speaks, at, &asked, gathered);
         let answer_format = gathered.mapped(Format::parse(&answer.format, &format!("{at}.answer.format")));
         let read = Options { input: answer.schema.as_ref(), output, on_error: None };
         let translated = match (&answer.map, &answer.rule) {

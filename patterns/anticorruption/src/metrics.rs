@@ -22,13 +22,17 @@ impl Metrics {
     fn translators(&self, page: &mut Page) {
         for (name, translator) in self.0.iter() {
             let (of, totals) = (("translator", name), translator.totals());
-            let mut ended = page.counter("dozen_translator_operations_total", "Operations, and how they ended.");
+            let mut ended =
+                page.counter("dozen_translator_operations_total", "Operations, and how they ended.");
             ended.sample(&[of, ("outcome", "answered")], totals.answered as f64);
             for (cause, count) in Cause::ALL.into_iter().zip(totals.problems) {
                 ended.sample(&[of, ("outcome", cause.label())], count as f64);
             }
-            page.counter("dozen_translator_operations_seconds_total", "How long all operations together took.")
-                .sample(&[of], totals.took.as_secs_f64());
+            page.counter(
+                "dozen_translator_operations_seconds_total",
+                "How long all operations together took.",
+            )
+            .sample(&[of], totals.took.as_secs_f64());
             page.counter(
                 "dozen_translator_cached_total",
                 "Results that were kept, or asked for by somebody else already.",
@@ -77,8 +81,10 @@ impl Metrics {
                     Circuit::Open => 1.0,
                 },
             );
-            let mut refused =
-                page.counter("dozen_provider_refused_total", "Requests that were not sent to a provider, and why.");
+            let mut refused = page.counter(
+                "dozen_provider_refused_total",
+                "Requests that were not sent to a provider, and why.",
+            );
             refused.sample(&[of[0], ("reason", "full")], view.totals.full as f64);
             refused.sample(&[of[0], ("reason", "open")], view.totals.open as f64);
             refused.sample(&[of[0], ("reason", "unavailable")], view.totals.unavailable as f64);

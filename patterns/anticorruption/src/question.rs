@@ -109,12 +109,7 @@ impl Question {
         Some(Self::Http { method: method?, path: path?, query: query?, headers, document: document? })
     }
 
-    fn sql(
-        options: &RequestOptions,
-        at: &str,
-        asked: &Options<'_>,
-        gathered: &mut Gathered,
-    ) -> Option<Self> {
+    fn sql(options: &RequestOptions, at: &str, asked: &Options<'_>, gathered: &mut Gathered) -> Option<Self> {
         let Some(sql) = &options.sql else {
             gathered.add(format!("{at}.request"), "a database is asked with `sql:`");
             return None;
@@ -214,7 +209,8 @@ impl Question {
                     }
                 };
                 let kind = HeaderValue::from_static("application/json");
-                let request = http::Request::builder().method(SQL).uri("/").header(header::CONTENT_TYPE, kind);
+                let request =
+                    http::Request::builder().method(SQL).uri("/").header(header::CONTENT_TYPE, kind);
                 request.body(json::write(&values).into()).map_err(|_| made.unsendable())
             }
             Self::Message(document) => made.request(SEND, "/", Vec::new(), Some(document)),

@@ -95,9 +95,9 @@ fn quoted(text: &str, quote: char, escaping: bool) -> Option<usize> {
     let mut signs = text.char_indices().skip(1).peekable();
     while let Some((at, sign)) = signs.next() {
         match sign {
-            '\\' if escaping => drop(signs.next()),
+            '\\' if escaping => _ = signs.next(),
             sign if sign == quote => match signs.peek() {
-                Some((_, next)) if *next == quote => drop(signs.next()),
+                Some((_, next)) if *next == quote => _ = signs.next(),
                 _ => return Some(at + quote.len_utf8()),
             },
             _ => {}
@@ -129,12 +129,23 @@ mod tests {
                 "select * from a where b = $1 and c > $2 or d = $1",
                 vec!["b", "c_1"],
             ),
-            ("select ':no', \":no\" -- :no\n, /* ; :no */ x::text", "select ':no', \":no\" -- :no\n, /* ; :no */ x::text", vec![]),
-            ("select 'it''s ;', E'\\':no', $q$ :no $$ $q$, :yes", "select 'it''s ;', E'\\':no', $q$ :no $$ $q$, $1", vec!["yes"]),
+            (
+                "select ':no', \":no\" -- :no\n, /* ; :no */ x::text",
+                "select ':no', \":no\" -- :no\n, /* ; :no */ x::text",
+                vec![],
+            ),
+            (
+                "select 'it''s ;', E'\\':no', $q$ :no $$ $q$, :yes",
+                "select 'it''s ;', E'\\':no', $q$ :no $$ $q$, $1",
+                vec!["yes"],
+            ),
             ("select a[1 : 2], 'ü', :ü, :x", "select a[1 : 2], 'ü', :ü, $1", vec!["x"]),
         ] {
             let statement = Statement::parse(sql).unwrap();
-            assert_eq!((statement.text.as_str(), statement.names), (text, names.into_iter().map(str::to_owned).collect()));
+            assert_eq!(
+                (statement.text.as_str(), statement.names),
+                (text, names.into_iter().map(str::to_owned).collect())
+            );
         }
         for (sql, says) in [
             (" ; ", "no statement"),

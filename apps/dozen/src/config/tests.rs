@@ -4,6 +4,7 @@ mod access;
 mod gateway;
 mod messages;
 mod mistakes;
+mod translators;
 
 use std::path::Path;
 

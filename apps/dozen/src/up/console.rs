@@ -14,6 +14,7 @@ use dozen_store::Store;
 use tokio::sync::watch;
 
 use super::relays::Carrying;
+use super::translators::Current;
 use super::{Child, State, plans, table};
 use crate::Error;
 use crate::config::App;
@@ -27,6 +28,7 @@ pub(super) struct Views<'a> {
     pub(super) children: watch::Receiver<Vec<Child>>,
     pub(super) log: &'a Arc<RequestLog>,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
+    pub(super) translators: &'a Arc<Current>,
     pub(super) metrics: Arc<dozen_metrics::Registry>,
     pub(super) ids: &'a Ids,
 }
@@ -59,6 +61,8 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
         Ok(trace) => traced.by_trace(trace).iter().map(request).collect(),
         Err(_) => Vec::new(),
     });
+    let translators = views.translators.clone();
+    sources.translators = Arc::new(move || Some(translators.all()));
     let (queues, topics, subscriptions) = (queues(app), topics(app), subscriptions(app));
     sources.queues = Arc::new(move || queues.clone());
     sources.topics = Arc::new(move || topics.clone());
@@ -89,8 +93,10 @@ fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceVi
         let sidecar = service.sidecar.map(|sidecar| sidecar.to_string());
         views.push(ServiceView { endpoints: registry.get(&service.name), process, sidecar });
     }
+    let is_translator = |name: &str| app.translators.options.translators.contains_key(name);
     for endpoints in registry.snapshot() {
-        if app.service(&endpoints.service).is_none() {
+        // Translators have a page of their own.
+        if app.service(&endpoints.service).is_none() && !is_translator(&endpoints.service) {
             views.push(ServiceView { endpoints, process: None, sidecar: None });
         }
     }

@@ -35,6 +35,7 @@ mod routes;
 mod sidecars;
 mod signals;
 pub mod table;
+pub(crate) mod translators;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -95,6 +96,15 @@ async fn assemble(
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
     let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
     let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids)?;
+    let around = translators::Around {
+        resolve: resolve.clone(),
+        client: client.clone(),
+        queues: messages.by_name(),
+        ids: ids.clone(),
+    };
+    let bound = translators::bind(app, around, &registry)?;
+    let translators = bound.current.clone();
+    let (faces, reloading) = bound.into_parts();
 
     let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
     behind.push(("expiry".into(), registry.clone()));
@@ -107,6 +117,7 @@ async fn assemble(
             services: sidecars.iter().map(|beside| beside.service.clone()).collect(),
         }),
     ));
+    behind.extend(faces);
     behind.push(("upkeep".into(), Arc::new(messages::Upkeep(messages.clone()))));
     behind.extend(schedules);
     let beside = |beside: &sidecars::Beside| (beside.service.clone(), beside.sidecar.clone());
@@ -120,6 +131,7 @@ async fn assemble(
         relays: &relays,
         tallies: &tallies,
         gateway: gateway.as_ref(),
+        translators: &translators,
     };
     let (api, closing) = (api::Api::new(app, &store, &messages.topics, ids), api::Closing::default());
     for beside in sidecars {
@@ -140,6 +152,8 @@ async fn assemble(
         tallies: &tallies,
     };
     let mut before: Parts = pushes.workers(app).await?;
+    let wires = translators::Wires { topics: &messages.topics, ids, tallies: &tallies };
+    before.extend(wires.workers(app, &translators).await?);
     let views = console::Views {
         store: &store,
         topics: &messages.topics,
@@ -148,13 +162,20 @@ async fn assemble(
         children: children.states(),
         log: &log,
         gateway: gateway.as_ref(),
+        translators: &translators,
         metrics: measured.all(),
         ids,
     };
     if let Some(console) = console::bind(app, views)? {
         before.push(("console".into(), console));
     }
-    let reloader = reload::Reloader::new(source.path.clone(), &source.sections, gateway.clone(), hangup);
+    let running = reload::Running {
+        app: app.clone(),
+        sections: source.sections.clone(),
+        gateway: gateway.clone(),
+        translators: reloading,
+    };
+    let reloader = reload::Reloader::new(source.path.clone(), running, hangup);
     let reloader = Arc::new(reloader);
     if let Some(api) = api.bind(reloader.router())? {
         before.push(("api".into(), api));

@@ -8,8 +8,8 @@
 //!                                  all of them said, nothing taken over
 //! ```
 //!
-//! Only the gateway's section can change: all else of the file says what was started. A file that is refused changes
-//! nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
+//! The gateway's section can change, and what providers and translators say, but not which translators there are: all else of
+//! the file says what was started. A file that is refused changes nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
 //! One reload runs at a time.
 
 use std::path::PathBuf;
@@ -29,20 +29,28 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::{Mutex, Notify};
 
-use super::gateway_options;
-use crate::config;
+use super::{gateway_options, translators};
+use crate::config::{self, App};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What runs.
+pub(super) struct Running {
+    pub(super) app: Arc<App>,
+    /// The sections of the file, as they were read.
+    pub(super) sections: Vec<(String, String)>,
+    pub(super) gateway: Option<Arc<Gateway>>,
+    pub(super) translators: translators::Reloading,
+}
+
 /// Takes over what changed in the file.
 pub(super) struct Reloader {
     path: PathBuf,
-    gateway: Option<Arc<Gateway>>,
-    /// The sections that run, as they were read.
-    running: Vec<(String, String)>,
+    running: Running,
     hangup: Arc<Notify>,
-    turn: Mutex<()>,
+    /// One reload at a time; and the translators that were taken over last.
+    turn: Mutex<config::Translators>,
 }
 
 /// Why a file is not taken over.
@@ -52,10 +60,12 @@ pub(super) enum Refused {
     File(#[from] config::Error),
     #[error("`{}` cannot change while dozen runs; restart it, or take the change back", sections.join("`, `"))]
     Fixed { sections: Vec<String> },
-    #[error("the file has no gateway, and nothing else can change while dozen runs")]
+    #[error("the file has no gateway and no translators, and nothing else can change while dozen runs")]
     Nothing,
     #[error(transparent)]
     Gateway(#[from] dozen_gateway::Error),
+    #[error(transparent)]
+    Translators(#[from] crate::Error),
 }
 
 /// What distinguishes two states of a file without reading it.
@@ -63,29 +73,43 @@ pub(super) enum Refused {
 struct Stamp(Option<(std::time::SystemTime, u64, u64)>);
 
 impl Reloader {
-    pub(super) fn new(
-        path: PathBuf,
-        running: &[(String, String)],
-        gateway: Option<Arc<Gateway>>,
-        hangup: Arc<Notify>,
-    ) -> Self {
-        Self { path, gateway, running: running.to_vec(), hangup, turn: Mutex::new(()) }
+    pub(super) fn new(path: PathBuf, running: Running, hangup: Arc<Notify>) -> Self {
+        let turn = Mutex::new(running.app.translators.clone());
+        Self { path, running, hangup, turn }
     }
 
     /// Takes the file over, or leaves everything as it is.
     pub(super) async fn reload(&self) -> Result<(Diff, u64), Refused> {
-        let _turn = self.turn.lock().await;
+        let mut taken = self.turn.lock().await;
         let path = self.path.clone();
         let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
             Ok(loaded) => loaded?,
             Err(_) => return Err(Refused::Nothing),
         };
-        let sections = config::differing(&self.running, &loaded.sections);
+        let mut sections = config::differing(&self.running.sections, &loaded.sections);
+        let translated = ["providers", "translators"];
+        if translators::can_change(&self.running.app, &loaded.app) {
+            sections.retain(|section| !translated.contains(&section.as_str()));
+        }
         if !sections.is_empty() {
             return Err(Refused::Fixed { sections });
         }
-        let (Some(gateway), Some(wanted)) = (&self.gateway, gateway_options(&loaded.app)) else {
-            return Err(Refused::Nothing);
+        // Compiled before anything changes: what follows cannot fail any more.
+        let own = &loaded.app.translators;
+        let changed = (*taken != *own).then(|| self.running.translators.prepare(&loaded.app)).transpose()?;
+        let take_over = || {
+            if let Some(translators) = changed {
+                self.running.translators.take_over(translators);
+                *taken = own.clone();
+                tracing::info!("the translators of the file were taken over");
+            }
+        };
+        let Some((gateway, wanted)) = self.running.gateway.as_ref().zip(gateway_options(&loaded.app)) else {
+            if own.options.translators.is_empty() {
+                return Err(Refused::Nothing);
+            }
+            take_over();
+            return Ok((Diff::default(), 0));
         };
         // What the file does not name stays as it was set when it began.
         let (running, _) = gateway.options();
@@ -101,6 +125,7 @@ impl Reloader {
             ..running
         };
         let diff = gateway.apply(&wanted)?;
+        take_over();
         Ok((diff, gateway.options().1))
     }
 

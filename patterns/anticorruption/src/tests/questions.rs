@@ -44,12 +44,28 @@ async fn a_statement_is_asked_with_its_values_and_answers_with_rows() {
 fn what_a_provider_cannot_be_asked_is_told_with_its_place() {
     let at = "translators.stock.calls.item.ask[0].request";
     for (speaks, request, says) in [
-        ("http", json!({ "sql": "select 1" }), "sql: `sql` means nothing for a provider that is asked over HTTP"),
+        (
+            "http",
+            json!({ "sql": "select 1" }),
+            "sql: `sql` means nothing for a provider that is asked over HTTP",
+        ),
         ("sql", json!({ "path": "/a", "sql": "select 1" }), "path: `path` means nothing for a database"),
         ("sql", json!({}), ": a database is asked with `sql:`"),
-        ("sql", json!({ "sql": "select $1" }), "sql: a place for a value is written `:name`, not with `$` or `?`"),
-        ("sql", json!({ "sql": "select :a", "map": { "b": { "value": 1 } } }), "sql: the `map` makes nothing for `:a`"),
-        ("messages", json!({ "sql": "select 1" }), "sql: `sql` means nothing for a provider that is asked with messages"),
+        (
+            "sql",
+            json!({ "sql": "select $1" }),
+            "sql: a place for a value is written `:name`, not with `$` or `?`",
+        ),
+        (
+            "sql",
+            json!({ "sql": "select :a", "map": { "b": { "value": 1 } } }),
+            "sql: the `map` makes nothing for `:a`",
+        ),
+        (
+            "messages",
+            json!({ "sql": "select 1" }),
+            "sql: `sql` means nothing for a provider that is asked with messages",
+        ),
     ] {
         let said = compile(options(request, speaks), &[], None).unwrap_err().to_string();
         let whole = if says.starts_with(':') { format!("{at}{says}") } else { format!("{at}.{says}") };
