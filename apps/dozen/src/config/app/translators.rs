@@ -186,7 +186,7 @@ fn members<'i>(fields: impl Iterator<Item = &'i Field>, speaks: Option<&str>, ou
 
 fn json(item: &Item, out: &mut String) {
     match &item.value {
-        Value::Map(fields) => return members(fields.iter(), None, out),
+        Value::Map(fields) => members(fields.iter(), None, out),
         Value::List(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {

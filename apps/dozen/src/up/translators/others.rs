@@ -101,10 +101,11 @@ fn values(statement: &Statement, document: &Bytes) -> Result<Vec<Json>, ForeignE
 /// What serde has no exact form for goes as text, which databases read as the number that it is.
 fn bound(value: &Value) -> Json {
     match value {
-        Value::Number(number) => match value.approximate() {
-            near if near.to_string() == number.to_string() => near,
-            _ => number.to_string().into(),
-        },
+        Value::Number(number) => {
+            let near = value.approximate();
+            let (shown, text) = (near.to_string(), number.to_string());
+            if shown == text { near } else { text.into() }
+        }
         other => other.approximate(),
     }
 }
