@@ -347,7 +347,7 @@ async fn ac_m5_d1_examples_are_recorded_played_and_what_has_drifted_is_told_by_t
     let (status, told) = dozen(&world.place, &["translator", "drift"]);
     assert_eq!(
         (status, told.as_str()),
-        (0, "1 answers compared with the examples and schemas\nnone differs\n")
+        (0, "1 answer compared with the examples and schemas\nnone differs\n")
     );
     let broken = world.get(0, "/articles/new");
     assert_eq!(broken.status, 502, "what has changed is not passed on");

@@ -104,6 +104,7 @@ async fn assemble(
     };
     let bound = translators::bind(app, around, &registry)?;
     let translators = bound.current.clone();
+    let translated = bound.rows();
     let (faces, reloading) = bound.into_parts();
 
     let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
@@ -192,7 +193,7 @@ async fn assemble(
         behind,
         sidecars: asking,
         before,
-        rows: table::parts(app),
+        rows: table::parts(app).into_iter().chain(translated).collect(),
     })
 }
 

@@ -55,8 +55,10 @@ fn rows(page: &Value, name: Option<&str>, now: Timestamp) -> (String, usize) {
             compared += report["compared"].as_u64().unwrap_or(0);
             for field in list(&report, "fields") {
                 let moment = |key: &str| {
-                    let at = text(&field, key);
-                    Timestamp::parse(&at).map_or(at, |at| ago(at, now))
+                    field[key]
+                        .as_i64()
+                        .map(|micros| format!("{} ago", ago(Timestamp(micros), now)))
+                        .unwrap_or_default()
                 };
                 let place = &report["place"];
                 rows.push(vec![
@@ -72,7 +74,8 @@ fn rows(page: &Value, name: Option<&str>, now: Timestamp) -> (String, usize) {
         }
     }
     let fields = rows.len();
-    let head = format!("{compared} answers compared with the examples and schemas\n");
+    let noun = if compared == 1 { "answer" } else { "answers" };
+    let head = format!("{compared} {noun} compared with the examples and schemas\n");
     match fields {
         0 => (format!("{head}none differs\n"), 0),
         _ => {

@@ -31,6 +31,7 @@ use dozen_queue::Queue;
 
 use super::Parts;
 use super::registry::Resolve;
+use super::table::Row;
 use crate::Error;
 use crate::config::App;
 
@@ -110,6 +111,14 @@ pub(super) fn bind(app: &App, around: Around, registry: &Registry) -> Result<Bou
 }
 
 impl Bound {
+    /// Where each can be asked, for people.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let row = |(name, server): &(String, Server)| {
+            Row::part(name, format!("http://{}", server.local_addr()), "translates")
+        };
+        self.servers.iter().map(row).collect()
+    }
+
     /// The parts of the process that serve them, and what takes a changed file over.
     pub(super) fn into_parts(self) -> (Parts, Reloading) {
         let Self { current, around, servers } = self;
