@@ -383,6 +383,12 @@ async fn ac_b1_one_line_of_the_file_replaces_a_running_system_by_its_recorded_an
     assert_eq!(world.get(0, "/articles/sofa").status, 503, "no example has it");
     assert_eq!(world.legacy.asked(), asked, "nobody was asked");
     assert!(world.get(1, "/translator").text().contains("mocked by its examples"));
+
+    // Translators come and go in the same way.
+    let yaml = world.yaml().replace("  article:", "  goods:").replace("\"article:/", "\"goods:/");
+    std::fs::write(world.place.file("dozen.yaml"), yaml).expect("a file");
+    up.hear("the routes of the file were taken over");
+    assert_eq!(world.get(0, "/articles/lamp").text(), LAMP, "by another name");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,7 +48,8 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
         views.relays.iter().map(|carrying| (carrying.name.clone(), carrying.relay.clone())).collect();
     sources.metrics = Some(views.metrics);
     let (known, file) = (registry.clone(), app.clone());
-    sources.services = Arc::new(move || services(&file, &known, &children.borrow()));
+    let translated = views.translators.clone();
+    sources.services = Arc::new(move || services(&file, &known, &children.borrow(), &translated));
     let gateway = views.gateway.cloned();
     sources.routes = Arc::new(move || match &gateway {
         Some(gateway) => gateway.options().0.routes.iter().map(route).collect(),
@@ -71,7 +72,7 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
 }
 
 /// The services of the file, then those that registered themselves.
-fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceView> {
+fn services(app: &App, registry: &Registry, children: &[Child], translators: &Current) -> Vec<ServiceView> {
     let mut views = Vec::new();
     for service in &app.services {
         let own: Vec<&Child> = children.iter().filter(|child| child.service == service.name).collect();
@@ -93,7 +94,8 @@ fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceVi
         let sidecar = service.sidecar.map(|sidecar| sidecar.to_string());
         views.push(ServiceView { endpoints: registry.get(&service.name), process, sidecar });
     }
-    let is_translator = |name: &str| app.translators.options.translators.contains_key(name);
+    let translators = translators.all();
+    let is_translator = |name: &str| translators.get(name).is_some();
     for endpoints in registry.snapshot() {
         // Translators have a page of their own.
         if app.service(&endpoints.service).is_none() && !is_translator(&endpoints.service) {

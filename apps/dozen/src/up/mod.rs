@@ -118,7 +118,7 @@ async fn assemble(
             services: sidecars.iter().map(|beside| beside.service.clone()).collect(),
         }),
     ));
-    behind.extend(faces);
+    behind.push(("translators".into(), faces));
     behind.push(("upkeep".into(), Arc::new(messages::Upkeep(messages.clone()))));
     behind.extend(schedules);
     let beside = |beside: &sidecars::Beside| (beside.service.clone(), beside.sidecar.clone());

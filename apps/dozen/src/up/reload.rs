@@ -8,8 +8,8 @@
 //!                                  all of them said, nothing taken over
 //! ```
 //!
-//! The gateway's section can change, and what providers and translators say, but not which translators there are: all else of
-//! the file says what was started. A file that is refused changes nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
+//! The gateway's section can change, and providers and translators, but not the topics that these read: all else of the file
+//! says what was started. A file that is refused changes nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
 //! One reload runs at a time.
 
 use std::path::PathBuf;
@@ -131,7 +131,7 @@ impl Reloader {
 
     async fn reload_and_say(&self) {
         match self.reload().await {
-            Ok((diff, _)) if diff.is_empty() => tracing::info!("the file was read again; nothing changed"),
+            Ok((diff, _)) if diff.is_empty() => tracing::info!("the file was read again; no route changed"),
             Ok((diff, revision)) => tracing::info!(
                 added = diff.added.len(),
                 removed = diff.removed.len(),

@@ -8,38 +8,35 @@
 //!  topic ─► worker ─► Handled ─► Translator ─► topic
 //! ```
 //!
-//! Whoever calls a service can so call a translator, and no pattern had to learn a new word for it. What stands behind a name
-//! can change while everything runs: a reload compiles all translators anew, and swaps them in one step. Their caches,
-//! counters and circuits then begin anew; requests under way end with what they began with.
+//! Whoever calls a service can so call a translator, and no pattern had to learn a new word for it. All of it can change while
+//! everything runs, but for the topics that are read: a reload compiles the translators anew, swaps them in one step, and opens
+//! and closes listeners as names come and go. Caches, counters and circuits then begin anew; requests under way end with what
+//! they began with.
 
+mod faces;
 mod others;
 mod wires;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use dozen_anticorruption::{Foreign, Metrics, Served, Translator, Translators};
-use dozen_core::{Endpoint, Ids};
-use dozen_dataplane::{Body, Client, Limits, Server};
+use dozen_anticorruption::{Foreign, Metrics, Translator, Translators};
+use dozen_core::Ids;
+use dozen_dataplane::Client;
 use dozen_discovery::Registry;
 use dozen_lifecycle::Service;
 use dozen_metrics::{Collector, Page};
 use dozen_queue::Queue;
 
-use super::Parts;
 use super::registry::Resolve;
 use super::table::Row;
 use crate::Error;
 use crate::config::App;
 
+use faces::{Face, Faces};
 pub(crate) use others::Others;
 pub(super) use wires::Wires;
-
-/// Bytes of a request to a translator.
-const BODY_MAX: usize = 4 << 20;
 
 /// The translators as they are now.
 #[derive(Debug)]
@@ -91,86 +88,84 @@ pub(crate) fn compile(
 pub(super) struct Bound {
     pub(super) current: Arc<Current>,
     around: Around,
-    servers: Vec<(String, Server)>,
+    registry: Arc<Registry>,
+    faces: Vec<Face>,
 }
 
 /// Binds the translators of the file, and declares each under its name.
-pub(super) fn bind(app: &App, around: Around, registry: &Registry) -> Result<Bound, Error> {
+pub(super) fn bind(app: &App, around: Around, registry: &Arc<Registry>) -> Result<Bound, Error> {
     let current = Arc::new(Current(RwLock::new(Arc::new(around.compile(app)?))));
-    let mut servers = Vec::with_capacity(app.translators.options.translators.len());
-    for name in app.translators.options.translators.keys() {
-        let limits =
-            Limits { setting: format!("translators.{name}"), body_max: BODY_MAX as u64, ..Limits::default() };
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::bind(any, limits).map_err(Error::pattern("serve the translators"))?;
-        let endpoints = vec![Endpoint::at(server.local_addr().to_string())];
-        registry.declare(name, endpoints).map_err(Error::pattern("declare the translators"))?;
-        servers.push((name.clone(), server));
-    }
-    Ok(Bound { current, around, servers })
+    let names = app.translators.options.translators.keys();
+    let faces: Vec<Face> = names.map(|name| Face::bind(name)).collect::<Result<_, _>>()?;
+    faces.iter().try_for_each(|face| face.declare(registry))?;
+    Ok(Bound { current, around, registry: registry.clone(), faces })
 }
 
 impl Bound {
     /// Where each can be asked, for people.
     pub(super) fn rows(&self) -> Vec<Row> {
-        let row = |(name, server): &(String, Server)| {
+        let row = |Face { name, server }: &Face| {
             Row::part(name, format!("http://{}", server.local_addr()), "translates")
         };
-        self.servers.iter().map(row).collect()
+        self.faces.iter().map(row).collect()
     }
 
-    /// The parts of the process that serve them, and what takes a changed file over.
-    pub(super) fn into_parts(self) -> (Parts, Reloading) {
-        let Self { current, around, servers } = self;
-        let part = |(name, server): (String, Server)| {
-            let part = serving(name.clone(), server, current.clone());
-            (format!("translator {name}"), part)
-        };
-        (servers.into_iter().map(part).collect(), Reloading { current, around })
+    /// What serves them, and what takes a changed file over.
+    pub(super) fn into_parts(self) -> (Arc<dyn Service>, Reloading) {
+        let Self { current, around, registry, faces } = self;
+        let faces = Faces::new(current.clone(), faces);
+        (faces.clone(), Reloading { current, around, registry, faces })
     }
-}
-
-fn serving(name: String, server: Server, current: Arc<Current>) -> Arc<dyn Service> {
-    let name: Arc<str> = name.into();
-    server.serving(tower::service_fn(move |request: http::Request<Body>| {
-        let translator = current.get(&name);
-        async move {
-            Ok::<_, Infallible>(match translator {
-                Some(translator) => Served::new(translator, BODY_MAX).answer(request, None).await,
-                // A reload keeps the names as they are.
-                None => {
-                    let problem = dozen_dataplane::problem_document(503, "there is no such translator now");
-                    let mut answer = http::Response::new(Body::from(problem));
-                    *answer.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-                    answer
-                }
-            })
-        }
-    }))
 }
 
 /// Takes changed translators over.
 pub(super) struct Reloading {
     current: Arc<Current>,
     around: Around,
+    registry: Arc<Registry>,
+    faces: Arc<Faces>,
+}
+
+/// Changed translators, ready to be taken over or dropped.
+pub(super) struct Prepared {
+    translators: Translators,
+    open: Vec<Face>,
+    close: Vec<String>,
 }
 
 impl Reloading {
-    /// Compiles the translators of `app`, to be taken over or dropped. Nothing is asked and nothing has changed yet.
-    pub(super) fn prepare(&self, app: &App) -> Result<Translators, Error> {
-        self.around.compile(app)
+    /// Compiles the translators of `app`, and binds those that are new. Nothing is asked and nothing has changed yet.
+    pub(super) fn prepare(&self, app: &App) -> Result<Prepared, Error> {
+        let translators = self.around.compile(app)?;
+        let old = self.current.all();
+        let new = translators.iter().filter(|(name, _)| old.get(name).is_none());
+        let open = new.map(|(name, _)| Face::bind(name)).collect::<Result<_, _>>()?;
+        let gone = old.iter().filter(|(name, _)| translators.get(name).is_none());
+        let close = gone.map(|(name, _)| name.to_owned()).collect();
+        Ok(Prepared { translators, open, close })
     }
 
-    pub(super) fn take_over(&self, translators: Translators) {
+    /// Takes them over. One that cannot be made known is served all the same, and the log says why nobody finds it.
+    pub(super) fn take_over(&self, prepared: Prepared) {
+        let Prepared { translators, open, close } = prepared;
         self.current.swap(translators);
+        for face in &open {
+            if let Err(error) = face.declare(&self.registry) {
+                tracing::error!(translator = face.name, "{}", dozen_core::chain(&error));
+            }
+        }
+        for name in &close {
+            if let Err(error) = self.registry.declare(name, Vec::new()) {
+                tracing::error!(translator = name, "{}", dozen_core::chain(&error));
+            }
+        }
+        self.faces.change(open, close);
     }
 }
 
-/// Whether what differs between two files can change while dozen runs: everything but which translators there are, and the
-/// topics that they read.
+/// Whether what differs between two files can change while dozen runs: everything but the topics that translators read.
 pub(crate) fn can_change(old: &App, new: &App) -> bool {
-    let names = |app: &App| app.translators.options.translators.keys().cloned().collect::<Vec<_>>();
-    names(old) == names(new) && old.translators.wires == new.translators.wires
+    old.translators.wires == new.translators.wires
 }
 
 /// Measures those that are there when somebody asks.
