@@ -20,7 +20,7 @@ fn shop() -> (Place, u16, u16) {
     let first = ports(12);
     for (at, port) in [8080, 8500, 7001, 7002, 7003, 7005, 7006].into_iter().enumerate() {
         // `invoices` has two instances, and the second takes the port after the first's.
-        let own = first + u16::try_from(at).unwrap() + u16::from(port > 7003);
+        let own = first + u16::try_from(at).unwrap() + u16::from((7004..8000).contains(&port));
         yaml = yaml.replace(&port.to_string(), &own.to_string());
     }
     for (sidecar, service) in (first + 8..).zip(["orders", "stock", "invoices", "mailer"]) {

@@ -92,7 +92,8 @@ enum Command {
 const UP_HELP: &str = "\
 Starts the services of the file as child processes, restarts those that crash, and stops them all
 with itself. SIGINT or SIGTERM drains and exits 0; a second signal cuts at once and exits 130.
-Routes and translators are taken over when the file changes, on SIGHUP, and on POST /dozen/v1/reload of the API.
+Routes and translators are taken over when the file changes, on SIGHUP, and on POST
+/dozen/v1/reload of the API.
 
 Examples:
   dozen up
