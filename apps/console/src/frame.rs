@@ -14,11 +14,12 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("live.js");
 
 /// The pages in the navigation: path and name.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("/", "Overview"),
     ("/service", "Services"),
     ("/gateway", "Gateway"),
     ("/feature", "Features"),
+    ("/translator", "Translators"),
     ("/queue", "Queues"),
     ("/topic", "Topics"),
     ("/outbox", "Outbox"),

@@ -47,6 +47,7 @@ mod service;
 mod sources;
 mod topic;
 mod trace;
+mod translator;
 mod tree;
 mod view;
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::{
     Error, Sources, dead_letters, edit, feature, gateway, guard, live, message, outbox, overview, queue,
-    rest, service, topic, trace, view,
+    rest, service, topic, trace, translator, view,
 };
 
 /// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.
@@ -25,6 +25,7 @@ pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
         .route("/", get(view::page::<overview::Overview>))
         .route("/service", get(view::page::<service::Services>))
         .route("/gateway", get(view::page::<gateway::Gateway>))
+        .route("/translator", get(view::page::<translator::Page>))
         .route("/queue", get(view::page::<queue::Queues>))
         .route("/queue/{name}", get(view::page_of::<queue::One>))
         .route("/queue/{name}/rest", post(rest::queue))
@@ -53,6 +54,7 @@ pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
         .route("/api/", get(view::twin::<overview::Overview>))
         .route("/api/service", get(view::twin::<service::Services>))
         .route("/api/gateway", get(view::twin::<gateway::Gateway>))
+        .route("/api/translator", get(view::twin::<translator::Page>))
         .route("/api/queue", get(view::twin::<queue::Queues>))
         .route("/api/queue/{name}", get(view::twin_of::<queue::One>))
         .route("/api/feature", get(view::twin::<feature::Features>))

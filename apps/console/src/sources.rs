@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dozen_anticorruption::Translators;
 use dozen_core::{EndpointSet, Ids, SystemClock, Timestamp};
 use dozen_messaging::Keyring;
 use dozen_outbox::Relay;
@@ -49,6 +50,8 @@ pub struct Sources {
     pub recent_requests: AskSome<Vec<RequestView>>,
     /// The requests of a trace, by its id of 32 hexadecimal digits, first first.
     pub requests: AskOf<Vec<RequestView>>,
+    /// The translators as they are now.
+    pub translators: Ask<Option<Arc<Translators>>>,
     /// The queues of the file; those in the store are found without it.
     pub queues: Ask<Vec<Declared>>,
     /// The topics of the file; those in the store are found without it.
@@ -74,6 +77,7 @@ impl Sources {
             routes: Arc::new(Vec::new),
             recent_requests: Arc::new(|_| Vec::new()),
             requests: Arc::new(|_| Vec::new()),
+            translators: Arc::new(|| None),
             queues: Arc::new(Vec::new),
             topics: Arc::new(Vec::new),
             subscriptions: Arc::new(Vec::new),

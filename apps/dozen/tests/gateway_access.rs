@@ -138,7 +138,7 @@ fn gw_m2_dozen_up_authenticates_and_authorizes_by_the_file_and_takes_another_rul
     }
     let before = std::fs::read_to_string(up.folder.path().join("dozen.yaml")).unwrap();
     write(up.folder.path(), &before.replace("claims.group == 'beta'", "claims.sub == 'bob'"));
-    up.hear("the routes of the file were taken over");
+    up.hear("the file was taken over");
     assert_eq!((up.ask("/token", &alice).status, up.ask("/token", &bob).status), (403, 200));
     let log = up.folder.path().join("access.jsonl");
     let until = Instant::now() + PATIENCE;

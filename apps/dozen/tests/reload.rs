@@ -96,7 +96,7 @@ fn a_changed_file_a_signal_and_a_request_take_over_new_routes_and_a_wrong_file_t
     let mut up = Up::start(A);
     assert_eq!((up.get("/a"), up.get("/b")), (201, 404));
     up.write(&format!("{A}{B}"), "");
-    up.hear("the routes of the file were taken over");
+    up.hear("the file was taken over");
     assert_eq!((up.get("/a"), up.get("/b")), (201, 202));
     let page = get(&format!("http://127.0.0.1:{}/metrics", up.ports[2])).unwrap().text();
     // Twice: what a route has counted stays with it.
@@ -133,7 +133,7 @@ fn a_changed_file_a_signal_and_a_request_take_over_new_routes_and_a_wrong_file_t
 
     up.write(A, "");
     up.hangup();
-    up.hear("the routes of the file were taken over");
+    up.hear("the file was taken over");
     assert_eq!((up.get("/a"), up.get("/b")), (201, 404));
 }
 

@@ -252,7 +252,7 @@ async fn ob_b1_history_is_sent_again_and_the_audit_says_by_whom_and_why() {
 #[tokio::test]
 async fn every_verb_has_a_help_with_its_arguments_and_the_nouns_teach_by_example() {
     let folder = place().await;
-    for noun in ["queue", "topic", "outbox"] {
+    for noun in ["queue", "topic", "outbox", "translator"] {
         let help = done(folder.path(), &[noun, "--help"]);
         assert!(help.contains("Examples:") && help.contains(&format!("dozen {noun} ")), "{help}");
         let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1);

@@ -233,12 +233,17 @@ fn learn(example: &Example, part: &Part, recorded: &mut Recorded, at: &str, gath
     for exchange in &example.exchanges {
         let mut ways =
             part.calls.iter().filter(|call| *call.name == *exchange.call).flat_map(|call| &call.ways);
-        let Some(way) = ways.find(|way| *way.place.provider == *exchange.provider) else {
-            let problem = format!(
-                "`{}` asks `{}` at `{}`, which is no way of this translator",
-                example.name, exchange.call, exchange.provider
-            );
-            gathered.add(at, problem);
+        let way = ways.find(|way| *way.place.provider == *exchange.provider);
+        let Some(way) = way else {
+            // A way that does not compile is told already.
+            let call = part.options.calls.get(&exchange.call);
+            if !call.is_some_and(|call| call.ask.iter().any(|way| way.provider == exchange.provider)) {
+                let problem = format!(
+                    "`{}` asks `{}` at `{}`, which is no way of this translator",
+                    example.name, exchange.call, exchange.provider
+                );
+                gathered.add(at, problem);
+            }
             continue;
         };
         if let Some(document) = exchange

@@ -95,9 +95,9 @@ fn quoted(text: &str, quote: char, escaping: bool) -> Option<usize> {
     let mut signs = text.char_indices().skip(1).peekable();
     while let Some((at, sign)) = signs.next() {
         match sign {
-            '\\' if escaping => drop(signs.next()),
+            '\\' if escaping => _ = signs.next(),
             sign if sign == quote => match signs.peek() {
-                Some((_, next)) if *next == quote => drop(signs.next()),
+                Some((_, next)) if *next == quote => _ = signs.next(),
                 _ => return Some(at + quote.len_utf8()),
             },
             _ => {}

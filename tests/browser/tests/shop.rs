@@ -18,9 +18,9 @@ fn shop() -> (Place, u16, u16) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
     let mut yaml = std::fs::read_to_string(example.join("dozen.yaml")).unwrap();
     let first = ports(12);
-    for (at, port) in [8080, 8500, 7001, 7002, 7003, 7005].into_iter().enumerate() {
+    for (at, port) in [8080, 8500, 7001, 7002, 7003, 7005, 7006].into_iter().enumerate() {
         // `invoices` has two instances, and the second takes the port after the first's.
-        let own = first + u16::try_from(at).unwrap() + u16::from(port == 7005);
+        let own = first + u16::try_from(at).unwrap() + u16::from((7004..8000).contains(&port));
         yaml = yaml.replace(&port.to_string(), &own.to_string());
     }
     for (sidecar, service) in (first + 8..).zip(["orders", "stock", "invoices", "mailer"]) {
@@ -34,7 +34,9 @@ fn shop() -> (Place, u16, u16) {
         yaml = yaml.replace(&format!("[{name}]"), &format!("[\"{}\"]", program(name).display()));
     }
     let place = Place::new(&yaml);
-    std::fs::copy(example.join("mailer.py"), place.file("mailer.py")).unwrap();
+    for name in ["mailer.py", "legacy.py", "article.examples.json"] {
+        std::fs::copy(example.join(name), place.file(name)).unwrap();
+    }
     (place, first, first + 1)
 }
 
@@ -61,6 +63,15 @@ fn q_d3_an_order_of_the_running_shop_is_followed_from_the_request_to_each_acknow
     assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
     let said: Value = serde_json::from_slice(&reply.body).unwrap();
     let (order, event) = (said["id"].as_str().unwrap(), said["event"].as_str().unwrap());
+
+    let lamp = get(&at("/articles/lamp")).unwrap();
+    let lamp: Value = serde_json::from_slice(&lamp.body).unwrap();
+    assert_eq!(
+        (&lamp["price"]["amount"], &lamp["since"]),
+        (&"1049.50".into(), &"2024-01-31".into()),
+        "{lamp}"
+    );
+    assert_eq!(get(&at("/articles/sofa")).unwrap().status, 404);
 
     until(&at("/stock/lamp"), |answer| answer["available"] == 99_998);
     until(&at(&format!("/invoices/{order}")), |answer| {

@@ -385,7 +385,7 @@ fn a_changed_file_changes_the_bounds_and_never_the_stage() {
         std::fs::rename(world.places[0].0.file("next"), &path).unwrap();
     };
     write(yaml.replace("samples: 40", "samples: 4000"));
-    world.up[0].hear("the features of the file were taken over");
+    world.up[0].hear("the file was taken over");
     assert_eq!(world.stage(), "50%");
     write(yaml.replace("owner: team-shop", "owner: team-shop\n    stages: [shadow, compare, 10%]"));
     until("it goes down to a stage that the file allows", || world.stage() == "10%");

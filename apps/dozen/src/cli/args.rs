@@ -94,7 +94,7 @@ impl Payload {
 }
 
 /// `-`, `@file`, or the text itself.
-fn read(text: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(text: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = match text {
         "-" => std::io::stdin().lock().take(DATA_MAX + 1).read_to_end(&mut bytes),

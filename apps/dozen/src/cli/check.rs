@@ -49,6 +49,8 @@ impl Check {
         let counted = [
             (app.services.len(), "service", "services"),
             (app.gateway.as_ref().map_or(0, |gateway| gateway.routes.len()), "route", "routes"),
+            (app.translators.options.providers.len(), "provider", "providers"),
+            (app.translators.options.translators.len(), "translator", "translators"),
             (app.queues.len(), "queue", "queues"),
             (app.topics.len(), "topic", "topics"),
             (app.subscriptions.len(), "subscription", "subscriptions"),

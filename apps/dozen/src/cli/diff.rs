@@ -31,15 +31,21 @@ pub(crate) struct Diff {
 impl Diff {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let (old, new) = (read(&self.old)?, read(&self.new)?);
-        let fixed = config::differing(&old.sections, &new.sections);
+        let mut fixed = config::differing(&old.sections, &new.sections);
+        let mut taken = Vec::new();
+        if up::translators::can_change(&old.app, &new.app) {
+            let is_taken = |section: &String| ["providers", "translators"].contains(&section.as_str());
+            (taken, fixed) = fixed.into_iter().partition(is_taken);
+        }
         let difference = diff(&options(&old.app)?, &options(&new.app)?);
-        let same = difference.is_empty() && fixed.is_empty();
+        let same = difference.is_empty() && fixed.is_empty() && taken.is_empty();
         if self.json {
             let mut json = serde_json::to_value(&difference).unwrap_or_default();
             json["sections"] = fixed.into();
+            json["taken-over"] = taken.into();
             super::print(&format!("{json:#}\n"))?;
         } else {
-            super::print(&told(&difference, &fixed))?;
+            super::print(&told(&difference, &fixed, &taken))?;
         }
         Ok(ExitCode::from(u8::from(!same)))
     }
@@ -58,11 +64,14 @@ fn options(app: &App) -> Result<Options, Error> {
     }
 }
 
-fn told(difference: &Difference, fixed: &[String]) -> String {
+fn told(difference: &Difference, fixed: &[String], taken: &[String]) -> String {
     let mut text = String::new();
     let mut line = |sign: &str, what: &str| text.push_str(&format!("{sign} {what}\n"));
     for section in fixed {
         line("!", &format!("`{section}` differs: dozen has to be restarted"));
+    }
+    for section in taken {
+        line("~", &format!("`{section}`"));
     }
     for setting in &difference.restart {
         line("!", &format!("`gateway.{setting}` differs: dozen has to be restarted"));

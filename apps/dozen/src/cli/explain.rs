@@ -104,6 +104,12 @@ fn told(app: &App, explanation: &Explanation) -> String {
     if let (None, Some(choice)) = (service, &explanation.choice) {
         line("choice", choice);
     }
+    let is_translator = |name: &&str| app.translators.options.translators.contains_key(*name);
+    if let (Some(translator), Some(target)) =
+        (explanation.service.as_deref().filter(is_translator), &explanation.target)
+    {
+        line("upstream", &format!("translator {translator} {target}"));
+    }
     for call in &explanation.calls {
         let waits = match call.waits_for.as_slice() {
             [] => "at once".to_owned(),

@@ -15,7 +15,9 @@ mod look;
 mod outbox;
 mod queue;
 mod service;
+mod test;
 mod topic;
+mod translator;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ Examples:
   dozen queue list                 what waits, what failed
   dozen queue send mails '{}'      put a message into a queue
   dozen topic follow orders        what is published, as it comes
+  dozen test                       play the examples of the translators
   dozen completion bash            completion for your shell
 
 Exit codes: 0 all is well, 1 it failed, 2 the arguments or the file are wrong.
@@ -77,6 +80,10 @@ enum Command {
     Topic(topic::Topic),
     /// Look at the events that transactions left behind, and send them again
     Outbox(outbox::Outbox),
+    /// Ask other systems through translators, and see how these have changed
+    Translator(translator::Translator),
+    /// Play the examples of the translators, without any system
+    Test(test::Test),
     /// Print a completion script for a shell
     Completion(completion::Completion),
     #[command(hide = true)]
@@ -89,7 +96,8 @@ enum Command {
 const UP_HELP: &str = "\
 Starts the services of the file as child processes, restarts those that crash, and stops them all
 with itself. SIGINT or SIGTERM drains and exits 0; a second signal cuts at once and exits 130.
-Routes are taken over when the file changes, on SIGHUP, and on POST /dozen/v1/reload of the API.
+Routes and translators are taken over when the file changes, on SIGHUP, and on POST
+/dozen/v1/reload of the API.
 
 Examples:
   dozen up
@@ -130,6 +138,8 @@ pub fn main() -> ExitCode {
         Command::Queue(queue) => queue.run(),
         Command::Topic(topic) => topic.run(),
         Command::Outbox(outbox) => outbox.run(),
+        Command::Translator(translator) => translator.run(),
+        Command::Test(test) => test.run(),
         Command::Completion(completion) => completion.run(),
         Command::Child(child) => return child.run(),
         Command::Guard => {

@@ -49,6 +49,7 @@ impl<'a> Checker<'a> {
             Kind::Command => self.command(node, at),
             Kind::Routes(route) => self.routes(kind, route, node, at),
             Kind::Data => data::json(self, node),
+            Kind::Tree => data::tree(self, node),
             Kind::Document => data::document(self, node),
             _ => self.single(kind, node, at),
         }

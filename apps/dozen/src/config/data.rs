@@ -5,15 +5,34 @@ use std::path::Path;
 use serde_json::{Map, Number, Value as Json};
 
 use super::check::Checker;
-use super::item::{Item, Value};
+use super::item::{Field, Item, Value};
 use super::placeholder::resolve;
-use super::yaml::{Data, Node};
+use super::yaml::{Data, Entry, Node};
 
 /// `node` as JSON, its placeholders filled. What is shown of it keeps them.
 pub(crate) fn json(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
     let span = node.span;
     let (value, shown) = both(checker, node)?;
     Some(Item::new(span, Value::Json { value, shown }))
+}
+
+/// The same as a tree in which every value has its place, and members keep their order.
+pub(crate) fn tree(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
+    let span = node.span;
+    match node.data {
+        Data::Map(entries) => {
+            let field = |entry: Entry| {
+                let (name, span) = (entry.name, entry.span);
+                Some(Field { name, span, item: tree(checker, entry.node)?, given: true })
+            };
+            Some(Item::new(span, Value::Map(entries.into_iter().map(field).collect::<Option<_>>()?)))
+        }
+        Data::List(nodes) => {
+            let items = nodes.into_iter().map(|node| tree(checker, node));
+            Some(Item::new(span, Value::List(items.collect::<Option<_>>()?)))
+        }
+        _ => json(checker, node),
+    }
 }
 
 /// The longest document in a file of its own.

@@ -86,7 +86,7 @@ fn value(kind: &Kind) -> String {
         Kind::Flag => "`true` or `false`".into(),
         Kind::Rate => "number a second".into(),
         Kind::Schedule => "schedule".into(),
-        Kind::Data => "any value".into(),
+        Kind::Data | Kind::Tree => "any value".into(),
         Kind::Document => "file, or mapping".into(),
         Kind::Filter => "CEL".into(),
         Kind::Start => "`latest`, `earliest`, moment or position".into(),

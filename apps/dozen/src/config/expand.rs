@@ -37,14 +37,21 @@ fn value(text: &mut String, item: &Item, depth: usize, variables: bool) {
         Value::List(items)
             if items.iter().all(|item| !matches!(item.value, Value::Map(_) | Value::List(_))) =>
         {
-            let items: Vec<String> = items.iter().map(|item| quoted(&item.shown())).collect();
+            let single = |item: &Item| match item.value {
+                _ if is_json(item) => item.shown(),
+                _ => quoted(&item.shown()),
+            };
+            let items: Vec<String> = items.iter().map(single).collect();
             let _ = writeln!(text, " [{}]", items.join(", "));
         }
         Value::List(items) => {
             text.push('\n');
             for item in items {
                 let mut inner = String::new();
-                fields(&mut inner, item.fields(), depth + 2, false);
+                match item.fields() {
+                    [] => value(&mut inner, item, depth + 1, false),
+                    own => fields(&mut inner, own, depth + 2, false),
+                }
                 let indent = "  ".repeat(depth + 1);
                 let _ = write!(text, "{indent}- {}", inner.trim_start());
             }
@@ -55,10 +62,18 @@ fn value(text: &mut String, item: &Item, depth: usize, variables: bool) {
         Value::Text(_) | Value::Secret(_) | Value::Start(_) => {
             let _ = writeln!(text, " {}", quoted(&item.shown()));
         }
+        Value::Json { .. } if !is_json(item) => {
+            let _ = writeln!(text, " {}", quoted(&item.shown()));
+        }
         _ => {
             let _ = writeln!(text, " {}", item.shown());
         }
     }
+}
+
+/// Whether it is shown as JSON, which is YAML already; a text is shown as it is.
+fn is_json(item: &Item) -> bool {
+    matches!(&item.value, Value::Json { shown, .. } if !shown.is_string())
 }
 
 /// In quotes, unless it cannot be read as anything but itself.

@@ -73,6 +73,7 @@ impl Item {
                 Start::After(position) => position.to_string(),
                 Start::At(moment) => moment.to_string(),
             },
+            Value::Json { shown: serde_json::Value::String(text), .. } => text.clone(),
             Value::Json { shown, .. } => shown.to_string(),
             Value::Number(number) => number.to_string(),
             Value::Size(bytes) => scalar::show_size(*bytes),

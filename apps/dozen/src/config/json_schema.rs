@@ -70,7 +70,7 @@ fn kind(of: &Kind) -> Value {
         Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, placeholder()] }),
         Kind::Rate => json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, placeholder()] }),
         Kind::Schedule => pattern("^ *([^ ]+ +){4}[^ ]+( +[A-Za-z_+/-][A-Za-z0-9_+:/-]*)? *$"),
-        Kind::Data => json!({}),
+        Kind::Data | Kind::Tree => json!({}),
         Kind::Document => json!({ "type": ["string", "object", "boolean"] }),
         Kind::Filter => json!({ "type": "string", "minLength": 1 }),
         Kind::Start => {

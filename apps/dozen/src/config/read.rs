@@ -78,7 +78,8 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
         Kind::Size => scalar::size(text).map(Value::Size).ok_or("".into()),
         // Collections have readers of their own above.
         Kind::Command | Kind::Many(_) | Kind::Named { .. } => Err("".into()),
-        Kind::Section(_) | Kind::Switch(_) | Kind::Routes(_) | Kind::Data | Kind::Document => Err("".into()),
+        Kind::Section(_) | Kind::Switch(_) | Kind::Routes(_) => Err("".into()),
+        Kind::Data | Kind::Tree | Kind::Document => Err("".into()),
     }
 }
 

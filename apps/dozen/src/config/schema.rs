@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Schedule,
     /// Any value, as JSON.
     Data,
+    /// Any value, whose parts each know their place.
+    Tree,
     /// A JSON Schema: a file, or the schema itself.
     Document,
     /// A filter of messages, in CEL.
@@ -168,7 +170,7 @@ impl Kind {
             Self::Flag => "`true` or `false`".into(),
             Self::Rate => "a number a second".into(),
             Self::Schedule => "a schedule".into(),
-            Self::Data => "data".into(),
+            Self::Data | Self::Tree => "data".into(),
             Self::Document => "a JSON Schema".into(),
             Self::Filter => "a filter".into(),
             Self::Start => "a place to begin".into(),
@@ -215,7 +217,7 @@ impl Kind {
             Self::Schedule => {
                 "write minute, hour, day, month and weekday, and a time zone if it is not UTC: `0 5 * * 1-5 Europe/Berlin`"
             }
-            Self::Data => "write any value; it becomes JSON",
+            Self::Data | Self::Tree => "write any value; it becomes JSON",
             Self::Document => {
                 "write the path of a file, for example `schemas/order.json`, or the schema itself"
             }

@@ -5,6 +5,7 @@ mod features;
 mod gateway;
 mod messages;
 mod mistakes;
+mod translators;
 
 use std::path::Path;
 

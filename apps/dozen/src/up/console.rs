@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::features::Facade;
 use super::relays::Carrying;
+use super::translators::Current;
 use super::{Child, State, plans, table};
 use crate::Error;
 use crate::config::App;
@@ -29,6 +30,7 @@ pub(super) struct Views<'a> {
     pub(super) log: &'a Arc<RequestLog>,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
     pub(super) features: &'a Arc<Facade>,
+    pub(super) translators: &'a Arc<Current>,
     pub(super) metrics: Arc<dozen_metrics::Registry>,
     pub(super) ids: &'a Ids,
 }
@@ -48,7 +50,8 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
         views.relays.iter().map(|carrying| (carrying.name.clone(), carrying.relay.clone())).collect();
     sources.metrics = Some(views.metrics);
     let (known, file) = (registry.clone(), app.clone());
-    sources.services = Arc::new(move || services(&file, &known, &children.borrow()));
+    let translated = views.translators.clone();
+    sources.services = Arc::new(move || services(&file, &known, &children.borrow(), &translated));
     let gateway = views.gateway.cloned();
     sources.routes = Arc::new(move || match &gateway {
         Some(gateway) => gateway.options().0.routes.iter().map(route).collect(),
@@ -62,6 +65,8 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
         Err(_) => Vec::new(),
     });
     sources.features = Some(views.features.registry.clone());
+    let translators = views.translators.clone();
+    sources.translators = Arc::new(move || Some(translators.all()));
     let (queues, topics, subscriptions) = (queues(app), topics(app), subscriptions(app));
     sources.queues = Arc::new(move || queues.clone());
     sources.topics = Arc::new(move || topics.clone());
@@ -70,7 +75,7 @@ pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Se
 }
 
 /// The services of the file, then those that registered themselves.
-fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceView> {
+fn services(app: &App, registry: &Registry, children: &[Child], translators: &Current) -> Vec<ServiceView> {
     let mut views = Vec::new();
     for service in &app.services {
         let own: Vec<&Child> = children.iter().filter(|child| child.service == service.name).collect();
@@ -92,8 +97,11 @@ fn services(app: &App, registry: &Registry, children: &[Child]) -> Vec<ServiceVi
         let sidecar = service.sidecar.map(|sidecar| sidecar.to_string());
         views.push(ServiceView { endpoints: registry.get(&service.name), process, sidecar });
     }
+    let translators = translators.all();
+    let is_translator = |name: &str| translators.get(name).is_some();
     for endpoints in registry.snapshot() {
-        if app.service(&endpoints.service).is_none() {
+        // Translators have a page of their own.
+        if app.service(&endpoints.service).is_none() && !is_translator(&endpoints.service) {
             views.push(ServiceView { endpoints, process: None, sidecar: None });
         }
     }

@@ -1,5 +1,6 @@
 //! The built-in broker: queues, topics, schedules, and forgetting what is old.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,13 @@ use crate::config::App;
 pub(super) struct Messages {
     pub(super) topics: Topics,
     queues: Vec<Queue>,
+}
+
+impl Messages {
+    /// The queues of the file.
+    pub(super) fn by_name(&self) -> BTreeMap<String, Queue> {
+        self.queues.iter().map(|queue| (queue.name().to_owned(), queue.clone())).collect()
+    }
 }
 
 /// Opens the queues and topics of the file, and gives what sends to them by the clock.

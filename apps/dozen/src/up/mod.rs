@@ -36,6 +36,7 @@ mod routes;
 mod sidecars;
 mod signals;
 pub mod table;
+pub(crate) mod translators;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -99,6 +100,16 @@ async fn assemble(
     // Before the first request: nobody is served by the side of a stage that is long past.
     features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
     let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids, &features)?;
+    let around = translators::Around {
+        resolve: resolve.clone(),
+        client: client.clone(),
+        queues: messages.by_name(),
+        ids: ids.clone(),
+    };
+    let bound = translators::bind(app, around, &registry)?;
+    let translators = bound.current.clone();
+    let translated = bound.rows();
+    let (faces, reloading) = bound.into_parts();
 
     let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
     behind.push(("expiry".into(), registry.clone()));
@@ -111,6 +122,7 @@ async fn assemble(
             services: sidecars.iter().map(|beside| beside.service.clone()).collect(),
         }),
     ));
+    behind.push(("translators".into(), faces));
     behind.push(("upkeep".into(), Arc::new(messages::Upkeep(messages.clone()))));
     behind.extend(schedules);
     let beside = |beside: &sidecars::Beside| (beside.service.clone(), beside.sidecar.clone());
@@ -125,6 +137,7 @@ async fn assemble(
         tallies: &tallies,
         gateway: gateway.as_ref(),
         features: &features,
+        translators: &translators,
     };
     let (api, closing) = (api::Api::new(app, &store, &messages.topics, ids), api::Closing::default());
     for beside in sidecars {
@@ -145,6 +158,8 @@ async fn assemble(
         tallies: &tallies,
     };
     let mut before: Parts = pushes.workers(app).await?;
+    let wires = translators::Wires { topics: &messages.topics, ids, tallies: &tallies };
+    before.extend(wires.workers(app, &translators).await?);
     let views = console::Views {
         store: &store,
         topics: &messages.topics,
@@ -154,14 +169,21 @@ async fn assemble(
         log: &log,
         gateway: gateway.as_ref(),
         features: &features,
+        translators: &translators,
         metrics: measured.all(),
         ids,
     };
     if let Some(console) = console::bind(app, views)? {
         before.push(("console".into(), console));
     }
-    let running = (gateway.clone(), features.clone());
-    let reloader = reload::Reloader::new(source.path.clone(), &source.sections, running, hangup);
+    let running = reload::Running {
+        app: app.clone(),
+        sections: source.sections.clone(),
+        gateway: gateway.clone(),
+        features: features.clone(),
+        translators: reloading,
+    };
+    let reloader = reload::Reloader::new(source.path.clone(), running, hangup);
     let reloader = Arc::new(reloader);
     if let Some(api) = api.bind(reloader.router())? {
         before.push(("api".into(), api));
@@ -180,7 +202,7 @@ async fn assemble(
         behind,
         sidecars: asking,
         before,
-        rows: table::parts(app),
+        rows: table::parts(app).into_iter().chain(translated).collect(),
     })
 }
 

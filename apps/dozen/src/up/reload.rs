@@ -8,8 +8,9 @@
 //!                                  all of them said, nothing taken over
 //! ```
 //!
-//! Only the sections of the gateway and of features can change, and how services are called: all else of the file says what was started. A file that is refused changes
-//! nothing, whatever else is in it; what ran before goes on, and the file is looked at again when it changes again.
+//! What can change: the gateway's section, how services are called, the bounds of features, and providers and translators, but
+//! not the topics that these read. All else of the file says what was started. A file that is refused changes nothing, whatever
+//! else is in it; what ran before goes on, and the file is looked at again when it changes again.
 //! One reload runs at a time.
 
 use std::path::PathBuf;
@@ -30,21 +31,29 @@ use serde_json::json;
 use tokio::sync::{Mutex, Notify};
 
 use super::features::Facade;
-use super::gateway_options;
-use crate::config;
+use super::{gateway_options, translators};
+use crate::config::{self, App};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What runs.
+pub(super) struct Running {
+    pub(super) app: Arc<App>,
+    /// The sections of the file, as they were read.
+    pub(super) sections: Vec<(String, String)>,
+    pub(super) gateway: Option<Arc<Gateway>>,
+    pub(super) features: Arc<Facade>,
+    pub(super) translators: translators::Reloading,
+}
+
 /// Takes over what changed in the file.
 pub(super) struct Reloader {
     path: PathBuf,
-    gateway: Option<Arc<Gateway>>,
-    features: Arc<Facade>,
-    /// The sections that run, as they were read.
-    running: Vec<(String, String)>,
+    running: Running,
     hangup: Arc<Notify>,
-    turn: Mutex<()>,
+    /// One reload at a time; and the translators that were taken over last.
+    turn: Mutex<config::Translators>,
 }
 
 /// Why a file is not taken over.
@@ -54,20 +63,31 @@ pub(super) enum Refused {
     File(#[from] config::Error),
     #[error("`{}` cannot change while dozen runs; restart it, or take the change back", sections.join("`, `"))]
     Fixed { sections: Vec<String> },
-    #[error("the file has no gateway, and nothing else can change while dozen runs")]
+    #[error("the file has no gateway and no translators, and nothing else can change while dozen runs")]
     Nothing,
     #[error(transparent)]
     Gateway(#[from] dozen_gateway::Error),
     #[error(transparent)]
     Features(#[from] dozen_strangler::Error),
+    #[error(transparent)]
+    Translators(#[from] crate::Error),
 }
 
 /// What was taken over.
+#[derive(Default)]
 pub(super) struct Taken {
     diff: Diff,
     revision: u64,
     /// The features whose bounds are others now.
     features: Vec<String>,
+    /// Whether the translators are others now.
+    translators: bool,
+}
+
+impl Taken {
+    fn is_nothing(&self) -> bool {
+        self.diff.is_empty() && self.features.is_empty() && !self.translators
+    }
 }
 
 /// What distinguishes two states of a file without reading it.
@@ -75,29 +95,43 @@ pub(super) struct Taken {
 struct Stamp(Option<(std::time::SystemTime, u64, u64)>);
 
 impl Reloader {
-    pub(super) fn new(
-        path: PathBuf,
-        running: &[(String, String)],
-        (gateway, features): (Option<Arc<Gateway>>, Arc<Facade>),
-        hangup: Arc<Notify>,
-    ) -> Self {
-        Self { path, gateway, features, running: running.to_vec(), hangup, turn: Mutex::new(()) }
+    pub(super) fn new(path: PathBuf, running: Running, hangup: Arc<Notify>) -> Self {
+        let turn = Mutex::new(running.app.translators.clone());
+        Self { path, running, hangup, turn }
     }
 
     /// Takes the file over, or leaves everything as it is.
     pub(super) async fn reload(&self) -> Result<Taken, Refused> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         let path = self.path.clone();
         let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
             Ok(loaded) => loaded?,
             Err(_) => return Err(Refused::Nothing),
         };
-        let sections = config::differing(&self.running, &loaded.sections);
+        let mut sections = config::differing(&self.running.sections, &loaded.sections);
+        let translated = ["providers", "translators"];
+        if translators::can_change(&self.running.app, &loaded.app) {
+            sections.retain(|section| !translated.contains(&section.as_str()));
+        }
         if !sections.is_empty() {
             return Err(Refused::Fixed { sections });
         }
-        let (Some(gateway), Some(wanted)) = (&self.gateway, gateway_options(&loaded.app)) else {
-            return Err(Refused::Nothing);
+        // Compiled before anything changes: what follows cannot fail any more.
+        let own = &loaded.app.translators;
+        let changed = (*turn != *own).then(|| self.running.translators.prepare(&loaded.app)).transpose()?;
+        let take_over = || {
+            let is_changed = changed.is_some();
+            if let Some(translators) = changed {
+                self.running.translators.take_over(translators);
+                *turn = own.clone();
+            }
+            is_changed
+        };
+        let Some((gateway, wanted)) = self.running.gateway.as_ref().zip(gateway_options(&loaded.app)) else {
+            if own.options.translators.is_empty() {
+                return Err(Refused::Nothing);
+            }
+            return Ok(Taken { translators: take_over(), ..Taken::default() });
         };
         // What the file does not name stays as it was set when it began.
         let (running, _) = gateway.options();
@@ -120,36 +154,34 @@ impl Reloader {
             ..running
         };
         // Bounds alone: how far a feature has come stands in the store.
-        let before = self.features.options();
-        let features = self.features.apply(&loaded.app.features)?;
-        if let Err(error) = self.features.registry.observe().await {
+        let bounds = &self.running.features;
+        let before = bounds.options();
+        let features = bounds.apply(&loaded.app.features)?;
+        if let Err(error) = bounds.registry.observe().await {
             tracing::warn!("features are as the file begins them until the store answers: {}", chain(&error));
         }
         let diff = gateway.apply(&wanted).inspect_err(|_| {
-            if let Err(error) = self.features.apply(&before) {
+            if let Err(error) = bounds.apply(&before) {
                 tracing::error!("the features that ran are refused: {}", chain(&error));
             }
         })?;
-        Ok(Taken { diff, revision: gateway.options().1, features })
+        let translators = take_over();
+        Ok(Taken { diff, revision: gateway.options().1, features, translators })
     }
 
     async fn reload_and_say(&self) {
         match self.reload().await {
-            Ok(Taken { diff, features, .. }) if diff.is_empty() && features.is_empty() => {
-                tracing::info!("the file was read again; nothing changed")
-            }
-            Ok(Taken { diff, features, .. }) if diff.is_empty() => {
-                tracing::info!(features = features.join(", "), "the features of the file were taken over")
-            }
-            Ok(Taken { diff, revision, features }) => tracing::info!(
-                features = features.join(", "),
-                added = diff.added.len(),
-                removed = diff.removed.len(),
-                changed = diff.changed.len(),
-                services = diff.services_changed.len(),
-                streams_end = diff.closes.len(),
-                revision,
-                "the routes of the file were taken over"
+            Ok(taken) => tracing::info!(
+                added = taken.diff.added.len(),
+                removed = taken.diff.removed.len(),
+                changed = taken.diff.changed.len(),
+                services = taken.diff.services_changed.len(),
+                streams_end = taken.diff.closes.len(),
+                features = taken.features.join(", "),
+                translators = taken.translators,
+                revision = taken.revision,
+                "{}",
+                if taken.is_nothing() { "the file was read again; nothing changed" } else { "the file was taken over" }
             ),
             Err(refused) => {
                 tracing::error!("the file is not taken over, and what ran goes on: {}", chain(&refused))
@@ -171,8 +203,9 @@ impl Reloader {
 
 async fn asked(State(reloader): State<Arc<Reloader>>) -> Response {
     match reloader.reload().await {
-        Ok(Taken { diff, revision, features }) => {
-            Json(json!({ "revision": revision, "diff": diff, "features": features })).into_response()
+        Ok(Taken { diff, revision, features, translators }) => {
+            let taken = json!({ "revision": revision, "diff": diff, "features": features, "translators": translators });
+            Json(taken).into_response()
         }
         Err(refused) => {
             let problem = Problem {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use dozen_mapping::json;
 use tokio::time::Instant;
 
+use super::difference::differences;
 use super::recorded::{Recorded, play};
 use super::{Example, ProblemExample, RecordedRequest};
 use crate::foreign::{Foreign, ForeignAnswer, ForeignError, ForeignRequest, Place};
@@ -125,16 +126,15 @@ impl Translator {
             }
         }
         match (answered, &example.output, &example.problem) {
-            (Ok(output), Some(wanted), _) if output.means(wanted) => {}
-            (Ok(output), wanted, _) => {
-                if let Some(wanted) = wanted {
-                    mistakes.push(format!("wanted {}", shown(&json::write(wanted))));
-                }
-                mistakes.push(format!("   got {}", shown(&json::write(&output))));
+            (Ok(output), Some(wanted), _) => mistakes.extend(differences(wanted, &output)),
+            (Ok(output), None, wanted) => {
+                let kind = wanted.as_ref().map_or("a problem", |wanted| &wanted.kind);
+                let output = shown(&json::write(&output));
+                mistakes.push(format!("the result is {output}; wanted the problem `{kind}`"));
             }
             (Err(problem), _, Some(wanted)) if ProblemExample::from(&problem) == *wanted => {}
             (Err(problem), _, _) => {
-                mistakes.push(format!("   got {} ({}): {problem}", problem.kind, problem.status))
+                mistakes.push(format!("the problem `{}` ({}): {problem}", problem.kind, problem.status));
             }
         }
         mistakes
@@ -152,7 +152,7 @@ impl Translator {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

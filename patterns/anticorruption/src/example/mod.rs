@@ -16,6 +16,7 @@
 //! shows what happens then; `"problem": { "type": …, "status": … }` in place of an output shows what a caller hears.
 
 mod check;
+mod difference;
 mod exchange;
 mod mask;
 mod record;
@@ -115,12 +116,13 @@ impl Example {
     }
 
     fn to_value(&self) -> Value {
-        // Options and texts only: nothing of it can fail to be JSON.
-        let plain = serde_json::to_value(&self.exchanges).unwrap_or_default();
+        // Options and texts only: nothing of it can fail to be JSON. As text, for a tree of serde's would sort the members.
+        let plain = serde_json::to_string(&self.exchanges).unwrap_or_default();
+        let exchanges = json::read(&plain, &Limits::default()).unwrap_or_default();
         let mut object = Object::default();
         object.insert("name".into(), self.name.as_str().into());
         object.insert("input".into(), self.input.clone());
-        object.insert("exchanges".into(), Value::from(&plain));
+        object.insert("exchanges".into(), exchanges);
         if let Some(output) = &self.output {
             object.insert("output".into(), output.clone());
         }

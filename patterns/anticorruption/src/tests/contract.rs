@@ -62,7 +62,7 @@ async fn ac_d1_examples_are_run_as_tests_without_any_system() {
     let report = translators.get("stock").unwrap().run_examples().await;
     assert_eq!(
         report.to_string(),
-        "stock: 1 of 3 examples fail\n  an article in stock\n       got translation-failed (502): A document could not be \
+        "stock: 1 of 3 examples fail\n  an article in stock\n    the problem `translation-failed` (502): A document could not be \
          translated: the answer of `erp`: `price` from `Item/Cost`: nothing is there"
     );
     assert_eq!(translators.get("stock").unwrap().totals().answered, 0, "tests count for nothing");

@@ -6,8 +6,6 @@ mod formats;
 mod guards;
 mod mistakes;
 mod operations;
-mod page;
 mod pieces;
 mod questions;
 mod world;
-mod yaml;

@@ -7,6 +7,7 @@ mod gateway;
 mod messages;
 mod services;
 mod store;
+mod translators;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +30,8 @@ pub use messages::{Queue, Receiver, Relay, Subscription, Topic, Url};
 pub use services::{Origin, Run, Service};
 pub(crate) use store::sqlite_file;
 pub use store::{Secret, StoreAddress};
+pub use translators::{Reach, Translators, Wire};
+pub(crate) use translators::{examples, options};
 
 /// A whole application.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub struct App {
     pub registry: SocketAddr,
     /// In the order of the file.
     pub services: Vec<Service>,
+    /// Systems of others, and the operations of ours that they answer.
+    pub translators: Translators,
     /// The door, if there is one.
     pub gateway: Option<Gateway>,
     /// What moves from one service to another, by name.
@@ -116,6 +121,7 @@ pub(crate) fn build(file: &Item, folder: &Path) -> Option<App> {
         store: StoreAddress::of(file.get("store")?, folder)?,
         registry: file.get("registry")?.address("listen")?,
         services: each(file, "services", |name, item| services::service(name, item, folder))?,
+        translators: translators::translators(file, folder)?,
         gateway: None,
         features: each(file, "features", |name, item| Some((name.to_owned(), feature(item).ok()?)))?,
         queues: each(file, "queues", messages::queue)?,

@@ -6,6 +6,7 @@ mod features;
 mod messages;
 mod routes;
 mod secrets;
+mod translators;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,12 +26,16 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
         self::service(checker, service);
     }
     listeners(checker, file, services);
-    routes::check(checker, file, services);
+    // What is found by its name: services, and translators like them.
+    let translators = file.get("translators").map(Item::fields).unwrap_or_default();
+    let found = [services, translators].concat();
+    routes::check(checker, file, &found);
     access::check(checker, file);
     calling::check(checker, file, services);
     features::check(checker, file, services);
     let topics = messages::topics(checker, file);
-    messages::subscriptions(checker, file, services, &topics);
+    messages::subscriptions(checker, file, &found, &topics);
+    translators::check(checker, file, services, &topics);
     messages::relays(checker, file, &topics);
     if let Some(item) = file.get("store") {
         store(checker, item);

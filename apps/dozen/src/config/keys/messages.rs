@@ -244,13 +244,13 @@ const LEASE: Key = Key::new(
     Default("30s"),
     "How long a worker may hold a message without a sign of life before another gets it.",
 );
-const ATTEMPTS_MAX: Key = Key::new(
+pub(super) const ATTEMPTS_MAX: Key = Key::new(
     "attempts-max",
     Kind::Count(1, 1000),
     Default("8"),
     "A message that failed this often becomes a dead letter.",
 );
-const BACKOFF: Key = Key::new(
+pub(super) const BACKOFF: Key = Key::new(
     "backoff",
     Kind::Range,
     Default("1s..5m"),

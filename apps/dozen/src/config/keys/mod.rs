@@ -8,6 +8,7 @@ mod listener;
 mod messages;
 mod route;
 mod services;
+mod translators;
 
 use super::schema::Presence::{Default, Optional, Required};
 use super::schema::{Key, Kind, Section, Short};
@@ -49,6 +50,19 @@ pub(crate) static FILE: Section = Section {
             Kind::Named { noun: "service", name: &NAME, of: &Kind::Section(&SERVICE) },
             Default("{}"),
             "The programs that the application is made of. Each has either `run` or `at`.",
+        ),
+        Key::new(
+            "providers",
+            Kind::Named { noun: "provider", name: &NAME, of: &Kind::Section(&translators::PROVIDER) },
+            Default("{}"),
+            "Systems of others that translators ask, each with its own bulkhead and circuit: a service of the file, a \
+             database, or a queue that is answered. `erp:` alone is the service of that name.",
+        ),
+        Key::new(
+            "translators",
+            Kind::Named { noun: "translator", name: &NAME, of: &Kind::Section(&translators::TRANSLATOR) },
+            Default("{}"),
+            "Operations of ours that providers answer, in their models. Each is found like a service, by its name.",
         ),
         Key::new(
             "gateway",
@@ -112,7 +126,7 @@ pub(crate) static FILE: Section = Section {
 };
 
 /// Sections that the design has and this version has not.
-pub(crate) const LATER: [&str; 4] = ["translators", "sagas", "projections", "data"];
+pub(crate) const LATER: [&str; 3] = ["sagas", "projections", "data"];
 
 static REGISTRY: Section = Section {
     noun: "the registry",

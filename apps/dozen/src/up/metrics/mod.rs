@@ -25,6 +25,7 @@ pub(crate) use tally::{Tallies, Tally};
 
 use super::features::Facade;
 use super::relays::Carrying;
+use super::translators::{self, Current};
 use crate::config::{App, Receiver};
 
 /// Where metrics come from.
@@ -36,6 +37,7 @@ pub(super) struct Sources<'a> {
     pub(super) tallies: &'a Tallies,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
     pub(super) features: &'a Arc<Facade>,
+    pub(super) translators: &'a Arc<Current>,
 }
 
 impl Sources<'_> {
@@ -52,6 +54,7 @@ impl Sources<'_> {
             Arc::new(subscriptions::Subscriptions { topics: self.topics.clone(), only: None }),
             Arc::new(subscriptions::Deliveries { tallies: self.tallies.clone(), only: None }),
             Arc::new(relays::Relays(relays)),
+            Arc::new(translators::Measured(self.translators.clone())),
         ];
         if let Some(gateway) = self.gateway {
             collectors.push(Arc::new(gateway::Routes(gateway.clone())));
