@@ -20,7 +20,7 @@ use dozen_dataplane::{
     TlsSession, Transport, TransportTls,
 };
 use dozen_harness::free_port;
-use dozen_lifecycle::{Ready, Service as _, Stop};
+use dozen_lifecycle::{Ready, Stop};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -378,6 +378,7 @@ fn what_cannot_work_is_told_where_it_stands() {
         (", tls: { ca: none.pem }", "", "none.pem cannot be used for TLS"),
         (", pending-max: 5", "", "`pending-max` needs `in-flight-max`"),
         (", probe: { path: up }", "", "write a path"),
+        (", protocol: h2c, health: /up", "", "let the gateway ask with `probe`"),
         ("", certificates, "a.pem cannot be used for TLS"),
         ("", "head-max: 100B", "a head is bounded by 1KiB at least"),
         (", protocol: h2c", composed, "compositions ask in plain HTTP/1.1"),

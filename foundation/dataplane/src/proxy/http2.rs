@@ -19,8 +19,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout_at;
 
 use super::account::Account;
+use super::deadline::{deadline, too_late};
 use super::fields::Edits;
-use super::order::{Given, Order, deadline, too_late};
+use super::order::{Given, Order};
 use super::plan::{self, Origin, Plan, Planned, Settled};
 use super::streamed::{Ends, Limited, Reported};
 use super::tasks::{Spawner, Tasks};

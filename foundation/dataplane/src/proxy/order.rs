@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -83,11 +83,6 @@ impl<T> Order<T> {
     }
 }
 
-/// Whose fault it is that the time is over.
-pub(super) fn too_late(is_hurried: bool) -> Failure {
-    if is_hurried { Failure::NoTime } else { Failure::TimedOut }
-}
-
 impl By {
     /// Begins to answer. Dropping the future takes the request back.
     pub(super) fn answer<H: Handler>(
@@ -116,9 +111,4 @@ impl Given {
         account.upstream = self.upstream;
         self.answer
     }
-}
-
-/// When a request that began at `started` is cut.
-pub(super) fn deadline(started: Instant, total: Option<Duration>) -> Option<Instant> {
-    total.and_then(|total| started.checked_add(total))
 }

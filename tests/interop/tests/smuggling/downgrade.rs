@@ -72,7 +72,7 @@ fn byte_of(byte: usize) -> char {
 /// Literal fields without indexing and without Huffman's code (RFC 7541 §6.2.2).
 fn block(fields: &[Line<'_>], name: &str) -> String {
     let mut out = String::new();
-    let mut string = |text: &str, out: &mut String| {
+    let string = |text: &str, out: &mut String| {
         let text = text.replace('@', name);
         let length = text.chars().count();
         if length < 127 {
