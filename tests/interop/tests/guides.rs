@@ -149,6 +149,11 @@ fn the_guide_to_queues_does_what_it_says() {
 }
 
 #[test]
+fn the_guide_to_calling_services_does_what_it_says() {
+    follow("gateway-services.md");
+}
+
+#[test]
 fn a_line_of_a_page_stands_for_what_it_leaves_open() {
     for (pattern, text, matches) in [
         ("id …", "id 7", true),

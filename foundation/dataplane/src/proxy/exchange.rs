@@ -1,20 +1,20 @@
 //! One request and its answer, between two connections.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::account::Account;
 use super::connection::Next;
+use super::deadline::{tell, too_late};
 use super::dial::{Tried, link};
-use super::order::{Route, too_late};
+use super::order::Route;
 use super::plan::{Asked, Facts, Origin, Plan, Settled};
 use super::pool::Key;
 use super::relay::Upload;
 use super::talk::{Ended, Talk};
 use super::worker::{Scratch, Worker};
 use super::{Changes, Failure, Forward, Handler, Reply, serve};
-use crate::framing::{self, Decoder, Length, Refusal};
-use crate::resilience::deadline;
+use crate::framing::{Decoder, Length, Refusal};
 use crate::stream::Stream;
 use crate::ticker::Alarm;
 
@@ -142,7 +142,7 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             if left.is_zero() {
                 break Ended::Unanswered { failure: too_late(is_hurried), untouched: true };
             }
-            told = tell_deadline(left, &mut client.scratch.request, fields_end, told);
+            told = tell(left, &mut client.scratch.request, fields_end, told);
         }
         let is_kept = link.is_kept;
         let upload = Upload {
@@ -191,30 +191,5 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             drop(account);
             Next::Close
         }
-    }
-}
-
-/// Writes how much time is left behind the other fields of a request, over what was written there for the attempt before.
-/// Returns how many bytes that took.
-fn tell_deadline(left: Duration, request: &mut Vec<u8>, at: usize, before: usize) -> usize {
-    let (mut value, mut line) = (Vec::with_capacity(16), Vec::with_capacity(40));
-    deadline::write(left, &mut value);
-    framing::field(deadline::HEADER, &value, &mut line);
-    let count = line.len();
-    request.splice(at..at + before, line);
-    count
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_attempt_tells_what_is_left_once() {
-        let mut request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nbody".to_vec();
-        let told = tell_deadline(Duration::from_millis(1500), &mut request, 25, 0);
-        tell_deadline(Duration::from_millis(99), &mut request, 25, told);
-        let text = String::from_utf8(request).unwrap();
-        assert_eq!(text, "GET / HTTP/1.1\r\nhost: a\r\ndozen-deadline: 99\r\n\r\nbody");
     }
 }

@@ -12,28 +12,24 @@
 //! answer: from there on the client sees it, and nothing is repeated. An attempt that lost is dropped, which closes its
 //! connection or resets its stream; its endpoint is neither praised nor blamed.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use http::{HeaderName, HeaderValue, Request, header};
 use tokio::time::sleep;
 
 use super::Handler;
 use super::account::report;
 use super::attempt::{Answered, Ended, Failed};
+use super::deadline::{told, too_late};
 use super::dial::Tried;
-use super::order::{Given, Route, too_late};
+use super::order::{Given, Route};
 use super::replay::Replay;
 use super::worker::Worker;
 use crate::Body;
 use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, deadline, is_retried_elsewhere};
 
 const ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER);
-const DEADLINE: HeaderName = HeaderName::from_static(deadline::HEADER);
-const GRPC_DEADLINE: HeaderName = HeaderName::from_static(deadline::GRPC_HEADER);
 /// Makes a request that is not idempotent safe to repeat: its service knows it by this.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -108,54 +104,8 @@ impl<H: Handler> Call<H> {
         }
     }
 
-    /// An attempt, and beside it another for each `wait` without an answer: the first good answer, or else the last.
-    async fn hedged(&self, wait: Duration) -> Ended {
-        let upstream = &self.route.upstream;
-        let mut running = FuturesUnordered::new();
-        running.push(self.attempt());
-        let mut timer = pin!(sleep(wait));
-        let (mut sent, mut is_armed) = (1, true);
-        let mut worse: Option<Ended> = None;
-        loop {
-            tokio::select! { biased;
-                Some(ended) = running.next() => {
-                    if self.cause(&ended).is_none() && ended.is_ok() {
-                        worse.into_iter().for_each(|ended| self.tell(ended));
-                        return ended;
-                    }
-                    // An answer, even a bad one, says more than none.
-                    let ended = match (worse.take(), ended) {
-                        (Some(before), Err(failed)) if before.is_ok() => {
-                            self.tell(Err(failed));
-                            before
-                        }
-                        (before, ended) => {
-                            before.into_iter().for_each(|before| self.tell(before));
-                            ended
-                        }
-                    };
-                    if running.is_empty() {
-                        return ended;
-                    }
-                    worse = Some(ended);
-                }
-                () = &mut timer, if is_armed => {
-                    is_armed = false;
-                    if upstream.may_hedge() {
-                        running.push(self.attempt());
-                        sent += 1;
-                        if let Some(wait) = upstream.hedge_after(sent, true, Some(self.left())) {
-                            timer.as_mut().reset(tokio::time::Instant::now() + wait);
-                            is_armed = true;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     /// What of an attempt may be worth another.
-    fn cause(&self, ended: &Ended) -> Option<Cause> {
+    pub(super) fn cause(&self, ended: &Ended) -> Option<Cause> {
         match ended {
             Err(failed) => failed.cause,
             Ok(answered) => {
@@ -198,7 +148,7 @@ impl<H: Handler> Call<H> {
     }
 
     /// Tells the service of an attempt that is followed by another.
-    fn tell(&self, ended: Ended) {
+    pub(super) fn tell(&self, ended: Ended) {
         match ended {
             Ok(Answered { response, lease }) => {
                 report(&self.route.upstream, &lease, response.status().as_u16(), None);
@@ -260,16 +210,7 @@ impl<H: Handler> Call<H> {
             head.headers.insert(ATTEMPT, HeaderValue::from(self.tried.count().max(1)));
         }
         if let Some(end) = self.deadline {
-            let left = end.saturating_duration_since(Instant::now());
-            let value = |write: fn(Duration, &mut Vec<u8>)| {
-                let mut text = Vec::new();
-                write(left, &mut text);
-                HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
-            };
-            head.headers.extend(value(deadline::write).map(|value| (DEADLINE, value)));
-            if head.headers.contains_key(GRPC_DEADLINE) {
-                head.headers.extend(value(deadline::write_grpc).map(|value| (GRPC_DEADLINE, value)));
-            }
+            told(end.saturating_duration_since(Instant::now()), &mut head.headers);
         }
         Some(Request::from_parts(head, around(body)))
     }

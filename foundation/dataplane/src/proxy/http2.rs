@@ -19,8 +19,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout_at;
 
 use super::account::Account;
+use super::deadline::{deadline, too_late};
 use super::fields::Edits;
-use super::order::{Given, Order, deadline, too_late};
+use super::order::{Given, Order};
 use super::plan::{self, Origin, Plan, Planned, Settled};
 use super::streamed::{Ends, Limited, Reported};
 use super::tasks::{Spawner, Tasks};
@@ -147,6 +148,16 @@ async fn answer<H: Handler>(
     let stall = worker.options.stall_timeout;
     let body = match is_whole {
         true => Body::empty(),
+        // One that states no body is sent on when nothing can come any more: its service would answer before the client
+        // has contradicted itself.
+        false if facts.length == Length::Exactly(0) => {
+            match Body::new(Limited::new(body, 0, taken, stall)).collect(0).await {
+                Ok(_) => Body::empty(),
+                Err(_) => {
+                    return failed(account, Failure::Request(Refusal::LengthMalformed), is_grpc, is_head);
+                }
+            }
+        }
         false => Body::new(Limited::new(body, body_max, taken, stall)),
     };
     let deadline = deadline(started, total);

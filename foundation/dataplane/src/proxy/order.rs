@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -94,11 +94,6 @@ impl<T> Order<T> {
     }
 }
 
-/// Whose fault it is that the time is over.
-pub(super) fn too_late(is_hurried: bool) -> Failure {
-    if is_hurried { Failure::NoTime } else { Failure::TimedOut }
-}
-
 impl By {
     fn within(self, around: Option<Arc<dyn Around>>) -> Self {
         match around {
@@ -143,9 +138,4 @@ impl Given {
         account.asked = self.asked;
         self.answer
     }
-}
-
-/// When a request that began at `started` is cut.
-pub(super) fn deadline(started: Instant, total: Option<Duration>) -> Option<Instant> {
-    total.and_then(|total| started.checked_add(total))
 }

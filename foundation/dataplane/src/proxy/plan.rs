@@ -1,11 +1,12 @@
 //! From one head to the next: the parts of an exchange that need no socket.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Uri, Version, header};
 
+use super::deadline::heard;
 use super::fields::Edits;
 use super::order::Order;
 use super::worker::{Scratch, Worker};
@@ -295,18 +296,6 @@ fn write(
     let fields_end = wire.len();
     wire.extend_from_slice(b"\r\n");
     fields_end
-}
-
-/// How much time the client gives, if it says so and the handler lets it.
-fn heard<H: Handler>(worker: &Worker<H>, incoming: &Incoming<'_>) -> Option<Duration> {
-    let header = |name: &str| {
-        let same = |field: &&framing::Field<'_>| {
-            field.name.len() == name.len() && field.name.eq_ignore_ascii_case(name)
-        };
-        let found = incoming.head.fields.iter().find(same)?;
-        (!worker.handler.strips_from_request(incoming, name)).then_some(found.value)
-    };
-    deadline::read(header(deadline::HEADER), header(deadline::GRPC_HEADER))
 }
 
 /// The request as a value.

@@ -17,9 +17,10 @@ use tokio::time::timeout;
 
 use super::account::{Account, failure_of};
 use super::connection::Next;
+use super::deadline::{deadline, too_late};
 use super::exchange::Client;
 use super::feed::Feed;
-use super::order::{Order, deadline, too_late};
+use super::order::Order;
 use super::plan::{Asked, Facts};
 use super::worker::Worker;
 use super::{Context, Failure, Handler, answer};

@@ -4,6 +4,8 @@
 //! what arrives can be told apart. The kinds are those of the published attacks (RFC 9112 §11.2 and the reports behind
 //! CVE-2022-32215, CVE-2024-1135, CVE-2025-22871, CVE-2025-55315, CVE-2025-4366); the bytes are made here.
 
+use super::downgrade::downgrades;
+
 /// What one connection sends.
 pub(crate) struct Case {
     /// Told when it goes wrong, and put in place of `@`.
@@ -15,12 +17,16 @@ pub(crate) struct Case {
 /// What a body that is none of the sender's business looks like: a second request.
 const HIDDEN: &str = "GET /hidden/@ HTTP/1.1\r\nhost: a\r\n\r\n";
 
-struct Corpus(Vec<Case>);
+pub(crate) struct Corpus(Vec<Case>);
 
 impl Corpus {
-    fn add(&mut self, kind: &str, what: &str, text: &str) {
-        let number = self.0.len();
-        let name = format!("{number}-{kind}");
+    /// What the next case of this kind is called.
+    pub(crate) fn next(&self, kind: &str) -> String {
+        format!("{}-{kind}", self.0.len())
+    }
+
+    pub(crate) fn add(&mut self, kind: &str, what: &str, text: &str) {
+        let name = self.next(kind);
         // Names of kinds are of the letters that a path may have; what differs is told in the first line of a failure.
         let bytes = text.replace('@', &name);
         // The private use area stands for single bytes that are no UTF-8.
@@ -46,6 +52,7 @@ pub(crate) fn corpus() -> Vec<Case> {
     headers(&mut corpus);
     request_lines(&mut corpus);
     sequences(&mut corpus);
+    downgrades(&mut corpus);
     corpus.0
 }
 

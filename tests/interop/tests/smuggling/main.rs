@@ -7,25 +7,28 @@
 //!        ──► gateway ──► node …     ┘
 //! ```
 //!
+//! Clients speak HTTP/1.1 in bytes, and HTTP/2 in frames that become HTTP/1.1 on the way.
 //! Their parsers share no code, and disagree when they are asked directly: that is what the corpus is made of.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod corpus;
+mod downgrade;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use corpus::{Case, corpus};
+use downgrade::{APART, BROKEN, NEVER, ONCE, PREFACE, statuses};
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
 use dozen_gateway::{Gateway, Options, RequestLog, RouteOptions};
 use dozen_harness::{Program, ensure_debian, free_port, python_packages, wait_until_listening};
 use dozen_lifecycle::{Ready, Service as _, Stop};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -83,6 +86,9 @@ impl Origin {
 /// The statuses that a client of the gateway at `port` gets for a case.
 async fn ask(port: u16, case: &Case) -> Vec<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    if case.bytes.starts_with(PREFACE) {
+        return ask_in_frames(stream, case).await;
+    }
     // It may be refused and closed before all is written.
     let _ = stream.write_all(&case.bytes).await;
     let _ = stream.write_all(END.as_bytes()).await;
@@ -95,9 +101,24 @@ async fn ask(port: u16, case: &Case) -> Vec<u16> {
     statuses.filter(|status| *status >= 200).collect()
 }
 
-/// Runs all cases through a gateway before `origin`.
-async fn through(origin: &Origin) -> Vec<Vec<u16>> {
-    let endpoints = vec![Endpoint::at(format!("127.0.0.1:{}", origin.port))];
+/// The same of a client of HTTP/2; 0 stands for a stream that was reset.
+async fn ask_in_frames(mut stream: TcpStream, case: &Case) -> Vec<u16> {
+    let _ = stream.write_all(&case.bytes).await;
+    let mut answer = Vec::new();
+    let reading = async {
+        while !statuses(&answer).1 {
+            if !matches!(stream.read_buf(&mut answer).await, Ok(count) if count > 0) {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, reading).await;
+    statuses(&answer).0
+}
+
+/// Runs all cases through a gateway before the server at `port`.
+async fn through(port: u16) -> Vec<Vec<u16>> {
+    let endpoints = vec![Endpoint::at(format!("127.0.0.1:{port}"))];
     let set = EndpointSet { service: "origin".into(), version: 1, endpoints };
     let (_sender, receiver) = watch::channel(Arc::new(set));
     let resolve = Arc::new(move |name: &str| (name == "origin").then(|| receiver.clone()));
@@ -107,7 +128,7 @@ async fn through(origin: &Origin) -> Vec<Vec<u16>> {
         routes: vec![RouteOptions::new("/{*rest}", "origin")],
         ..Options::default()
     };
-    let ids = Ids::new(Arc::new(SystemClock), u64::from(origin.port));
+    let ids = Ids::new(Arc::new(SystemClock), u64::from(port));
     let gateway = Arc::new(Gateway::new(options, resolve, ids, Arc::new(RequestLog::default())).unwrap());
     let port = gateway.local_addr().port();
     let (stop, (ready, _ready)) = (Stop::new(), Ready::channel());
@@ -159,7 +180,7 @@ async fn servers_of_all_makers_see_the_same_requests_behind_the_gateway() {
     assert!(cases.len() >= 150, "{} cases", cases.len());
     let mut all = Vec::new();
     for origin in &origins {
-        let statuses = through(origin).await;
+        let statuses = through(origin.port).await;
         all.push((&origin.name, statuses, origin.log()));
     }
     let mut wrong = Vec::new();
@@ -170,6 +191,12 @@ async fn servers_of_all_makers_see_the_same_requests_behind_the_gateway() {
         let expected = seen.get(id).unwrap_or(&none);
         for (name, statuses, seen) in &all {
             let seen = seen.get(id).unwrap_or(&none);
+            if id.ends_with(BROKEN) || id.ends_with(APART) {
+                if seen.len() > 1 || seen.iter().any(|(_, target, _)| target.contains("hidden")) {
+                    wrong.push(format!("{}: {name} saw {seen:?}", case.name));
+                }
+                continue;
+            }
             if seen != expected {
                 wrong.push(format!("{}: {first} saw {expected:?}, {name} saw {seen:?}", case.name));
             }
@@ -184,4 +211,89 @@ async fn servers_of_all_makers_see_the_same_requests_behind_the_gateway() {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     let arrived: usize = all[0].2.values().map(Vec::len).sum();
     println!("{} cases, {} servers; {arrived} requests arrived at each", cases.len(), origins.len());
+}
+
+/// A server that notes each connection's bytes, and answers whatever looks like a request.
+async fn noting() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let noted: Arc<Mutex<Vec<String>>> = Arc::default();
+    let notes = noted.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(note(stream, notes.clone()));
+        }
+    });
+    (port, noted)
+}
+
+async fn note(mut stream: TcpStream, notes: Arc<Mutex<Vec<String>>>) {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let is_whole = match length.map(|length| length.parse::<usize>().unwrap()) {
+                Some(length) => body.len() >= length,
+                // Trailers may stand behind the last chunk.
+                None if head.contains("transfer-encoding: chunked") => {
+                    let last = body.starts_with("0\r\n") || body.contains("\r\n0\r\n");
+                    last && body.ends_with("\r\n\r\n")
+                }
+                None => true,
+            };
+            if is_whole {
+                notes.lock().unwrap().push(text);
+                bytes.clear();
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                continue;
+            }
+        }
+        if !matches!(stream.read_buf(&mut bytes).await, Ok(count) if count > 0) {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_of_http2_says_becomes_one_request_of_http1_or_none() {
+    let (port, noted) = noting().await;
+    let all = through(port).await;
+    let noted = noted.lock().unwrap().clone();
+    let cases = corpus();
+    let of_frames = cases.iter().zip(&all).filter(|(case, _)| case.bytes.starts_with(PREFACE));
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for (case, statuses) in of_frames {
+        count += 1;
+        let id = case.name.split(' ').next().unwrap();
+        let arrived: Vec<&String> = noted
+            .iter()
+            .filter(|text| {
+                text.lines().next().is_some_and(|line| line.split([' ', '/', '?']).any(|part| part == id))
+            })
+            .collect();
+        let expected = match id.rsplit('-').next() {
+            Some(NEVER | BROKEN) => 0..=0,
+            Some(ONCE | APART) => 1..=1,
+            _ => 0..=1,
+        };
+        let is_answered = statuses.contains(&200) || !expected.contains(&1) || *expected.start() == 0;
+        if !expected.contains(&arrived.len()) || !is_answered {
+            wrong.push(format!("{}: {arrived:?} arrived, {statuses:?}", case.name));
+        }
+        for text in arrived {
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let hosts = head.lines().filter(|line| line.starts_with("host: ")).count();
+            let lengths = head.lines().filter(|line| line.starts_with("content-length: ")).count();
+            let chunked = usize::from(head.contains("\r\ntransfer-encoding: "));
+            if head.contains("x-evil") || text.contains("hidden") && !body.contains("hidden") {
+                wrong.push(format!("{}: {text:?} says what was hidden", case.name));
+            }
+            if hosts != 1 || lengths + chunked > 1 || head.contains("\r\nconnection: close") {
+                wrong.push(format!("{}: {text:?} can be read in two ways", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(count >= 120, "{count} cases");
 }

@@ -80,13 +80,23 @@ fn service(checker: &mut Checker<'_>, item: &Item) {
             );
         }
     }
+    if let Some(health) = item.field("health")
+        && (tls.is_some() || matches!(item.text("protocol"), Some("h2" | "h2c")))
+    {
+        let help = "remove it, and let the gateway ask with `probe`, over the transport of the service";
+        checker.wrong(
+            health.span,
+            "`health` is asked in plain HTTP/1.1, which this service does not speak",
+            help,
+        );
+    }
     let before = checker.mistakes.len();
     let causes = item.get("retry").map(|retry| retry.list("on")).unwrap_or_default();
     for cause in causes.iter().filter_map(|item| Some((item, item.as_text()?))) {
         let status = cause.1.parse::<u16>().is_ok_and(|status| (400..600).contains(&status));
         if !status && !CAUSES.contains(&cause.1) {
             let wrong = format!("`{}` is no failure that is retried", cause.0.shown());
-            let help = suggest(cause.1, "failure", CAUSES.into_iter());
+            let help = suggest(cause.1, "failure", CAUSES);
             checker.wrong(cause.0.span, wrong, format!("{help}; or a status from 400 to 599"));
         }
     }

@@ -1,0 +1,81 @@
+//! How services are called, as the gateway's options say it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dozen_dataplane::{ServicePolicy, Strategy};
+use dozen_gateway::{RouteOptions, ServiceOptions};
+use world::{Registry, World, always, echo, options};
+
+fn called(policy: ServicePolicy) -> BTreeMap<String, ServiceOptions> {
+    BTreeMap::from([("service".to_owned(), ServiceOptions { policy, ..ServiceOptions::default() })])
+}
+
+#[tokio::test]
+async fn requests_of_one_key_go_to_one_instance_and_other_keys_to_others() {
+    let registry = Registry::default();
+    registry.set("service", &[echo("one").await, echo("two").await, echo("three").await]);
+    let mut route = RouteOptions::new("/{*rest}", "service");
+    route.sticky = Some("header(x-user)".into());
+    let mut options = options(vec![route]);
+    options.services =
+        called(ServicePolicy { strategy: Strategy::ConsistentHash, ..ServicePolicy::default() });
+    let world = World::start(options, registry).await;
+    let ask = async |request: &str| {
+        // With one request under way its instance is full: the bound is a share of what is in flight.
+        while world.gateway.services().iter().any(|service| service.in_flight > 0) {
+            tokio::task::yield_now().await;
+        }
+        world.ask(request).await.text()
+    };
+    let mut seen = BTreeSet::new();
+    for user in 0..20 {
+        let request = format!("GET /a HTTP/1.1\r\nhost: a\r\nx-user: {user}\r\n\r\n");
+        let first = ask(&request).await;
+        let instance = first.split_whitespace().next().unwrap().to_owned();
+        for _ in 0..3 {
+            assert!(ask(&request).await.starts_with(&instance), "{user}: {first}");
+        }
+        seen.insert(instance);
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn another_policy_holds_from_the_next_request_on_and_one_that_cannot_work_changes_nothing() {
+    let registry = Registry::default();
+    let bad = "HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n";
+    registry.set("service", &[always(bad).await, echo("good").await]);
+    let mut wanted = options(vec![RouteOptions::new("/{*rest}", "service")]);
+    let mut policy = ServicePolicy { strategy: Strategy::RoundRobin, ..ServicePolicy::default() };
+    wanted.services = called(policy.clone());
+    let world = World::start(wanted.clone(), registry).await;
+    let statuses = async || {
+        let mut statuses = BTreeSet::new();
+        for _ in 0..4 {
+            statuses.insert(world.get("/a").await.status);
+        }
+        statuses
+    };
+    assert_eq!(statuses().await, BTreeSet::from([200, 503]));
+
+    policy.retry = serde_json::from_str(r#"{ "backoff": "1ms" }"#).unwrap();
+    wanted.services = called(policy.clone());
+    wanted.listen = world.gateway.options().0.listen;
+    let diff = world.gateway.apply(&wanted).unwrap();
+    let changed: Vec<_> =
+        diff.services_changed.iter().map(|one| (one.service.as_str(), one.keys.join(" "))).collect();
+    assert_eq!(changed, [("service", "retry.backoff retry.on".to_owned())]);
+    assert_eq!(statuses().await, BTreeSet::from([200]));
+
+    policy.pending_max = 1;
+    wanted.services = called(policy);
+    let refused = world.gateway.apply(&wanted).unwrap_err().to_string();
+    assert_eq!(refused, "service `service`: `pending-max` needs `in-flight-max`: nothing waits otherwise");
+    assert_eq!(statuses().await, BTreeSet::from([200]));
+    let view = &world.gateway.services()[0];
+    assert!(view.service == "service" && view.totals.retries >= 2, "{view:?}");
+}
