@@ -33,7 +33,8 @@ impl Snapshot {
             }
             None => case,
         };
-        let mut decision = self.take(hit, case, outgoing);
+        let is_known = identity.is_some_and(|identity| !identity.method.is_empty());
+        let mut decision = self.take(hit, case, is_known, outgoing);
         let Some(pass) = pass else { return decision };
         let limits = pass.response_fields();
         match &mut decision.what {
@@ -49,7 +50,7 @@ impl Snapshot {
         Decision { pass: Some(pass), ..decision }
     }
 
-    fn take(&self, hit: &Hit<'_>, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision {
+    fn take(&self, hit: &Hit<'_>, case: &Case<'_>, is_known: bool, outgoing: &mut Outgoing<'_>) -> Decision {
         let (route, asked) = (hit.route, &case.asked);
         let standing = self.standings.get(hit.at);
         let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
@@ -78,7 +79,7 @@ impl Snapshot {
             Action::Compose(plan) => {
                 let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
                 let decision = Decision::new(standing, What::Compose(plan.clone(), given, amendment));
-                Decision { around: self.around(hit, &facts, 0), ..decision }
+                Decision { around: self.around(hit, &facts, is_known, 0), ..decision }
             }
             Action::Forward { split, rewrite } => {
                 let (at, _) = split.choose(asked, case.random, case.is_trusted);
@@ -98,15 +99,15 @@ impl Snapshot {
                     route.to_service.write(&facts, |name, value| outgoing.add(name, value.as_bytes()));
                 }
                 let decision = Decision::new(standing, What::Forward(at, Amendment::of(hit, &facts)));
-                Decision { around: self.around(hit, &facts, at), ..decision }
+                Decision { around: self.around(hit, &facts, is_known, at), ..decision }
             }
         }
     }
 
     /// What stands around an exchange with the route's service of this number.
-    fn around(&self, hit: &Hit<'_>, facts: &Facts<'_>, at: usize) -> Option<Arc<dyn Around>> {
+    fn around(&self, hit: &Hit<'_>, facts: &Facts<'_>, is_known: bool, at: usize) -> Option<Arc<dyn Around>> {
         let shaping = hit.route.shaping.as_ref()?;
         let cache = self.standings.get(hit.at).and_then(|standing| standing.cache.as_ref());
-        Some(shaping.around(facts, at, cache))
+        Some(shaping.around(facts, is_known, at, cache))
     }
 }

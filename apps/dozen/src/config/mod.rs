@@ -11,6 +11,7 @@
 //! depth and size, so that reading an arbitrary file is safe.
 
 mod app;
+mod bundle;
 mod check;
 mod cross;
 mod data;

@@ -5,6 +5,7 @@ mod gateway;
 mod messages;
 mod route;
 mod services;
+mod shape;
 
 use super::schema::Presence::{Default, Optional, Required};
 use super::schema::{Key, Kind, Section, Short};
