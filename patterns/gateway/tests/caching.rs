@@ -113,7 +113,7 @@ async fn a_fresh_copy_answers_and_a_stale_one_is_asked_about() {
     assert_eq!(told(&hit), (200, "body 1".into(), "dozen; hit; ttl=20".into()));
     assert_eq!((hit.header("age"), origin.asked()), (Some("40"), 1));
     // The client's own copy holds as well, and a head has the length of its body.
-    let known = asking(&world, "if-none-match: w/\"1\"\r\n").await;
+    let known = asking(&world, "if-none-match: W/\"1\"\r\n").await;
     assert_eq!((known.status, known.body.len()), (304, 0));
     let head = world.ask("HEAD /a HTTP/1.1\r\nhost: shop.example\r\n\r\n").await;
     assert_eq!((head.status, head.header("content-length"), origin.asked()), (200, Some("6"), 1));

@@ -70,7 +70,10 @@ async fn orders() -> (u16, Stop) {
     let app = Router::new()
         .route("/orders", get(|| async { Json(json!([])) }).post(made))
         .route("/orders/{id}", get(|Path(id): Path<u128>| async move { id.to_string() }))
-        .route("/text", get(|| async { ([("content-type", "text/plain")], "a line of text; ".repeat(1000)) }));
+        .route(
+            "/text",
+            get(|| async { ([("content-type", "text/plain")], "a line of text; ".repeat(1000)) }),
+        );
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
     let port = server.local_addr().port();
     let stop = Stop::new();
@@ -79,19 +82,19 @@ async fn orders() -> (u16, Stop) {
 }
 
 /// An order's total is a whole number above nothing, in every order.
-fn total(order: &Value) -> bool {
+fn is_whole(order: &Value) -> bool {
     let parts = order["parts"].as_array().map_or(&[][..], |parts| parts.as_slice());
     let total = &order["total"];
-    let is_whole = total.as_i64().is_some_and(|total| total > 0)
+    let is_fine = total.as_i64().is_some_and(|total| total > 0)
         || total.as_u64().is_some()
         || total.as_f64().is_some_and(|total| total > 0.0 && total.fract() == 0.0);
-    is_whole && order["sku"].is_string() && parts.iter().all(total)
+    is_fine && order["sku"].is_string() && parts.iter().all(is_whole)
 }
 
 async fn made(headers: http::HeaderMap, body: Bytes) -> http::StatusCode {
     let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let fits = match kind.starts_with("application/json") {
-        true => serde_json::from_slice::<Value>(&body).is_ok_and(|order| total(&order)),
+        true => serde_json::from_slice::<Value>(&body).is_ok_and(|order| is_whole(&order)),
         false => body.windows(6).any(|window| window == b"total="),
     };
     if fits { http::StatusCode::CREATED } else { http::StatusCode::INTERNAL_SERVER_ERROR }
@@ -116,8 +119,12 @@ async fn gw_m6_schemathesis_finds_no_server_error_behind_a_validated_route() {
         listen: "127.0.0.1:0".parse().unwrap(),
         workers: NonZeroUsize::new(2),
         routes: vec![
-            route(json!({ "match": { "path": "/orders/{*rest}" }, "to": "orders", "openapi": { "document": api() } })),
-            route(json!({ "match": { "path": "/orders" }, "to": "orders", "openapi": { "document": api() }, "compress": {} })),
+            route(
+                json!({ "match": { "path": "/orders/{*rest}" }, "to": "orders", "openapi": { "document": api() } }),
+            ),
+            route(
+                json!({ "match": { "path": "/orders" }, "to": "orders", "openapi": { "document": api() }, "compress": {} }),
+            ),
             route(json!({ "match": { "path": "/text" }, "to": "orders", "compress": {} })),
         ],
         ..Options::default()
@@ -136,7 +143,16 @@ async fn gw_m6_schemathesis_finds_no_server_error_behind_a_validated_route() {
         .arg("run")
         .arg(&document)
         .args(["--url", &format!("http://127.0.0.1:{port}"), "--checks", "not_a_server_error"])
-        .args(["--mode", "all", "--max-examples", "40", "--seed", "7", "--phases", "examples,coverage,fuzzing"]);
+        .args([
+            "--mode",
+            "all",
+            "--max-examples",
+            "40",
+            "--seed",
+            "7",
+            "--phases",
+            "examples,coverage,fuzzing",
+        ]);
     let packed = format!(
         "import gzip, urllib.request, brotli, zstandard\n\
          plain = b'a line of text; ' * 1000\n\
@@ -155,7 +171,8 @@ async fn gw_m6_schemathesis_finds_no_server_error_behind_a_validated_route() {
     })
     .await
     .unwrap();
-    let said = String::from_utf8_lossy(&tested.stdout).into_owned() + &String::from_utf8_lossy(&tested.stderr);
+    let said =
+        String::from_utf8_lossy(&tested.stdout).into_owned() + &String::from_utf8_lossy(&tested.stderr);
     assert!(tested.status.success(), "{said}");
     assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
     let measured = gateway.measured();
