@@ -2,15 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+mod door;
+
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dozen_harness::{Reply, free_port, get, request};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use door::{PATIENCE, Up, write};
 
 /// What tokens are signed with; below are two of HS256 that expire in the year 2100.
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -18,79 +15,6 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const ALICE: &str = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJzaG9wIiwic3ViIjoiYWxpY2UiLCJzY29wZSI6Im9yZGVycy5yZWFkIiwiZ3JvdXAiOiJiZXRhIiwiZXhwIjo0MTAyNDQ0ODAwfQ.w-BuzPMoCFqFk2D-Gjjeofg_w7Lu9qOSRyd4v2Feo2M";
 /// `bob`, in none.
 const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJzaG9wIiwic3ViIjoiYm9iIiwiZXhwIjo0MTAyNDQ0ODAwfQ.A9_TfszS4rti3dcXYFLfgvYKr0zzKDrTDgSQQfF-dPk";
-
-/// A running `dozen up`, and what it says.
-struct Up {
-    process: Child,
-    lines: Receiver<String>,
-    gateway: u16,
-    console: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Up {
-    fn start(file: impl Fn(u16) -> String) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (gateway, console) = (free_port(), free_port());
-        let text = format!(
-            "app: test\nstore: 'sqlite:a.db'\nregistry: {{ listen: '127.0.0.1:0' }}\napi: false\n\
-             console: {{ listen: '127.0.0.1:{console}' }}\n{}",
-            file(gateway)
-        );
-        write(folder.path(), &text);
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dozen"))
-            .arg("up")
-            .current_dir(folder.path())
-            .env("ID_SECRET", SECRET)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
-        });
-        let mut up = Self { process, lines, gateway, console, folder };
-        up.hear(" is up;");
-        up
-    }
-
-    fn hear(&mut self, text: &str) {
-        let until = Instant::now() + PATIENCE;
-        let mut heard = Vec::new();
-        loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(text) => return,
-                Ok(line) => heard.push(line),
-                Err(error) => panic!("no line with `{text}` ({error}); heard:\n{}", heard.join("\n")),
-            }
-        }
-    }
-
-    fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
-        request("GET", &format!("http://127.0.0.1:{}{path}", self.gateway), headers, b"").unwrap()
-    }
-
-    fn metrics(&self) -> String {
-        get(&format!("http://127.0.0.1:{}/metrics", self.console)).unwrap().text()
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Replaces the file in one step, as a careful editor does.
-fn write(folder: &Path, text: &str) {
-    std::fs::write(folder.join("next"), text).unwrap();
-    std::fs::rename(folder.join("next"), folder.join("dozen.yaml")).unwrap();
-}
 
 /// A key of `dozen key new`, and its hash.
 fn new_key() -> (String, String) {

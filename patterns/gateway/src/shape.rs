@@ -111,10 +111,11 @@ impl Shaping {
         })))
     }
 
-    /// What stands around one exchange.
+    /// What stands around one exchange with the route's service of number `at`, by somebody who is known or not.
     pub(crate) fn around(
         self: &Arc<Self>,
         facts: &Facts<'_>,
+        is_known: bool,
         at: usize,
         cache: Option<&Arc<Cache>>,
     ) -> Arc<dyn Around> {
@@ -129,7 +130,7 @@ impl Shaping {
             captures: captures.collect(),
             at,
             services: self.services,
-            is_personal: asked.is_personal(),
+            is_personal: is_known || asked.is_personal(),
         };
         Arc::new(Shaped(Arc::new(Run::new(self.clone(), given, cache.cloned()))))
     }

@@ -36,7 +36,8 @@ impl Snapshot {
             }
             None => case,
         };
-        let mut decision = self.take(hit, case, outgoing);
+        let is_known = identity.is_some_and(|identity| !identity.method.is_empty());
+        let mut decision = self.take(hit, case, is_known, outgoing);
         let Some(pass) = pass else { return decision };
         let limits = pass.response_fields();
         match &mut decision.what {
@@ -52,7 +53,7 @@ impl Snapshot {
         Decision { pass: Some(pass), ..decision }
     }
 
-    fn take(&self, hit: &Hit<'_>, case: &Case<'_>, outgoing: &mut Outgoing<'_>) -> Decision {
+    fn take(&self, hit: &Hit<'_>, case: &Case<'_>, is_known: bool, outgoing: &mut Outgoing<'_>) -> Decision {
         let (route, asked) = (hit.route, &case.asked);
         let standing = self.standings.get(hit.at);
         let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
@@ -81,7 +82,7 @@ impl Snapshot {
             Action::Compose(plan) => {
                 let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
                 let decision = Decision::new(standing, What::Compose(plan.clone(), given, amendment));
-                Decision { around: self.around(hit, &facts, 0), ..decision }
+                Decision { around: self.around(hit, &facts, is_known, 0), ..decision }
             }
             Action::Feature { name, rewrite } => {
                 let request = FeatureRequest::of(case);
@@ -100,7 +101,7 @@ impl Snapshot {
                 way.set.iter().for_each(|(name, value)| outgoing.add(name, value.as_bytes()));
                 self.on_its_way(route, rewrite, &facts, outgoing);
                 let what = What::Feature(way, Amendment::of(hit, &facts));
-                Decision { around: self.around(hit, &facts, 0), ..Decision::new(standing, what) }
+                Decision { around: self.around(hit, &facts, is_known, 0), ..Decision::new(standing, what) }
             }
             Action::Forward { split, rewrite } => {
                 if let Some(features) = &self.features {
@@ -115,16 +116,16 @@ impl Snapshot {
                 }
                 self.on_its_way(route, rewrite, &facts, outgoing);
                 let what = What::Forward(at, split.key(asked), Amendment::of(hit, &facts));
-                Decision { around: self.around(hit, &facts, at), ..Decision::new(standing, what) }
+                Decision { around: self.around(hit, &facts, is_known, at), ..Decision::new(standing, what) }
             }
         }
     }
 
     /// What stands around an exchange with the route's service of this number.
-    fn around(&self, hit: &Hit<'_>, facts: &Facts<'_>, at: usize) -> Option<Arc<dyn Around>> {
+    fn around(&self, hit: &Hit<'_>, facts: &Facts<'_>, is_known: bool, at: usize) -> Option<Arc<dyn Around>> {
         let shaping = hit.route.shaping.as_ref()?;
         let cache = self.standings.get(hit.at).and_then(|standing| standing.cache.as_ref());
-        Some(shaping.around(facts, at, cache))
+        Some(shaping.around(facts, is_known, at, cache))
     }
 
     /// Host and headers as the route wants the service to see them.

@@ -117,6 +117,9 @@ fn told(app: &App, explanation: &Explanation) -> String {
         };
         line("call", &format!("{} {}: {} ({waits}; {})", call.level, call.call, call.asks, call.need));
     }
+    if !explanation.shapes.is_empty() {
+        line("shapes", &explanation.shapes.join(", "));
+    }
     let named =
         |route: &&dozen_gateway::RouteOptions| explanation.route.as_deref() == Some(route.name().as_str());
     if let Some(route) = up::routes(app).iter().find(named) {

@@ -1,9 +1,8 @@
 //! Values that are any JSON: a mapping of the file becomes an object, and so on down.
 
-use std::path::Path;
-
 use serde_json::{Map, Number, Value as Json};
 
+use super::bundle;
 use super::check::Checker;
 use super::item::{Field, Item, Value};
 use super::placeholder::resolve;
@@ -35,9 +34,6 @@ pub(crate) fn tree(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
     }
 }
 
-/// The longest document in a file of its own.
-const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
-
 /// A JSON document: one that stands here, or the path of a file that holds it.
 pub(crate) fn document(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
     let span = node.span;
@@ -45,7 +41,7 @@ pub(crate) fn document(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
     let path = json(checker, node)?;
     let Value::Json { value, shown } = path.value else { return None };
     let Json::String(name) = &value else { return Some(Item::new(span, Value::Json { value, shown })) };
-    let read = read_document(&checker.around.folder.join(name));
+    let read = bundle::read(&checker.around.folder.join(name));
     let shown_name = shown.as_str().unwrap_or_default().to_owned();
     match read {
         Ok(value) => Some(Item::new(span, Value::Json { value, shown })),
@@ -55,17 +51,6 @@ pub(crate) fn document(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
             None
         }
     }
-}
-
-fn read_document(path: &Path) -> Result<Json, String> {
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
-        return Err(format!("it is larger than {} KiB", DOCUMENT_BYTES_MAX / 1024));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| format!("it is not JSON: {error}"))
 }
 
 fn both(checker: &mut Checker<'_>, node: Node) -> Option<(Json, Json)> {
@@ -97,6 +82,18 @@ fn both(checker: &mut Checker<'_>, node: Node) -> Option<(Json, Json)> {
                 None
             }
         },
+    }
+}
+
+/// The same for a document of somebody else, which has no placeholders.
+pub(crate) fn plain(node: Node) -> Json {
+    match node.data {
+        Data::Null => Json::Null,
+        Data::List(nodes) => nodes.into_iter().map(plain).collect(),
+        Data::Map(entries) => {
+            entries.into_iter().map(|entry| (entry.name, plain(entry.node))).collect::<Map<_, _>>().into()
+        }
+        Data::Scalar { text, plain } => word(text, plain),
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod app;
 mod belong;
+mod bundle;
 mod check;
 mod cross;
 mod data;

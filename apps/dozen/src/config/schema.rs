@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     Data,
     /// Any value, whose parts each know their place.
     Tree,
-    /// A JSON Schema: a file, or the schema itself.
+    /// A document of JSON Schema or OpenAPI: a file, or the document itself.
     Document,
     /// A filter of messages, in CEL.
     Filter,
@@ -171,7 +171,7 @@ impl Kind {
             Self::Rate => "a number a second".into(),
             Self::Schedule => "a schedule".into(),
             Self::Data | Self::Tree => "data".into(),
-            Self::Document => "a JSON Schema".into(),
+            Self::Document => "a document".into(),
             Self::Filter => "a filter".into(),
             Self::Start => "a place to begin".into(),
             Self::Hook => "an address to post to".into(),
@@ -219,7 +219,7 @@ impl Kind {
             }
             Self::Data | Self::Tree => "write any value; it becomes JSON",
             Self::Document => {
-                "write the path of a file, for example `schemas/order.json`, or the schema itself"
+                "write the path of a file, for example `schemas/order.json`, or the document itself"
             }
             Self::Filter => {
                 "write an expression in CEL, for example `type == \"order.placed\" && data.total > 100`"

@@ -77,6 +77,14 @@ impl World {
         Self::run(gateway, registry, journal).await
     }
 
+    /// By a clock that the test moves.
+    pub async fn at(clock: Arc<dozen_core::ManualClock>, options: Options, registry: Registry) -> Self {
+        let journal = Arc::new(RequestLog::default());
+        let resolve = registry.resolve();
+        let gateway = Gateway::new(options, resolve, Ids::new(clock, 7), journal.clone()).unwrap();
+        Self::run(gateway, registry, journal).await
+    }
+
     async fn run(gateway: Gateway, registry: Registry, journal: Arc<RequestLog>) -> Self {
         let gateway = Arc::new(gateway);
         let stop = Stop::new();

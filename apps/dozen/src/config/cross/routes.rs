@@ -79,15 +79,20 @@ fn understood(checker: &mut Checker<'_>, route: &Item, matching: &Item) {
                 checker.wrong(span, format!("`{placeholder}` cannot stand here"), help);
             }
             place => {
-                // What is wrong with a composition is told by its place in the tree.
-                let composed = route.get("compose").filter(|_| text.starts_with("compose"));
-                let elsewhere = composed.map_or(matching.span, |composed| composed.span);
-                let span = place.map_or(elsewhere, |(span, _)| span);
+                let elsewhere = || around(route, &text).unwrap_or(matching.span);
+                let span = place.map_or_else(elsewhere, |(span, _)| span);
                 checker.wrong(span, format!("`{text}` {problem}"), help);
             }
         },
         error => checker.wrong(matching.span, error.to_string(), help),
     }
+}
+
+/// Where that stands of which `text` is a place in it, such as `compose.order.get`: as far down as the tree is known.
+fn around(item: &Item, text: &str) -> Option<Span> {
+    let (name, rest) = text.split_once('.').unwrap_or((text, ""));
+    let inner = item.get(name)?;
+    around(inner, rest).or(Some(inner.span))
 }
 
 /// Where the value or the name stands that reads so, and the placeholder that it came from.

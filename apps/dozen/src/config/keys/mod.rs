@@ -8,6 +8,7 @@ mod listener;
 mod messages;
 mod route;
 mod services;
+mod shape;
 mod translators;
 
 use super::schema::Presence::{Default, Optional, Required};

@@ -6,6 +6,7 @@ use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::TEXT;
 use super::access::{AUTH, IN_FLIGHT, LIMIT_KEY, PRIORITY_KEY};
+use super::shape::{CACHE, COMPRESS, OPENAPI, REQUEST, RESPONSE, VALIDATE};
 
 const METHOD: Kind = Kind::Method;
 const DESTINATIONS: Kind = Kind::Section(&DESTINATION);
@@ -81,6 +82,12 @@ pub(super) static ROUTE: Section = Section {
             "Headers that are changed. A header whose value refers to something that the request does not have is \
              left out.",
         ),
+        REQUEST,
+        RESPONSE,
+        VALIDATE,
+        OPENAPI,
+        COMPRESS,
+        CACHE,
         Key::new(
             "cors",
             Kind::Section(&CORS),

@@ -39,6 +39,15 @@ gateway:
         stock: { get: 'b:/stock/{order.sku}', need: optional, on-error: null, timeout: 300ms }
         reply: { $: order, availability: stock.available }
         status: { partial: 206 }
+    - match: POST /shaped
+      to: a
+      request: { body: { out: xml, map: { Order: { map: { sku: sku! } } } }, query: { map: { n: 'query.n?' } } }
+      response: { body: { in: xml, map: { id: 'Order/@id!' } }, status: { 404: 410 } }
+      validate: { body: { type: object }, query: { required: [n] } }
+      openapi: { document: { openapi: 3.1.0, paths: { /shaped: { post: {} } } }, base: /api }
+      compress: { codings: gzip, types: [text/*], min: 100B }
+      cache: { max: 1MiB, entry-max: 64KiB, fresh: 1m, by: x-tenant, stale-while-revalidate: 5s, stale-if-error: 1h }
+    - { match: /plain, to: a, compress: true, cache: false }
 ";
 
 #[test]
@@ -47,7 +56,9 @@ fn every_key_of_a_route_reaches_the_gateway() {
     let gateway = loaded.app.gateway.as_ref().unwrap();
     assert!(gateway.access_log.as_ref().unwrap().to.ends_with("/log/access.jsonl"));
     assert_eq!(gateway.trusted.len(), 2);
-    let [checkout, regex, old, maintenance, api, whole] = gateway.routes.as_slice() else { panic!() };
+    let [checkout, regex, old, maintenance, api, whole, shaped, plain] = gateway.routes.as_slice() else {
+        panic!()
+    };
     assert_eq!((checkout.to[1].service.as_str(), checkout.to[1].weight, checkout.to[0].weight), ("b", 3, 1));
     // Of its services' time-outs the longest, unless the route has its own.
     assert_eq!((checkout.timeout.as_secs(), regex.timeout.as_secs(), api.timeout.as_secs()), (7, 1, 7));
@@ -61,6 +72,12 @@ fn every_key_of_a_route_reaches_the_gateway() {
         (old.redirect.as_ref().unwrap().status, maintenance.answer.as_ref().unwrap().status),
         (307, 503)
     );
+    let (compress, cache) = (shaped.compress.as_ref().unwrap(), shaped.cache.as_ref().unwrap());
+    assert_eq!((compress.codings.as_slice(), compress.min), (&["gzip".to_owned()][..], 100));
+    assert_eq!((cache.max, cache.fresh.unwrap().as_secs(), cache.by[0].as_str()), (1 << 20, 60, "x-tenant"));
+    assert!(shaped.request.is_some() && shaped.response.is_some() && shaped.validate.is_some());
+    assert_eq!(shaped.openapi.as_ref().unwrap().base.as_deref(), Some("/api"));
+    assert_eq!((plain.compress.as_ref().unwrap().codings.len(), plain.cache.is_some()), (3, false));
     RouteTable::compile(&gateway.routes).unwrap();
     for shown in [&loaded.expanded, &format!("{:?}", loaded.app)] {
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -99,6 +116,17 @@ fn what_the_gateway_refuses_is_shown_where_it_stands() {
             "    - { match: /a, compose: { a: { get: 'a:/{b.x}' } } }",
             "{ a: {",
             "`compose.a.get` refers to `b.x`, and there is no such call and nothing of the request; did you mean `a`?",
+        ),
+        (
+            "    - { match: /a, to: a, request: { body: { map: { a: b } } } }",
+            "{ body:",
+            "`request.body.map.a` `b` may be missing, and `b` may be there several times; say what happens then: \
+             `required: true` fails the translation, `default:` stands in, and `count: optional` leaves the field out",
+        ),
+        (
+            "    - { match: /a, to: a, validate: { query: { type: obj } } }",
+            "{ type: obj",
+            "`validate.query` is no JSON Schema: at `/type`",
         ),
         (
             "    - { match: { when: 'a b' , path: /a }, to: a }",

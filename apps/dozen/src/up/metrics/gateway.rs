@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dozen_gateway::auth::Reason;
-use dozen_gateway::{DURATIONS_US, Gateway, Measured};
+use dozen_gateway::{CACHED, DURATIONS_US, Gateway, Measured};
 use dozen_metrics::{Collector, OTHER, Page, top};
 
 use super::Collected;
@@ -61,6 +61,14 @@ fn write(measured: &Measured, page: &mut Page) {
     for (reason, count) in Reason::ALL.iter().zip(measured.refused).filter(|(_, count)| *count > 0) {
         page.counter("dozen_gateway_refused_total", "Requests that did not pass, by the reason.")
             .sample(&[route, ("reason", reason.label())], count as f64);
+    }
+    for (cached, count) in CACHED.iter().zip(measured.cached).filter(|(_, count)| *count > 0) {
+        page.counter("dozen_gateway_cache_total", "Answers by the way in which the cache came into them.")
+            .sample(&[route, ("result", cached.label())], count as f64);
+    }
+    if measured.kept_bytes > 0 {
+        page.gauge("dozen_gateway_cache_bytes", "Bytes of answers that are kept to be used again.")
+            .sample(&[route], measured.kept_bytes as f64);
     }
     for (direction, bytes) in [("in", measured.bytes_in), ("out", measured.bytes_out)] {
         page.counter("dozen_gateway_body_bytes_total", "Bytes of bodies from clients and to them.")
