@@ -55,6 +55,7 @@ impl Gateway {
             Ejection { failures: options.eject_after.max(1), base: options.eject_for, ..Ejection::default() };
         let usual = ServicePolicy { strategy: options.balance, ejection, ..ServicePolicy::default() };
         let defaults = ProxyOptions::default();
+        let sockets = keeper.sockets().cloned();
         let workers = options.workers.map_or(defaults.workers, usize::from);
         let door = Arc::new_cyclic(|me| Door {
             me: me.clone(),
@@ -76,6 +77,7 @@ impl Gateway {
             idle_timeout: options.idle_timeout,
             stall_timeout: options.stall_timeout,
             connect_timeout: options.connect_timeout,
+            sockets,
             ..defaults
         };
         let proxy =

@@ -15,6 +15,7 @@ mod outbox;
 mod queue;
 mod service;
 mod topic;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use dozen_core::{Diagnose as _, chain};
 
+use crate::Error;
 use crate::config;
-use crate::{Error, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +57,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Run everything of a file on this machine, until Ctrl-C
     #[command(after_help = UP_HELP)]
-    Up(File),
+    Up(up::Up),
     /// Say what is wrong with a file, without starting anything
     Check(check::Check),
     /// Say what the gateway would do with a request, without sending it
@@ -86,6 +87,7 @@ const UP_HELP: &str = "\
 Starts the services of the file as child processes, restarts those that crash, and stops them all
 with itself. SIGINT or SIGTERM drains and exits 0; a second signal cuts at once and exits 130.
 Routes are taken over when the file changes, on SIGHUP, and on POST /dozen/v1/reload of the API.
+On SIGUSR2 the program on disk takes over, without a lost request; the services run on.
 
 Examples:
   dozen up
@@ -116,7 +118,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Up(file) => file.load().and_then(|loaded| up::run(&file.path, loaded)),
+        Command::Up(up) => up.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Diff(diff) => diff.run(),
@@ -128,7 +130,7 @@ pub fn main() -> ExitCode {
         Command::Completion(completion) => completion.run(),
         Command::Child(child) => return child.run(),
         Command::Guard => {
-            up::guard::stand();
+            crate::up::guard::stand();
             return ExitCode::SUCCESS;
         }
     };

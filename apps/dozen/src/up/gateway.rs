@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dozen_core::Ids;
+use dozen_dataplane::Sockets;
 use dozen_gateway::{Gateway, Keeper, RequestLog};
 use dozen_store::Store;
 
@@ -25,9 +26,15 @@ pub(super) struct Bound {
 }
 
 /// Binds the gateway of the file.
-pub(super) fn bind(app: &App, resolve: &Resolve, store: &Store, ids: &Ids) -> Result<Bound, Error> {
+pub(super) fn bind(
+    app: &App,
+    resolve: &Resolve,
+    store: &Store,
+    ids: &Ids,
+    sockets: &Sockets,
+) -> Result<Bound, Error> {
     let log = Arc::new(RequestLog::new(REMEMBERED));
-    let keeper = Keeper::new(Some(store.clone()), ids.clone());
+    let keeper = Keeper::with_sockets(Some(store.clone()), ids.clone(), sockets.clone());
     let bind = |options| Gateway::beside(keeper.clone(), options, resolve.clone(), ids.clone(), log.clone());
     let gateway = gateway_options(app).map(bind).transpose();
     let gateway = gateway.map_err(Error::pattern("open the gateway"))?.map(Arc::new);

@@ -30,7 +30,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, Notify};
 
 use super::gateway_options;
-use crate::config;
+use crate::config::{self, Loaded};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -75,15 +75,7 @@ impl Reloader {
     /// Takes the file over, or leaves everything as it is.
     pub(super) async fn reload(&self) -> Result<(Diff, u64), Refused> {
         let _turn = self.turn.lock().await;
-        let path = self.path.clone();
-        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
-            Ok(loaded) => loaded?,
-            Err(_) => return Err(Refused::Nothing),
-        };
-        let sections = config::differing(&self.running, &loaded.sections);
-        if !sections.is_empty() {
-            return Err(Refused::Fixed { sections });
-        }
+        let loaded = self.load().await?;
         let (Some(gateway), Some(wanted)) = (&self.gateway, gateway_options(&loaded.app)) else {
             return Err(Refused::Nothing);
         };
@@ -102,6 +94,21 @@ impl Reloader {
         };
         let diff = gateway.apply(&wanted)?;
         Ok((diff, gateway.options().1))
+    }
+
+    /// Whether the file can be read, and only has changes that another process may come up with beside this one.
+    pub(super) async fn check(&self) -> Result<(), Refused> {
+        self.load().await.map(drop)
+    }
+
+    async fn load(&self) -> Result<Loaded, Refused> {
+        let path = self.path.clone();
+        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
+            Ok(loaded) => loaded?,
+            Err(_) => return Err(Refused::Nothing),
+        };
+        let sections = config::differing(&self.running, &loaded.sections);
+        if sections.is_empty() { Ok(loaded) } else { Err(Refused::Fixed { sections }) }
     }
 
     async fn reload_and_say(&self) {
