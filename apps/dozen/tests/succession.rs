@@ -225,12 +225,22 @@ fn the_guard_outlives_the_hand_over_and_a_killed_heir_leaves_nothing_behind() {
 impl World {
     /// The heir hands over, too.
     fn succeed_again(&self) {
-        self.up.hear(" is up;");
+        self.told(" is up;", 2);
         let heir = self.heir();
         kill(heir, "USR2");
-        self.up.hear("has taken over; finishing what is in flight");
-        self.up.hear(" is up;");
+        // Two processes say these, so nobody knows which comes first.
+        self.told(" is up;", 3);
+        self.told("has taken over;", 2);
         assert_ne!(self.heir(), heir);
+    }
+
+    /// Returns when so many lines have told this.
+    fn told(&self, text: &str, times: usize) {
+        let begun = std::time::Instant::now();
+        while self.up.program.output().matches(text).count() < times {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.up.program.output());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dozen_dataplane::Sockets;
 use dozen_discovery::Registry;
@@ -24,6 +24,9 @@ use crate::up::{Children, command, registry};
 const READY_WAIT: Duration = Duration::from_secs(60);
 /// How long it may take to answer when nothing keeps it.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a process that has closed its end may take to end: only then it is known how it did.
+const END_WAIT: Duration = Duration::from_secs(2);
 
 /// What another process needs to go on where this one is.
 pub(in crate::up) struct Succession {
@@ -86,8 +89,11 @@ impl Heir {
         if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
             return Refused::Late { pid };
         }
-        // It has closed its end, and so ends; or it talks nonsense, and is ended.
-        std::thread::sleep(Duration::from_millis(50));
+        // It has closed its end, and so is about to end; or it talks nonsense, and is ended.
+        let deadline = Instant::now() + END_WAIT;
+        while Instant::now() < deadline && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.process.kill();
         Refused::Ended { pid, how: describe(self.process.wait()) }
     }
