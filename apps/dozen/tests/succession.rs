@@ -4,7 +4,7 @@
 
 mod running;
 
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use dozen_harness::{Asked, Load, Signal, free_port, get, request, wait_until_lis
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use running::{PATIENCE, Up, replace};
+use running::{PATIENCE, Up, install};
 
 /// A door to a service of Python's standard library, which tells its process.
 struct World {
@@ -84,9 +84,7 @@ fn another_binary_takes_over_under_load_without_a_failed_request_and_the_service
     let load = Load::start(&Asked::of(world.gateway, "/"), 8);
     load.passes(200);
     // A newer binary has been put in its place.
-    let built = std::fs::read(env!("CARGO_BIN_EXE_dozen")).unwrap();
-    replace(world.up.folder.path(), "dozen", &built);
-    std::fs::set_permissions(world.up.folder.path().join("dozen"), PermissionsExt::from_mode(0o755)).unwrap();
+    install(Path::new(env!("CARGO_BIN_EXE_dozen")), &world.up.folder.path().join("dozen"));
     world.succeed();
     load.passes(200);
     let served = load.end().unwrap();
@@ -189,8 +187,9 @@ fn a_binary_that_cannot_take_over_is_told_and_what_ran_goes_on() {
         (b"#!/bin/sh\nkill -9 $$\n", "was ended by signal 9 (KILL) before it had taken over"),
         (b"no program at all", "cannot start `"),
     ] {
-        replace(world.up.folder.path(), "dozen", content);
-        std::fs::set_permissions(&dozen, PermissionsExt::from_mode(0o755)).unwrap();
+        let other = world.up.folder.path().join("other");
+        std::fs::write(&other, content).unwrap();
+        install(&other, &dozen);
         world.up.signal(Signal::USR2);
         let line = world.up.hear("no other process takes over, and what ran goes on: ");
         assert!(line.contains(why), "{line}");

@@ -229,6 +229,7 @@ impl Assembly {
         self.supervisor.ready().await?;
         self.supervisor.start("services", self.children.clone());
         self.supervisor.ready().await?;
+        self.known().await;
         self.subscribed().await;
         for (name, part) in self.before.drain(..) {
             self.supervisor.start(name, part);
@@ -238,6 +239,19 @@ impl Assembly {
 }
 
 impl Assembly {
+    /// Waits until the registry knows of each healthy child, so that the first request finds them. One that ends
+    /// meanwhile is not waited for any longer.
+    async fn known(&self) {
+        let children = self.children.states().borrow().clone();
+        for child in children.iter().filter(|child| child.state == State::Healthy) {
+            let Some(port) = child.port else { continue };
+            let id = format!("127.0.0.1:{port}");
+            let mut set = self.succession.registry.watch(&child.service);
+            let is_known = set.wait_for(|set| set.endpoints.iter().any(|one| one.id == id && one.healthy));
+            let _ = tokio::time::timeout(KNOWN_WAIT, is_known).await;
+        }
+    }
+
     /// Waits until the healthy services have said what they subscribe to, so that none of them misses the first event
     /// that a request through the gateway causes. One that does not say is not waited for any longer.
     async fn subscribed(&self) {
@@ -256,6 +270,9 @@ impl Assembly {
         futures::future::join_all(answers).await;
     }
 }
+
+/// How long the registry may take to hear of a healthy service, which takes no time but that of a task.
+const KNOWN_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How long a healthy service is waited for to answer `GET /dapr/subscribe`.
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);

@@ -28,7 +28,7 @@ impl Up {
     pub(crate) fn start_copy(file: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dozen = folder.path().join("dozen");
-        std::fs::copy(env!("CARGO_BIN_EXE_dozen"), &dozen).unwrap();
+        install(Path::new(env!("CARGO_BIN_EXE_dozen")), &dozen);
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
@@ -77,6 +77,14 @@ impl Up {
         assert!(lines.last().unwrap().ends_with("stopped"), "{told}");
         lines
     }
+}
+
+/// Puts a copy of a program in the place of another one in one step. Another process writes it: what this one has open
+/// for writing, a child that a test beside it is just starting has open, too, and then it cannot be run.
+pub(crate) fn install(program: &Path, place: &Path) {
+    let script = "install -m 755 \"$0\" \"$1.next\" && mv \"$1.next\" \"$1\"";
+    let done = Command::new("sh").args(["-c", script]).arg(program).arg(place).status().unwrap();
+    assert!(done.success());
 }
 
 /// Puts a file in the place of another one in one step.
