@@ -16,6 +16,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("tests", &["foundation", "patterns", "engines", "apps", "testkit"]),
     ("bench", &["foundation", "patterns", "engines", "testkit"]),
     ("examples", &["foundation", "patterns", "engines", "examples"]),
+    ("fuzz", &["foundation", "patterns", "engines", "apps"]),
     ("xtask", &[]),
 ];
 

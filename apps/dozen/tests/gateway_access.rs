@@ -3,14 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod door;
+mod running;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use door::{PATIENCE, Up, write};
+use door::Door;
+use running::PATIENCE;
 
-/// What tokens are signed with; below are two of HS256 that expire in the year 2100.
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+// Tokens of HS256 that expire in the year 2100.
+
 /// `alice`, in the group `beta`.
 const ALICE: &str = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJzaG9wIiwic3ViIjoiYWxpY2UiLCJzY29wZSI6Im9yZGVycy5yZWFkIiwiZ3JvdXAiOiJiZXRhIiwiZXhwIjo0MTAyNDQ0ODAwfQ.w-BuzPMoCFqFk2D-Gjjeofg_w7Lu9qOSRyd4v2Feo2M";
 /// `bob`, in none.
@@ -42,29 +44,29 @@ fn file(gateway: u16, hash: &str, rule: &str) -> String {
 #[test]
 fn gw_m2_dozen_up_authenticates_and_authorizes_by_the_file_and_takes_another_rule_over() {
     let (key, hash) = new_key();
-    let mut up = Up::start(|gateway| file(gateway, &hash, "claims.group == 'beta'"));
+    let door = Door::open(|gateway| file(gateway, &hash, "claims.group == 'beta'"));
     let (alice, bob) = (format!("Bearer {ALICE}"), format!("Bearer {BOB}"));
     let (alice, bob) = ([("authorization", alice.as_str())], [("authorization", bob.as_str())]);
-    let answer = up.ask("/token", &alice);
+    let answer = door.ask("/token", &alice);
     assert_eq!((answer.status, answer.text().as_str()), (200, "alice"));
-    assert_eq!((up.ask("/token", &bob).status, up.ask("/token", &[]).status), (403, 401));
-    let answer = up.ask("/key", &[("x-api-key", &key)]);
+    assert_eq!((door.ask("/token", &bob).status, door.ask("/token", &[]).status), (403, 401));
+    let answer = door.ask("/key", &[("x-api-key", &key)]);
     assert_eq!((answer.status, answer.text().as_str()), (200, "mobile"));
-    assert_eq!(up.ask("/key", &[("x-api-key", "dzn_guess")]).status, 401);
+    assert_eq!(door.ask("/key", &[("x-api-key", "dzn_guess")]).status, 401);
     let tampered = format!("{}x", alice[0].1);
-    assert_eq!(up.ask("/token", &[("authorization", &tampered)]).status, 401);
-    let page = up.metrics();
+    assert_eq!(door.ask("/token", &[("authorization", &tampered)]).status, 401);
+    let page = door.metrics();
     for line in [
         "dozen_gateway_refused_total{route=\"/token\",reason=\"missing\"} 1\n",
         "dozen_gateway_refused_total{route=\"/key\",reason=\"api_key\"} 1\n",
     ] {
         assert!(page.contains(line), "{line}{page}");
     }
-    let before = std::fs::read_to_string(up.folder.path().join("dozen.yaml")).unwrap();
-    write(up.folder.path(), &before.replace("claims.group == 'beta'", "claims.sub == 'bob'"));
-    up.hear("the file was taken over");
-    assert_eq!((up.ask("/token", &alice).status, up.ask("/token", &bob).status), (403, 200));
-    let log = up.folder.path().join("access.jsonl");
+    let before = std::fs::read_to_string(door.up.folder.path().join("dozen.yaml")).unwrap();
+    door.up.write(&before.replace("claims.group == 'beta'", "claims.sub == 'bob'"));
+    door.up.hear("the file was taken over");
+    assert_eq!((door.ask("/token", &alice).status, door.ask("/token", &bob).status), (403, 200));
+    let log = door.up.folder.path().join("access.jsonl");
     let until = Instant::now() + PATIENCE;
     while !std::fs::read_to_string(&log).unwrap().contains("\"consumer\":\"mobile\",\"refused\":null") {
         assert!(Instant::now() < until, "{}", std::fs::read_to_string(&log).unwrap());
@@ -75,18 +77,18 @@ fn gw_m2_dozen_up_authenticates_and_authorizes_by_the_file_and_takes_another_rul
 #[test]
 fn gw_m3_dozen_up_limits_a_plan_and_a_route_and_tells_the_client() {
     let (key, hash) = new_key();
-    let up = Up::start(|gateway| file(gateway, &hash, "true"));
+    let door = Door::open(|gateway| file(gateway, &hash, "true"));
     let with_key = [("x-api-key", key.as_str())];
     let statuses: Vec<u16> =
-        ["/key", "/either", "/key", "/key"].iter().map(|path| up.ask(path, &with_key).status).collect();
+        ["/key", "/either", "/key", "/key"].iter().map(|path| door.ask(path, &with_key).status).collect();
     assert_eq!(statuses, [200, 200, 200, 429], "a plan is for all routes together");
     let alice = format!("Bearer {ALICE}");
-    let answer = up.ask("/either", &[("authorization", &alice)]);
+    let answer = door.ask("/either", &[("authorization", &alice)]);
     assert_eq!((answer.status, answer.header("ratelimit-policy")), (200, Some("\"claim\";q=2;w=3600")));
     assert!(answer.header("ratelimit").unwrap().starts_with("\"claim\";r=1;"));
-    assert_eq!(up.ask("/either", &[("authorization", &alice)]).status, 200);
-    let refused = up.ask("/either", &[("authorization", &alice)]);
+    assert_eq!(door.ask("/either", &[("authorization", &alice)]).status, 200);
+    let refused = door.ask("/either", &[("authorization", &alice)]);
     assert_eq!(refused.status, 429);
     assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
-    assert_eq!(up.ask("/either", &[("authorization", &format!("Bearer {BOB}"))]).status, 200);
+    assert_eq!(door.ask("/either", &[("authorization", &format!("Bearer {BOB}"))]).status, 200);
 }

@@ -2,15 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod running;
+
 use std::future::poll_fn;
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -24,56 +24,8 @@ use dozen_lifecycle::{Ready, Stop};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use running::{PATIENCE, Up};
 use tokio::sync::Notify;
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A running `dozen up`, and what it says.
-struct Up {
-    process: Child,
-    lines: Receiver<String>,
-}
-
-impl Up {
-    fn start(folder: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dozen"))
-            .arg("up")
-            .current_dir(folder)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
-        });
-        let mut up = Self { process, lines };
-        up.hear(" is up;");
-        up
-    }
-
-    fn hear(&mut self, text: &str) {
-        let until = Instant::now() + PATIENCE;
-        let mut heard = Vec::new();
-        loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(text) => return,
-                Ok(line) => heard.push(line),
-                Err(error) => panic!("no line with `{text}` ({error}); heard:\n{}", heard.join("\n")),
-            }
-        }
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Writes `text` in one step, as a careful editor does.
 fn write(folder: &Path, name: &str, text: &str) {
@@ -264,8 +216,9 @@ gateway:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gw_b1_a_service_fails_and_policy_and_certificates_change_without_a_client_noticing() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().to_owned();
+    let folder = &*folder;
     let ca = Ca::new(folder, "ca.pem");
     ca.issue("shop", "shop.example");
     ca.issue("gateway", "gateway.example");
@@ -278,8 +231,7 @@ async fn gw_b1_a_service_fails_and_policy_and_certificates_change_without_a_clie
         instances: [one.address, other.address],
         secure: secure(&ca).await,
     };
-    write(folder, "dozen.yaml", &world.file(3));
-    let mut up = Up::start(folder);
+    let up = Up::within(place, &world.file(3)).ready();
     let port = world.gateway;
 
     // Who shows no certificate is turned away in the handshake.
@@ -328,7 +280,7 @@ async fn gw_b1_a_service_fails_and_policy_and_certificates_change_without_a_clie
     let said = world.dozen(&["diff", "dozen.yaml", "new.yaml"]);
     assert_eq!(said, "~ service `orders`: retry.attempts-max\n");
     write(folder, "dozen.yaml", &world.file(1));
-    up.hear("the routes of the file were taken over");
+    up.hear("the file was taken over");
     let second = Ca::new(folder, "second.pem");
     second.issue("shop", "shop.example");
     up.hear("certificates were read again");

@@ -3,17 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod door;
+mod running;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use door::{Up, write};
+use door::Door;
 use dozen_harness::{Reply, request};
-
-/// What tokens would be signed with; nobody here has one.
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 const API: &str = "
 openapi: 3.1.0
@@ -77,8 +75,8 @@ fn file(gateway: u16, legacy: u16, map: &str) -> String {
     )
 }
 
-fn post(up: &Up, body: &str) -> Reply {
-    let url = format!("http://127.0.0.1:{}/api/orders", up.gateway);
+fn post(door: &Door, body: &str) -> Reply {
+    let url = format!("http://127.0.0.1:{}/api/orders", door.gateway);
     request("POST", &url, &[("content-type", "application/json")], body.as_bytes()).unwrap()
 }
 
@@ -86,27 +84,27 @@ fn post(up: &Up, body: &str) -> Reply {
 fn gw_m6_dozen_up_validates_translates_compresses_and_keeps_by_the_file() {
     let (legacy, asked) = legacy();
     let map = "{ n: Order/@n!, pad: Order/Pad! }";
-    let mut up =
-        Up::beside(&[("api.yaml", API), ("order.json", ORDER)], |gateway| file(gateway, legacy, map));
-    let wrong = post(&up, r#"{"total": "much"}"#);
+    let door =
+        Door::beside(&[("api.yaml", API), ("order.json", ORDER)], |gateway| file(gateway, legacy, map));
+    let wrong = post(&door, r#"{"total": "much"}"#);
     assert_eq!((wrong.status, asked.load(Ordering::SeqCst)), (422, 0), "{}", wrong.text());
     let said: serde_json::Value = serde_json::from_slice(&wrong.body).unwrap();
     assert_eq!(said["errors"][0]["pointer"], "#/total");
-    assert_eq!((up.ask("/api/orders/x", &[]).status, up.ask("/api/nothing", &[]).status), (400, 404));
-    let made = post(&up, r#"{"total": 1}"#);
+    assert_eq!((door.ask("/api/orders/x", &[]).status, door.ask("/api/nothing", &[]).status), (400, 404));
+    let made = post(&door, r#"{"total": 1}"#);
     assert!(made.status == 200 && made.text().starts_with(r#"{"n":"1","#), "{}", made.text());
-    let first = up.ask("/api/orders/7", &[]);
+    let first = door.ask("/api/orders/7", &[]);
     assert!(first.text().starts_with(r#"{"n":"2","#), "{}", first.text());
-    let again = up.ask("/api/orders/7", &[("accept-encoding", "gzip")]);
+    let again = door.ask("/api/orders/7", &[("accept-encoding", "gzip")]);
     assert_eq!((again.header("content-encoding"), asked.load(Ordering::SeqCst)), (Some("gzip"), 2));
     assert!(again.header("cache-status").unwrap().starts_with("dozen; hit; ttl=") && again.body.len() < 200);
-    let page = up.metrics();
+    let page = door.metrics();
     assert!(page.contains("dozen_gateway_cache_total{route=\"api\",result=\"hit\"} 1\n"), "{page}");
     assert!(page.contains("dozen_gateway_cache_bytes{route=\"api\"}"), "{page}");
     // Another mapping is another answer; what was kept of the one before is not used.
-    let head = std::fs::read_to_string(up.folder.path().join("dozen.yaml")).unwrap();
+    let head = std::fs::read_to_string(door.up.folder.path().join("dozen.yaml")).unwrap();
     let head = head.split("services:").next().unwrap().to_owned();
-    write(up.folder.path(), &(head + &file(up.gateway, legacy, "{ n: Order/@n! }")));
-    up.hear("the routes of the file were taken over");
-    assert_eq!(up.ask("/api/orders/7", &[]).text(), r#"{"n":"3"}"#);
+    door.up.write(&(head + &file(door.gateway, legacy, "{ n: Order/@n! }")));
+    door.up.hear("the file was taken over");
+    assert_eq!(door.ask("/api/orders/7", &[]).text(), r#"{"n":"3"}"#);
 }

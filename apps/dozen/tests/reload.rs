@@ -2,90 +2,43 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+mod running;
 
-use dozen_harness::{free_port, get, request};
-use rustix::process::{Pid, Signal, kill_process};
+use std::process::Command;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use dozen_harness::{Signal, free_port, get, request};
+use running::Up;
 
-/// A running `dozen up`, its file, and what it says.
-struct Up {
-    process: Child,
-    lines: Receiver<String>,
-    folder: tempfile::TempDir,
-    /// Where the gateway, the API and the console listen.
+/// A running `dozen up` with a gateway, and where that, the API and the console listen.
+struct Door {
+    up: Up,
     ports: [u16; 3],
 }
 
-impl Up {
-    fn start(routes: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+impl Door {
+    fn open(routes: &str) -> Self {
         let ports = [free_port(), free_port(), free_port()];
-        write(folder.path(), ports, routes, "");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dozen"))
-            .arg("up")
-            .current_dir(folder.path())
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
-        });
-        let mut up = Self { process, lines, folder, ports };
-        up.hear(" is up;");
-        up
+        Self { up: Up::start(&file(ports, routes, ""), &[]).ready(), ports }
     }
 
     fn write(&self, routes: &str, more: &str) {
-        write(self.folder.path(), self.ports, routes, more);
+        self.up.write(&file(self.ports, routes, more));
     }
 
-    fn hear(&mut self, text: &str) -> String {
-        let until = Instant::now() + PATIENCE;
-        let mut heard = Vec::new();
-        loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => heard.push(line),
-                Err(error) => panic!("no line with `{text}` ({error}); heard:\n{}", heard.join("\n")),
-            }
-        }
+    fn hear(&self, text: &str) -> String {
+        self.up.hear(text)
     }
 
     fn get(&self, path: &str) -> u16 {
         get(&format!("http://127.0.0.1:{}{path}", self.ports[0])).unwrap().status
     }
-
-    fn hangup(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::HUP).unwrap();
-    }
 }
 
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Replaces the file in one step, as a careful editor does.
-fn write(folder: &Path, [gateway, api, console]: [u16; 3], routes: &str, more: &str) {
-    let text = format!(
+fn file([gateway, api, console]: [u16; 3], routes: &str, more: &str) -> String {
+    format!(
         "app: test\nconsole: {{ listen: '127.0.0.1:{console}' }}\nregistry: {{ listen: '127.0.0.1:0' }}\napi: {{ listen: '127.0.0.1:{api}' }}\n\
          gateway:\n  listen: 127.0.0.1:{gateway}\n  routes:\n{routes}{more}"
-    );
-    std::fs::write(folder.join("next"), text).unwrap();
-    std::fs::rename(folder.join("next"), folder.join("dozen.yaml")).unwrap();
+    )
 }
 
 const A: &str = "    /a: { answer: { status: 201 } }\n";
@@ -93,7 +46,7 @@ const B: &str = "    /b: { answer: { status: 202 } }\n";
 
 #[test]
 fn a_changed_file_a_signal_and_a_request_take_over_new_routes_and_a_wrong_file_takes_nothing() {
-    let mut up = Up::start(A);
+    let up = Door::open(A);
     assert_eq!((up.get("/a"), up.get("/b")), (201, 404));
     up.write(&format!("{A}{B}"), "");
     up.hear("the file was taken over");
@@ -132,7 +85,7 @@ fn a_changed_file_a_signal_and_a_request_take_over_new_routes_and_a_wrong_file_t
     assert_eq!((up.get("/a"), up.get("/b")), (404, 202));
 
     up.write(A, "");
-    up.hangup();
+    up.up.signal(Signal::HUP);
     up.hear("the file was taken over");
     assert_eq!((up.get("/a"), up.get("/b")), (201, 404));
 }

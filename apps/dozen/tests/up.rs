@@ -5,106 +5,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod running;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
-use dozen_harness::free_port;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use dozen_harness::{Signal, free_port};
+use running::{PATIENCE, Up};
+use rustix::process::{Pid, test_kill_process};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A running `dozen up` and the file that it runs.
-struct Up {
-    process: Child,
-    lines: Receiver<String>,
-    heard: Vec<String>,
-    folder: tempfile::TempDir,
+/// Runs `services` (the lines below `services:`) with every listener on a port of the system's choice.
+fn start(services: &str) -> Up {
+    let head = "app: test\nconsole: false\napi: false\nregistry: { listen: '127.0.0.1:0' }\nlimits: { stop-deadline: 3s }\n";
+    // A sidecar would take a port that another test may have.
+    let services = match services.contains("sidecar:") {
+        true => services.to_owned(),
+        false => services.replace("{ run:", "{ sidecar: false, run:"),
+    };
+    Up::start(&format!("{head}services:\n{services}\n"), &[])
 }
 
-impl Up {
-    /// Runs `services` (the lines below `services:`) with every listener on a port of the system's choice.
-    fn start(services: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let head = "app: test\nconsole: false\napi: false\nregistry: { listen: '127.0.0.1:0' }\nlimits: { stop-deadline: 3s }\n";
-        // A sidecar would take a port that another test may have.
-        let services = match services.contains("sidecar:") {
-            true => services.to_owned(),
-            false => services.replace("{ run:", "{ sidecar: false, run:"),
-        };
-        std::fs::write(folder.path().join("dozen.yaml"), format!("{head}services:\n{services}\n")).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dozen"))
-            .arg("up")
-            .current_dir(folder.path())
-            .env_remove("RUST_LOG")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        for pipe in [
-            Box::new(process.stdout.take().unwrap()) as Box<dyn std::io::Read + Send>,
-            Box::new(process.stderr.take().unwrap()),
-        ] {
-            let sender = sender.clone();
-            std::thread::spawn(move || {
-                BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
-            });
-        }
-        Self { process, lines, heard: Vec::new(), folder }
-    }
-
-    /// The next line that contains `text`.
-    fn hear(&mut self, text: &str) -> String {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.heard.push(line.clone());
-                    if line.contains(text) {
-                        return line;
-                    }
-                }
-                Err(error) => panic!("no line with `{text}` ({error}); heard:\n{}", self.heard.join("\n")),
-            }
-        }
-    }
-
-    /// The process id that a line `NAME: started as process PID` tells.
-    fn started(&mut self, name: &str) -> Pid {
-        let line = self.hear(&format!("{name}: started as process "));
-        pid(line.rsplit(' ').next().unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
-    }
-
-    /// Waits for the end; the rest of the output is in `heard`.
-    fn end(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            self.heard.push(line);
-        }
-        self.process.wait().unwrap()
-    }
-
-    fn stop(mut self) -> Vec<String> {
-        self.signal(Signal::TERM);
-        let status = self.end();
-        assert_eq!(status.code(), Some(0), "{}", self.heard.join("\n"));
-        assert!(self.heard.last().unwrap().ends_with("stopped"), "{}", self.heard.join("\n"));
-        std::mem::take(&mut self.heard)
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// The process id that a line `NAME: started as process PID` tells.
+fn started(up: &Up, name: &str) -> Pid {
+    let line = up.hear(&format!("{name}: started as process "));
+    pid(line.rsplit(' ').next().unwrap())
 }
 
 fn pid(text: &str) -> Pid {
@@ -170,8 +96,8 @@ fn act() {
 fn a_service_is_started_with_its_environment_shown_in_the_table_and_stopped() {
     let sidecar = free_port();
     let (line, port) = server("web", &format!(", health: /healthz, sidecar: {{ port: {sidecar} }}"));
-    let mut up = Up::start(&line);
-    let process = up.started("web");
+    let up = start(&line);
+    let process = started(&up, "web");
     for (name, value) in [
         ("PORT", port.to_string()),
         ("APP_PORT", port.to_string()),
@@ -197,7 +123,7 @@ fn a_service_is_started_with_its_environment_shown_in_the_table_and_stopped() {
 
 #[test]
 fn several_instances_have_names_of_their_own() {
-    let mut up = Up::start("  w: { run: \"sh -c 'echo i am here; exec sleep 600'\", instances: 2 }");
+    let up = start("  w: { run: \"sh -c 'echo i am here; exec sleep 600'\", instances: 2 }");
     let mut names = [0, 1].map(|_| up.hear("i am here").split(' ').next().map(str::to_owned));
     names.sort();
     assert_eq!(names, [Some("w.1".into()), Some("w.2".into())]);
@@ -206,22 +132,21 @@ fn several_instances_have_names_of_their_own() {
 
 #[test]
 fn a_crashed_service_is_started_again_and_it_is_said_how_it_ended() {
-    let mut up = Up::start("  a: { run: \"sh -c 'exit 3'\" }\n  b: { run: \"sh -c 'kill -9 $$'\" }");
+    let up = start("  a: { run: \"sh -c 'exit 3'\" }\n  b: { run: \"sh -c 'kill -9 $$'\" }");
     up.hear("a: ended with exit status 3; starting it again in 0.");
-    up.started("a");
+    started(&up, "a");
     up.stop();
-    let mut up =
-        Up::start("  b: { run: \"sh -c 'kill -9 $$'\" }\n  c: { run: \"sh -c 'exit 0'\", restart: never }");
+    let up = start("  b: { run: \"sh -c 'kill -9 $$'\" }\n  c: { run: \"sh -c 'exit 0'\", restart: never }");
     up.hear("b: was ended by signal 9 (KILL); starting it again in ");
     up.stop();
-    let mut up = Up::start("  c: { run: \"sh -c 'exit 0'\", restart: never }");
+    let up = start("  c: { run: \"sh -c 'exit 0'\", restart: never }");
     up.hear("c: ended with exit status 0; not started again (`restart: never`)");
     up.stop();
 }
 
 #[test]
 fn what_a_crashed_service_left_behind_goes_with_it() {
-    let mut up = Up::start("  a: { run: \"sh -c 'sleep 600 & echo left $!; exit 1'\" }");
+    let up = start("  a: { run: \"sh -c 'sleep 600 & echo left $!; exit 1'\" }");
     let left = up.hear("left ");
     gone(pid(left.rsplit(' ').next().unwrap()));
     up.stop();
@@ -232,7 +157,7 @@ fn a_service_that_never_becomes_healthy_is_told_with_its_last_lines_and_the_rest
     let (fine, _) = server("fine", "");
     let (ill, ill_port) = server("ill", ", health: /ill, start-timeout: 300ms");
     let deaf_port = free_port();
-    let mut up = Up::start(&format!(
+    let up = start(&format!(
         "{fine}{ill}  deaf: {{ run: \"sh -c 'echo warming up; exec sleep 600'\", port: {deaf_port}, start-timeout: 1s }}"
     ));
     let line = up.hear("ill: `");
@@ -258,7 +183,7 @@ fn a_service_that_never_becomes_healthy_is_told_with_its_last_lines_and_the_rest
 
 #[test]
 fn a_command_that_does_not_exist_is_told_with_where_it_was_looked_for() {
-    let mut up = Up::start("  a: { run: ./nothing }\n  b: { run: no-such-program-anywhere }");
+    let up = start("  a: { run: ./nothing }\n  b: { run: no-such-program-anywhere }");
     let folder = std::fs::canonicalize(up.folder.path()).unwrap();
     let first = up.hear("cannot start `");
     let second = up.hear("cannot start `");
@@ -275,7 +200,7 @@ fn a_command_that_does_not_exist_is_told_with_where_it_was_looked_for() {
 fn a_port_that_somebody_has_is_told_and_not_mistaken_for_a_healthy_service() {
     let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = stranger.local_addr().unwrap().port();
-    let mut up = Up::start(&format!("  a: {{ run: sleep 600, port: {port} }}"));
+    let up = start(&format!("  a: {{ run: sleep 600, port: {port} }}"));
     let line = up.hear("a: cannot start it on port ");
     assert!(line.contains("in use") && line.contains("or choose another `port`"), "{line}");
     up.stop();
@@ -288,7 +213,7 @@ fn services_stop_in_the_reverse_order_of_their_start() {
             "  {name}: {{ run: [sh, -c, \"trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.05; done\"] }}\n"
         )
     };
-    let mut up = Up::start(&["one", "two", "three"].map(polite).concat());
+    let up = start(&["one", "two", "three"].map(polite).concat());
     for _ in 0..3 {
         up.hear("│ here");
     }
@@ -305,31 +230,33 @@ const DEAF: &str = "  deaf: { run: [sh, -c, \"trap '' TERM; echo here; while :; 
 
 #[test]
 fn a_deaf_service_is_killed_at_the_deadline_and_named() {
-    let mut up = Up::start(DEAF);
-    let process = up.started("deaf");
+    let up = start(DEAF);
+    let process = started(&up, "deaf");
     up.hear("│ here");
     up.signal(Signal::INT);
     up.hear("deaf: did not end in time; killed");
-    assert_eq!(up.end().code(), Some(1), "{}", up.heard.join("\n"));
+    let (status, told) = up.end();
+    assert_eq!(status.code(), Some(1), "{told}");
     gone(process);
 }
 
 #[test]
 fn a_second_signal_cuts_at_once() {
-    let mut up = Up::start(DEAF);
-    let process = up.started("deaf");
+    let up = start(DEAF);
+    let process = started(&up, "deaf");
     up.hear("│ here");
     up.signal(Signal::INT);
     up.hear("stopping; a second signal cuts at once");
     up.signal(Signal::INT);
-    assert_eq!(up.end().code(), Some(130), "{}", up.heard.join("\n"));
+    let (status, told) = up.end();
+    assert_eq!(status.code(), Some(130), "{told}");
     gone(process);
 }
 
 #[test]
 fn kill_9_of_dozen_takes_the_services_and_what_they_started_with_it() {
-    let mut up = Up::start("  a: { run: \"sh -c 'sleep 600 & echo grandchild $!; wait'\" }");
-    let child = up.started("a");
+    let up = start("  a: { run: \"sh -c 'sleep 600 & echo grandchild $!; wait'\" }");
+    let child = started(&up, "a");
     let grandchild = pid(up.hear("grandchild ").rsplit(' ').next().unwrap());
     up.signal(Signal::KILL);
     gone(child);
@@ -338,7 +265,7 @@ fn kill_9_of_dozen_takes_the_services_and_what_they_started_with_it() {
 
 #[test]
 fn long_and_binary_lines_are_made_fit_to_be_read() {
-    let mut up = Up::start(
+    let up = start(
         "  a: { run: [sh, -c, \"printf '\\\\033[31mred\\\\377\\\\n'; head -c 20000 /dev/zero | tr '\\\\0' x; echo; exec sleep 600\"] }",
     );
     let line = up.hear("red");

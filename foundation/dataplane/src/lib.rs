@@ -31,6 +31,7 @@ pub use body::Body;
 pub use client::Client;
 pub use dozen_lifecycle::BoxError;
 pub use error::Error;
+pub use listen::{Listening, Sockets};
 pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use problem::problem_document;
 pub use proxy::{

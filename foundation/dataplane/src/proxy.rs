@@ -62,7 +62,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
-use crate::{Error, Tls};
+use crate::listen::Wanted;
+use crate::{Error, Sockets, Tls};
 pub use around::{Around, Next, nested};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
@@ -98,6 +99,8 @@ pub struct ProxyOptions {
     pub tls: Option<Arc<Tls>>,
     /// The limits of HTTP/2, on both sides.
     pub http2: Http2Limits,
+    /// Where the sockets are taken from and kept, if they may be passed on to another process.
+    pub sockets: Option<Sockets>,
 }
 
 /// What one connection of HTTP/2 may do.
@@ -139,6 +142,7 @@ impl Default for ProxyOptions {
             kept_for: Duration::from_secs(60),
             tls: None,
             http2: Http2Limits::default(),
+            sockets: None,
         }
     }
 }
@@ -160,8 +164,8 @@ impl<H> std::fmt::Debug for Proxy<H> {
 impl<H: Handler> Proxy<H> {
     /// Listens on `address`; port 0 chooses one. Connections wait until the proxy runs.
     pub fn bind(address: SocketAddr, options: ProxyOptions, handler: Arc<H>) -> Result<Self, Error> {
-        let name = |error: Error| error.in_setting(&options.setting);
-        let sockets = crate::listen::shared(address, options.workers.max(1)).map_err(name)?;
+        let wanted = Wanted { setting: &options.setting, address, sockets: options.sockets.as_ref() };
+        let sockets = wanted.shared(options.workers.max(1))?;
         let bound = sockets.first().map_or(Ok(address), TcpListener::local_addr);
         let setting = options.setting.clone();
         let address = bound.map_err(|source| Error::Listen { address, setting, source })?;

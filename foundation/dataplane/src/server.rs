@@ -15,10 +15,11 @@ use futures::future::BoxFuture;
 use http_body::Body as HttpBody;
 use tower::ServiceExt;
 
+use crate::listen::Wanted;
 use crate::proxy::Worker;
 use crate::{
     Body, Context, Error, Handler, Http2Limits, Incoming, Outcome, Outgoing, ProxyOptions, Reply, Serve,
-    Serving, Tls, Verdict,
+    Serving, Sockets, Tls, Verdict,
 };
 
 /// What a client may ask of a server.
@@ -42,6 +43,8 @@ pub struct Limits {
     pub tls: Option<Arc<Tls>>,
     /// The limits of HTTP/2.
     pub http2: Http2Limits,
+    /// Where the socket is taken from and kept, if it may be passed on to another process.
+    pub sockets: Option<Sockets>,
 }
 
 impl Default for Limits {
@@ -56,6 +59,7 @@ impl Default for Limits {
             stall_timeout: Duration::from_secs(60),
             tls: None,
             http2: Http2Limits::default(),
+            sockets: None,
         }
     }
 }
@@ -76,8 +80,8 @@ pub struct Server {
 impl Server {
     /// Listens on `address`; port 0 chooses one.
     pub fn bind(address: SocketAddr, limits: Limits) -> Result<Self, Error> {
-        let listener =
-            crate::listen::exclusive(address).map_err(|error| error.in_setting(&limits.setting))?;
+        let wanted = Wanted { setting: &limits.setting, address, sockets: limits.sockets.as_ref() };
+        let listener = wanted.exclusive()?;
         let bound = listener.local_addr();
         let setting = limits.setting.clone();
         let address = bound.map_err(|source| Error::Listen { address, setting, source })?;
@@ -124,6 +128,7 @@ impl Service for Running {
             stall_timeout: limits.stall_timeout,
             tls: limits.tls,
             http2: limits.http2,
+            sockets: limits.sockets,
             ..ProxyOptions::default()
         };
         let worker = Arc::new(Worker::new(0, self.always.clone(), Arc::new(options)));

@@ -119,6 +119,12 @@ impl Registry {
         self.inner().state.sets().cloned().collect()
     }
 
+    /// The instances that registered themselves: service, instance, time to live. Another registry that is told the
+    /// same knows what this one knows.
+    pub fn registered(&self) -> Vec<(String, Endpoint, Duration)> {
+        self.inner().state.registered()
+    }
+
     /// The set of `service`, now and after each change. It may be a service that nobody knows yet.
     pub fn watch(&self, service: &str) -> watch::Receiver<Arc<EndpointSet>> {
         let mut inner = self.inner();

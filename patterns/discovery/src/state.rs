@@ -67,6 +67,17 @@ impl State {
         self.services.values().map(|service| &service.set).filter(|set| !set.endpoints.is_empty())
     }
 
+    /// The instances with a lease: service, instance, time to live.
+    pub(crate) fn registered(&self) -> Vec<(String, Endpoint, Duration)> {
+        let of_service = |(service, known): (&String, &Service)| {
+            let leased = known.instances.values().filter_map(|instance| {
+                Some((service.clone(), instance.endpoint.clone(), instance.lease?.ttl))
+            });
+            leased.collect::<Vec<_>>()
+        };
+        self.services.iter().flat_map(of_service).collect()
+    }
+
     /// Replaces what is declared of `service`. What registered itself stays, unless its id is now declared.
     pub(crate) fn declare(&mut self, service: &str, endpoints: Vec<Endpoint>) -> Result<Change, Error> {
         check_service(service)?;

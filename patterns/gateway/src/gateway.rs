@@ -57,6 +57,7 @@ impl Gateway {
         calling.adopt(calling.prepare(&options)?, &options, &upstreams)?;
         let tls = calling.tls();
         let defaults = ProxyOptions::default();
+        let sockets = keeper.sockets().cloned();
         let workers = options.workers.map_or(defaults.workers, usize::from);
         let door = Arc::new_cyclic(|me| Door {
             me: me.clone(),
@@ -79,6 +80,7 @@ impl Gateway {
             idle_timeout: options.idle_timeout,
             stall_timeout: options.stall_timeout,
             tls,
+            sockets,
             ..defaults
         };
         let proxy =

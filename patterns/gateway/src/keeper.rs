@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Ids;
+use dozen_dataplane::Sockets;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::Store;
 use tokio::sync::Notify;
@@ -40,6 +41,8 @@ pub(crate) trait Upkeep: Send + Sync + 'static {
 /// Keeps what outlives a configuration.
 pub struct Keeper {
     store: Option<Store>,
+    /// What outlives even the process, if something is to.
+    sockets: Option<Sockets>,
     /// Whether what is compiled is thrown away.
     is_rehearsal: bool,
     ids: Ids,
@@ -68,6 +71,11 @@ impl Keeper {
         Arc::new(Self::with(store, ids, false))
     }
 
+    /// The same, with the sockets of a process that may pass them on.
+    pub fn with_sockets(store: Option<Store>, ids: Ids, sockets: Sockets) -> Arc<Self> {
+        Arc::new(Self { sockets: Some(sockets), ..Self::with(store, ids, false) })
+    }
+
     /// One for checking a configuration that nobody will use: it takes shared limits without a store to keep them in.
     pub fn rehearsal(ids: Ids) -> Arc<Self> {
         Arc::new(Self::with(None, ids, true))
@@ -76,6 +84,7 @@ impl Keeper {
     fn with(store: Option<Store>, ids: Ids, is_rehearsal: bool) -> Self {
         Self {
             store,
+            sockets: None,
             is_rehearsal,
             ids,
             jobs: Mutex::default(),
@@ -94,6 +103,10 @@ impl Keeper {
 
     pub(crate) fn is_rehearsal(&self) -> bool {
         self.is_rehearsal
+    }
+
+    pub(crate) fn sockets(&self) -> Option<&Sockets> {
+        self.sockets.as_ref()
     }
 
     pub(crate) fn store(&self) -> Option<&Store> {

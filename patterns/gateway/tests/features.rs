@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dozen_core::{Ids, SystemClock};
-use dozen_dataplane::{Body, Escort};
+use dozen_dataplane::{Around, Body, Context, Failure, Next};
 use dozen_gateway::{Course, Ended, FeatureRequest, Features, Keeper, RouteOptions, Way, Witness};
 use futures::future::BoxFuture;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -36,7 +36,7 @@ impl Features for Switch {
         if side == "retired" {
             return Some(Course::Answer { status: 410, title: "it is gone".into() });
         }
-        let escort = request.query.map(|_| Arc::new(Along) as Arc<dyn Escort>);
+        let escort = request.query.map(|_| Arc::new(Along) as Arc<dyn Around>);
         Some(Course::To(Way {
             service: side.into(),
             set: vec![("x-choice".into(), side.to_owned())],
@@ -60,22 +60,24 @@ impl Witness for Switch {
 /// Writes its name on the way out and home; a `DELETE` it answers itself.
 struct Along;
 
-impl Escort for Along {
-    fn out(&self, mut request: Request<Body>) -> BoxFuture<'static, Result<Request<Body>, Response<Body>>> {
+impl Around for Along {
+    fn around(
+        &self,
+        mut request: Request<Body>,
+        next: Next,
+        _: Context,
+    ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
         Box::pin(async move {
             if request.method() == "DELETE" {
                 let mut answer = Response::new(Body::from("not here"));
                 *answer.status_mut() = StatusCode::CONFLICT;
-                return Err(answer);
+                return Ok(answer);
             }
             request.headers_mut().insert("x-escorted", HeaderValue::from_static("out"));
-            Ok(request)
+            let mut answer = next.ask(request).await?;
+            answer.headers_mut().insert("x-escorted", HeaderValue::from_static("home"));
+            Ok(answer)
         })
-    }
-
-    fn home(&self, mut answer: Response<Body>) -> BoxFuture<'static, Response<Body>> {
-        answer.headers_mut().insert("x-escorted", HeaderValue::from_static("home"));
-        Box::pin(async move { answer })
     }
 }
 

@@ -4,7 +4,7 @@
 //! ensure_debian(["redis-server"])      a package, installed once however many tests ask for it; python_packages, node_packages
 //!        │
 //! Program::start("redis", command)     its own process group; output kept in a bounded ring
-//!        │  wait_for_line · wait_until_listening · signal · kill9 · wait_exit
+//!        │  wait_for_line · hear · wait_until_listening · signal · kill9 · wait_exit
 //!        ▼
 //! drop                                 the whole group is killed and the child is reaped
 //! ```
@@ -14,6 +14,7 @@
 
 mod debian;
 mod http;
+mod load;
 mod net;
 mod output;
 mod pgbouncer;
@@ -23,6 +24,7 @@ mod registries;
 
 pub use debian::ensure_debian;
 pub use http::{Reply, get, post, request};
+pub use load::{Asked, Load, Served};
 pub use net::{free_port, ports, wait_until_listening};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;

@@ -15,6 +15,8 @@ struct Ring {
     lines: VecDeque<String>,
     /// How many lines were forgotten; the number of the first one that is kept.
     forgotten: usize,
+    /// Lines before this number have been heard.
+    heard: usize,
     /// Streams still open. At 0 no further line will come.
     open: usize,
 }
@@ -60,13 +62,32 @@ impl Output {
 
     /// The first kept line that contains `part`, waiting for it for `timeout` at most.
     pub(crate) fn wait_for(&self, part: &str, timeout: Duration) -> Option<String> {
+        self.wait_behind(0, part, timeout).map(|(_, line)| line)
+    }
+
+    /// The first line behind the last one heard that contains `part`, which is heard now.
+    pub(crate) fn hear(&self, part: &str, timeout: Duration) -> Option<String> {
+        let heard = self.ring().heard;
+        let (number, line) = self.wait_behind(heard, part, timeout)?;
+        self.ring().heard = number + 1;
+        Some(line)
+    }
+
+    /// Returns when no line will come any more.
+    pub(crate) fn wait_for_end(&self, timeout: Duration) -> bool {
+        let waited = self.grown.wait_timeout_while(self.ring(), timeout, |ring| ring.open > 0);
+        !waited.unwrap_or_else(|poisoned| poisoned.into_inner()).1.timed_out()
+    }
+
+    /// The first line with its number, among those from number `seen` on.
+    fn wait_behind(&self, mut seen: usize, part: &str, timeout: Duration) -> Option<(usize, String)> {
         let deadline = Instant::now() + timeout;
         let mut ring = self.ring();
-        let mut seen = 0; // lines before this number have been looked at
         loop {
-            let skip = seen.max(ring.forgotten) - ring.forgotten;
-            if let Some(line) = ring.lines.iter().skip(skip).find(|line| line.contains(part)) {
-                return Some(line.clone());
+            let first = seen.max(ring.forgotten);
+            let mut lines = ring.lines.iter().zip(ring.forgotten..).skip(first - ring.forgotten);
+            if let Some((line, number)) = lines.find(|(line, _)| line.contains(part)) {
+                return Some((number, line.clone()));
             }
             seen = ring.forgotten + ring.lines.len();
             let left = deadline.saturating_duration_since(Instant::now());

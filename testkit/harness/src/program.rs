@@ -43,13 +43,27 @@ impl Program {
 
     /// Waits for a line that contains `part`, among those written already and those to come. Returns the line.
     pub fn wait_for_line(&self, part: &str, timeout: Duration) -> Result<String, String> {
-        self.output.wait_for(part, timeout).ok_or_else(|| {
-            format!(
-                "{} wrote no line with `{part}` within {timeout:?}; it wrote:\n{}",
-                self.name,
-                self.output()
-            )
-        })
+        self.output.wait_for(part, timeout).ok_or_else(|| self.unheard(part, timeout))
+    }
+
+    /// Waits for the next line that contains `part`, behind the last one that was heard in this way. Returns the line.
+    pub fn hear(&self, part: &str, timeout: Duration) -> Result<String, String> {
+        self.output.hear(part, timeout).ok_or_else(|| self.unheard(part, timeout))
+    }
+
+    fn unheard(&self, part: &str, timeout: Duration) -> String {
+        let (name, told) = (&self.name, self.output());
+        format!("{name} wrote no line with `{part}` within {timeout:?}; it wrote:\n{told}")
+    }
+
+    /// What it wrote, once it and all that hold its output have closed it.
+    pub fn output_to_the_end(&self, timeout: Duration) -> Result<String, String> {
+        match self.output.wait_for_end(timeout) {
+            true => Ok(self.output()),
+            false => {
+                Err(format!("{} still holds its output after {timeout:?}:\n{}", self.name, self.output()))
+            }
+        }
     }
 
     /// What it wrote to standard output and standard error, as far as it is kept (the last 4000 lines).

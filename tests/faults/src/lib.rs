@@ -10,10 +10,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod origin;
 mod place;
 mod wire;
 
 pub use dozen_harness::ports;
+pub use origin::origin;
 pub use place::{Living, Place, Up, program, seeded};
 pub use wire::Wire;
 

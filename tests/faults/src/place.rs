@@ -129,8 +129,7 @@ pub(crate) fn fails(command: Command) -> (Option<i32>, String) {
 
 /// All that a program that has ended wrote. Its last lines may still be on their way through the pipe.
 fn told(program: &Program) -> String {
-    let _ = program.wait_for_line("\0 no line holds this: returns at the end of the output", PATIENCE);
-    program.output()
+    program.output_to_the_end(PATIENCE).unwrap()
 }
 
 /// A process of a place.

@@ -1,14 +1,14 @@
-//! `dozen child`: not for people. Becomes a program that dies with `dozen up`.
+//! `dozen child`: not for people. Becomes a program that does not outlive `dozen up`.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
-/// Starts a program so that it ends with its parent.
+use crate::up::guard;
+
+/// Starts a program that the guard behind the standard input knows of.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Child {
-    /// The process that must still be there.
-    #[arg(long)]
-    parent: u32,
     /// The program and its arguments.
     #[arg(last = true, required = true, num_args = 1..)]
     command: Vec<std::ffi::OsString>,
@@ -20,17 +20,11 @@ const CANNOT_RUN: u8 = 126;
 impl Child {
     /// Returns only if the program cannot be run.
     pub(crate) fn run(self) -> ExitCode {
-        #[cfg(target_os = "linux")]
-        {
-            let kill = Some(rustix::process::Signal::KILL);
-            if let Err(error) = rustix::process::set_parent_process_death_signal(kill) {
-                eprintln!("dozen: cannot tie this process to its parent: {error}");
-                return ExitCode::from(CANNOT_RUN);
-            }
-        }
-        // The parent may have died before the signal was asked for: then somebody else is the parent by now.
-        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-        if parent != Some(self.parent) {
+        guard::enlist();
+        // The program must not hold the pipe: the guard waits for its end.
+        let closed = File::open("/dev/null").and_then(|null| Ok(rustix::stdio::dup2_stdin(null)?));
+        if let Err(error) = closed {
+            eprintln!("dozen: cannot give the program an empty input: {error}");
             return ExitCode::from(CANNOT_RUN);
         }
         let Some((program, arguments)) = self.command.split_first() else {

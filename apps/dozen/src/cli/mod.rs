@@ -18,6 +18,7 @@ mod service;
 mod test;
 mod topic;
 mod translator;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,8 +26,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use dozen_core::{Diagnose as _, chain};
 
+use crate::Error;
 use crate::config;
-use crate::{Error, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,7 +62,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Run everything of a file on this machine, until Ctrl-C
     #[command(after_help = UP_HELP)]
-    Up(File),
+    Up(up::Up),
     /// Say what is wrong with a file, without starting anything
     Check(check::Check),
     /// Say what the gateway would do with a request, without sending it
@@ -98,6 +99,7 @@ Starts the services of the file as child processes, restarts those that crash, a
 with itself. SIGINT or SIGTERM drains and exits 0; a second signal cuts at once and exits 130.
 Routes and translators are taken over when the file changes, on SIGHUP, and on POST
 /dozen/v1/reload of the API.
+On SIGUSR2 the program on disk takes over, without a lost request; the services run on.
 
 Examples:
   dozen up
@@ -128,7 +130,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Up(file) => file.load().and_then(|loaded| up::run(&file.path, loaded)),
+        Command::Up(up) => up.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Diff(diff) => diff.run(),
@@ -143,7 +145,7 @@ pub fn main() -> ExitCode {
         Command::Completion(completion) => completion.run(),
         Command::Child(child) => return child.run(),
         Command::Guard => {
-            up::guard::stand();
+            crate::up::guard::stand();
             return ExitCode::SUCCESS;
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use dozen_core::Ids;
-use dozen_dataplane::{Limits, Server};
+use dozen_dataplane::{Server, Sockets};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_openapi::{Face, alone, document, guarded, served};
 use dozen_pubsub::Topics;
@@ -13,6 +13,7 @@ use dozen_store::Store;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::listening;
 use crate::Error;
 use crate::config::App;
 
@@ -53,10 +54,10 @@ impl Api {
     }
 
     /// Binds the port of the file, unless it is off. Only there a reload can be asked for, not beside a service.
-    pub(super) fn bind(&self, reload: Router) -> Result<Option<Arc<dyn Service>>, Error> {
+    pub(super) fn bind(&self, reload: Router, sockets: &Sockets) -> Result<Option<Arc<dyn Service>>, Error> {
         let Some(api) = &self.app.api else { return Ok(None) };
-        let limits = Limits { setting: "api.listen".into(), ..Limits::default() };
-        let server = Server::bind(api.listen, limits).map_err(Error::pattern("serve the API"))?;
+        let server = Server::bind(api.listen, listening("api.listen", sockets))
+            .map_err(Error::pattern("serve the API"))?;
         let closing = Closing::default();
         let server = server.serving(alone(self.router(&closing).merge(self.guarded(reload))));
         Ok(Some(Arc::new(Listener { closing, server })))

@@ -1,20 +1,25 @@
 //! One life of one child: from its start to its end, whatever ends it.
 
-use std::process::ExitStatus;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use dozen_core::Timestamp;
 use dozen_lifecycle::Stop;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal};
 use tokio::io::AsyncRead;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Plan;
-use super::children::{Children, State};
+use super::children::Children;
 use super::command::{command, find};
+use super::group::Group;
 use super::guard::Guard;
 use super::lines::Lines;
 use super::probe::probe;
+use super::process::Process;
+use super::state::State;
 
 /// A child that is not yet healthy is asked this often, growing from the first to the second.
 const ASK_FIRST: Duration = Duration::from_millis(20);
@@ -34,69 +39,76 @@ pub(crate) enum Ended {
     Asked,
     /// By itself, or because it was never healthy.
     Unasked(String),
+    /// Not at all: another dozen owns it from now on.
+    Released(Alive),
 }
 
-/// A child's process group. Dropping it kills what is left of the group, whatever way the owner went.
-struct Group<'a> {
-    id: Option<Pid>,
-    guard: &'a Guard,
-}
-
-impl<'a> Group<'a> {
-    /// The group of a child that was started as the first of its group.
-    fn of(process: Option<u32>, guard: &'a Guard) -> Self {
-        let id = process.and_then(|process| Pid::from_raw(i32::try_from(process).ok()?));
-        if let Some(id) = id {
-            guard.add(id);
-        }
-        Self { id, guard }
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(id) = self.id {
-            let _ = kill_process_group(id, signal); // "no such group" is what we want to hear
-        }
-    }
-}
-
-impl Drop for Group<'_> {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-        if let Some(id) = self.id {
-            self.guard.remove(id);
-        }
-    }
+/// A process that runs, on its way from one owner to the next.
+pub(crate) struct Alive {
+    pub(crate) service: String,
+    pub(crate) instance: u16,
+    pub(crate) pid: Pid,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) healthy: bool,
+    /// What it writes to standard output and standard error.
+    pub(crate) pipes: [OwnedFd; 2],
 }
 
 pub(crate) struct Life<'a> {
     pub(crate) children: &'a std::sync::Arc<Children>,
     pub(crate) plan: &'a Plan,
     pub(crate) at: usize,
+    pub(crate) guard: &'a Guard,
     pub(crate) stop: &'a Stop,
+    /// Cancelled when another dozen takes over.
+    pub(crate) leave: &'a CancellationToken,
 }
 
 impl Life<'_> {
-    pub(crate) async fn live(&self) -> Ended {
-        let mut process = match self.start().await {
+    /// Lives a life that begins now, or goes on with one that has begun elsewhere.
+    pub(crate) async fn live(&self, alive: Option<Alive>) -> Ended {
+        let was_healthy = alive.as_ref().is_some_and(|alive| alive.healthy);
+        let since = alive.as_ref().map_or_else(|| Some(self.children.ids.clock().now()), |alive| alive.since);
+        let is_new = alive.is_none();
+        let begun = match alive {
+            Some(alive) => Process::adopt(alive.pid, alive.pipes)
+                .map_err(|error| format!("ended while another dozen took it over ({error})")),
+            None => self.start().await,
+        };
+        let mut process = match begun {
             Ok(process) => process,
             Err(why) => return Ended::Unasked(why),
         };
-        let pid = process.id();
-        let group = Group::of(pid, &self.children.guard);
-        let since = self.children.ids.clock().now();
-        self.children.change(self.at, |child| (child.pid, child.since) = (pid, Some(since)));
-        tracing::info!("{}: started as process {}", self.plan.label, pid.unwrap_or(0));
+        let pid = process.pid();
+        let group = Group::of(pid, self.guard);
+        let number = pid.as_raw_nonzero().get().unsigned_abs();
+        self.children.change(self.at, |child| (child.pid, child.since) = (Some(number), since));
+        if is_new {
+            tracing::info!("{}: started as process {number}", self.plan.label);
+        }
 
         let mut listeners = JoinSet::new();
-        if let Some(out) = process.stdout.take() {
-            listeners.spawn(listen(self.children.clone(), self.at, out));
-        }
-        if let Some(err) = process.stderr.take() {
-            listeners.spawn(listen(self.children.clone(), self.at, err));
+        match process.outputs() {
+            Ok(outputs) => outputs.into_iter().for_each(|output| {
+                listeners.spawn(listen(self.children.clone(), self.at, output, self.leave.clone()));
+            }),
+            Err(error) => tracing::warn!("{}: what it writes cannot be read: {error}", self.plan.label),
         }
         let ended = tokio::select! {
-            status = process.wait() => Ended::Unasked(describe(status)),
-            why = self.watch() => {
+            how = process.wait() => Ended::Unasked(how),
+            () = self.leave.cancelled() => {
+                group.let_go();
+                while listeners.join_next().await.is_some() {}
+                return Ended::Released(Alive {
+                    service: self.plan.service.clone(),
+                    instance: self.plan.instance,
+                    pid,
+                    since,
+                    healthy: self.children.is_healthy(self.at),
+                    pipes: process.let_go(),
+                });
+            }
+            why = self.watch(was_healthy) => {
                 group.signal(Signal::TERM);
                 let _ = tokio::time::timeout(FAREWELL, process.wait()).await;
                 Ended::Unasked(why)
@@ -122,7 +134,7 @@ impl Life<'_> {
         ended
     }
 
-    async fn start(&self) -> Result<tokio::process::Child, String> {
+    async fn start(&self) -> Result<Process, String> {
         let plan = self.plan;
         let own_path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.into());
         let path = own_path.or_else(|| std::env::var_os("PATH"));
@@ -136,16 +148,15 @@ impl Life<'_> {
                 ));
             }
         }
-        let command = command(&self.children.launcher, &program, &plan.command[1..], &plan.dir, &plan.env);
-        self.children
-            .spawner
-            .spawn(command)
-            .await
-            .map_err(|error| format!("cannot start `{}`: {error}", plan.shown))
+        let failed = |error| format!("cannot start `{}`: {error}", plan.shown);
+        let pipe = self.guard.pipe().map_err(failed)?;
+        let command =
+            command(&self.children.launcher, pipe, &program, &plan.command[1..], &plan.dir, &plan.env);
+        Process::start(&self.children.spawner, command).await.map_err(failed)
     }
 
     /// Keeps the child's state true. Returns, with the reason, only when it did not become healthy in time.
-    async fn watch(&self) -> String {
+    async fn watch(&self, was_healthy: bool) -> String {
         let Some(port) = self.plan.port else {
             // Nothing to ask: running is all that can be seen.
             self.healthy(None);
@@ -153,16 +164,18 @@ impl Life<'_> {
         };
         let address = format!("127.0.0.1:{port}");
         let path = self.plan.health.as_deref();
-        let born = Instant::now();
-        let mut pause = ASK_FIRST;
-        while let Err(why) = probe(&address, path).await {
-            if born.elapsed() + pause > self.plan.start_timeout {
-                return self.never_healthy(port, &why);
+        if !was_healthy {
+            let born = Instant::now();
+            let mut pause = ASK_FIRST;
+            while let Err(why) = probe(&address, path).await {
+                if born.elapsed() + pause > self.plan.start_timeout {
+                    return self.never_healthy(port, &why);
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(ASK_LAST);
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(ASK_LAST);
+            self.healthy(Some(born.elapsed()));
         }
-        self.healthy(Some(born.elapsed()));
         let mut bad = 0;
         loop {
             tokio::time::sleep(ASK_AGAIN).await;
@@ -210,42 +223,24 @@ impl Life<'_> {
     }
 }
 
-async fn listen(children: std::sync::Arc<Children>, at: usize, pipe: impl AsyncRead + Unpin) {
+/// Shows what comes through a pipe. Whoever reads it after `leave` gets what comes after; a line that is read in part
+/// by then is shown in two.
+async fn listen(
+    children: std::sync::Arc<Children>,
+    at: usize,
+    pipe: impl AsyncRead + Unpin,
+    leave: CancellationToken,
+) {
     let mut lines = Lines::new(pipe);
-    while let Some(line) = lines.next().await {
+    loop {
+        let line = tokio::select! { biased;
+            () = leave.cancelled() => break,
+            line = lines.next() => line,
+        };
+        let Some(line) = line else { return };
+        children.hear(at, line).await;
+    }
+    for line in lines.rest().await {
         children.hear(at, line).await;
     }
 }
-
-/// How a process ended, in words.
-fn describe(status: std::io::Result<ExitStatus>) -> String {
-    use std::os::unix::process::ExitStatusExt as _;
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("ended with exit status {code}"),
-            (None, Some(signal)) => {
-                let name = NAMES.iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| name);
-                format!(
-                    "was ended by signal {signal}{}",
-                    name.map(|name| format!(" ({name})")).unwrap_or_default()
-                )
-            }
-            (None, None) => "ended".into(),
-        },
-        Err(error) => format!("cannot be waited for: {error}"),
-    }
-}
-
-/// The signals that end programs in practice.
-const NAMES: [(Signal, &str); 10] = [
-    (Signal::HUP, "HUP"),
-    (Signal::INT, "INT"),
-    (Signal::QUIT, "QUIT"),
-    (Signal::ILL, "ILL"),
-    (Signal::ABORT, "ABRT"),
-    (Signal::BUS, "BUS"),
-    (Signal::KILL, "KILL"),
-    (Signal::SEGV, "SEGV"),
-    (Signal::PIPE, "PIPE"),
-    (Signal::TERM, "TERM"),
-];

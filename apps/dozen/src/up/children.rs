@@ -13,78 +13,36 @@
 //! * Its process group goes when it goes: what a crashed child leaves behind would hold its port.
 //! * No child outlives this process, not even its `kill -9` (see `command.rs` and `guard.rs`).
 //! * What it writes is shown line by line; the last lines are kept for reports.
+//! * They can be given to another dozen while they run, and be taken from one (see `handover`).
 //!
 //! The state of all children is one `watch`: the table, the console and discovery read the same.
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dozen_core::{Backoff, Ids, Timestamp};
-use dozen_lifecycle::{BoxError, Ready, Service, Stop};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use dozen_core::Ids;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::child::{Ended, Life};
+use super::child::Alive;
 use super::command::{Spawner, launcher};
 use super::guard::Guard;
+use super::state::{Child, State};
 use super::{Plan, Printer};
 
-/// Between two starts of one child.
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(30) };
-/// A child that lived this long has proved that it can; its next crash counts as the first.
-const PROVED: Duration = Duration::from_secs(60);
 /// Lines kept of each child, and characters kept of each line.
 const KEPT_LINES: usize = 200;
 const KEPT_CHARS: usize = 1024;
 
-/// What a child is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Its process runs; it has not answered its first probe yet.
-    Starting,
-    /// It answers.
-    Healthy,
-    /// It answered before and does not now.
-    Unhealthy {
-        /// What the last probe saw.
-        why: String,
-    },
-    /// It is not running, and will be started again.
-    Restarting {
-        /// How long until then.
-        wait: Duration,
-        /// Why it is not running.
-        why: String,
-    },
-    /// It is not running, and will not be started again.
-    Stopped {
-        /// Why.
-        why: String,
-    },
-}
-
-/// One child as others see it.
-#[derive(Clone, Debug)]
-pub struct Child {
-    /// The service of the file.
-    pub service: String,
-    /// Which instance, from 1.
-    pub instance: u16,
-    /// Its process, while it has one.
-    pub pid: Option<u32>,
-    /// When that process was started.
-    pub since: Option<Timestamp>,
-    /// Where it listens.
-    pub port: Option<u16>,
-    /// What it is doing.
-    pub state: State,
-    /// How often it was started again.
-    pub restarts: u64,
+/// What happens to all of them at once.
+pub(super) enum Order {
+    /// They are let go of, and run on.
+    Release(oneshot::Sender<Vec<Alive>>),
+    /// These are owned here; what does not run is started.
+    Take { standing: Vec<Child>, alive: Vec<Alive> },
 }
 
 /// All children of the process.
@@ -93,31 +51,43 @@ pub struct Children {
     pub(crate) printer: Printer,
     pub(crate) spawner: Spawner,
     pub(crate) launcher: PathBuf,
-    pub(crate) guard: Guard,
-    states: watch::Sender<Vec<Child>>,
+    pub(super) guard: OnceLock<Guard>,
+    /// Whether somebody else owns them when this process begins.
+    pub(super) is_heir: bool,
+    orders: mpsc::Sender<Order>,
+    pub(super) ordered: tokio::sync::Mutex<mpsc::Receiver<Order>>,
+    pub(super) states: watch::Sender<Vec<Child>>,
     logs: Vec<Mutex<VecDeque<String>>>,
     pub(crate) ids: Ids,
-    deadline: Duration,
+    pub(super) deadline: Duration,
 }
 
 impl Children {
-    /// Children that have `deadline` to stop, all together. Must be called inside the runtime.
-    pub fn new(plans: Vec<Plan>, printer: Printer, ids: Ids, deadline: Duration) -> io::Result<Self> {
-        let child = |plan: &Plan| Child {
-            service: plan.service.clone(),
-            instance: plan.instance,
-            pid: None,
-            since: None,
-            port: plan.port,
-            state: State::Starting,
-            restarts: 0,
-        };
+    /// Children that have `deadline` to stop, all together. If there are `standing` ones of another dozen, they are
+    /// taken for what it says of them until [`take`](Self::take). Must be called inside the runtime.
+    pub(crate) fn new(
+        plans: Vec<Plan>,
+        printer: Printer,
+        ids: Ids,
+        deadline: Duration,
+        standing: Option<Vec<Child>>,
+    ) -> io::Result<Self> {
+        let is_heir = standing.is_some();
+        let standing = standing.unwrap_or_default();
+        let known =
+            |plan: &Plan| standing.iter().find(|child| child.is(&plan.service, plan.instance)).cloned();
+        let child = |plan: &Plan| known(plan).unwrap_or_else(|| Child::unborn(plan));
         let launcher = launcher()?;
+        let guard = if is_heir { OnceLock::new() } else { OnceLock::from(Guard::start(&launcher)?) };
+        let (orders, ordered) = mpsc::channel(1);
         Ok(Self {
             states: watch::Sender::new(plans.iter().map(child).collect()),
             logs: plans.iter().map(|_| Mutex::default()).collect(),
             spawner: Spawner::start()?,
-            guard: Guard::start(&launcher)?,
+            guard,
+            is_heir,
+            orders,
+            ordered: tokio::sync::Mutex::new(ordered),
             launcher,
             plans,
             printer,
@@ -129,6 +99,49 @@ impl Children {
     /// The state of all children, in the order of the file.
     pub fn states(&self) -> watch::Receiver<Vec<Child>> {
         self.states.subscribe()
+    }
+
+    /// Lets go of all of them, and of the guard: somebody else is to own them. `None` once they are being stopped.
+    pub(crate) async fn release(&self) -> Option<(Vec<Alive>, OwnedFd)> {
+        let guard = self.guard.get()?.share().ok()?;
+        let (reply, released) = oneshot::channel();
+        self.orders.send(Order::Release(reply)).await.ok()?;
+        Some((released.await.ok()?, guard))
+    }
+
+    /// Owns what another dozen has let go of. Without its guard there is a new one, and nothing to own yet.
+    pub(crate) async fn take(
+        &self,
+        standing: Vec<Child>,
+        alive: Vec<Alive>,
+        guard: Option<OwnedFd>,
+    ) -> io::Result<()> {
+        if self.guard.get().is_none() {
+            let guard = match guard {
+                Some(pipe) => Guard::inherited(pipe),
+                None => Guard::start(&self.launcher)?,
+            };
+            let _ = self.guard.set(guard);
+        }
+        // Fails only when they are being stopped, and nobody can be owned any more.
+        let _ = self.orders.send(Order::Take { standing, alive }).await;
+        Ok(())
+    }
+
+    /// Takes over what another dozen knows of its children.
+    pub(super) fn learn(&self, standing: Vec<Child>) {
+        self.states.send_modify(|children| {
+            for known in standing {
+                let own = children.iter_mut().find(|child| child.is(&known.service, known.instance));
+                if let Some(child) = own {
+                    *child = known;
+                }
+            }
+        });
+    }
+
+    pub(crate) fn is_healthy(&self, at: usize) -> bool {
+        self.states.borrow()[at].state == State::Healthy
     }
 
     /// The last lines that a child wrote, oldest first.
@@ -154,81 +167,5 @@ impl Children {
 
     pub(crate) fn change(&self, at: usize, change: impl FnOnce(&mut Child)) {
         self.states.send_modify(|children| change(&mut children[at]));
-    }
-
-    /// Keeps one child running until it is told to stop.
-    async fn keep(self: Arc<Self>, at: usize, stop: Stop) {
-        let plan = &self.plans[at];
-        let mut failures = 0;
-        while !stop.is_stopping() {
-            let born = Instant::now();
-            let why = match (Life { children: &self, plan, at, stop: &stop }).live().await {
-                Ended::Asked => break,
-                Ended::Unasked(why) => why,
-            };
-            if born.elapsed() >= PROVED {
-                failures = 0;
-            }
-            failures += 1;
-            if !plan.restart {
-                tracing::error!("{}: {why}; not started again (`restart: never`)", plan.label);
-                self.change(at, |child| child.state = State::Stopped { why });
-                return;
-            }
-            let wait = BACKOFF.delay(failures, self.ids.random());
-            tracing::error!("{}: {why}; starting it again in {:.1}s", plan.label, wait.as_secs_f64());
-            self.change(at, |child| child.state = State::Restarting { wait, why });
-            tokio::select! {
-                () = stop.soft.cancelled() => break,
-                () = tokio::time::sleep(wait) => self.change(at, |child| {
-                    child.restarts += 1;
-                    child.state = State::Starting;
-                }),
-            }
-        }
-        self.change(at, |child| child.state = State::Stopped { why: "dozen is stopping".into() });
-    }
-
-    /// Returns when each child is healthy or has shown for the first time that it is not.
-    async fn settled(&self) {
-        let settled = |child: &Child| child.state != State::Starting;
-        // The sender is `self`: the channel cannot close.
-        let _ = self.states().wait_for(|children| children.iter().all(settled)).await;
-    }
-
-    /// Asks the children to stop, the last first. One that is deaf delays those before it by its share of the
-    /// deadline, so that each is asked before anything is cut.
-    async fn stop_in_order(&self, stops: &[Stop], hard: &Stop) {
-        let share = self.deadline / u32::try_from(stops.len() + 1).unwrap_or(u32::MAX);
-        for (at, stop) in stops.iter().enumerate().rev() {
-            stop.soft.cancel();
-            let mut states = self.states();
-            let ended = states.wait_for(|children| matches!(children[at].state, State::Stopped { .. }));
-            tokio::select! {
-                _ = ended => {}
-                () = tokio::time::sleep(share) => {}
-                () = hard.hard.cancelled() => {}
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Service for Children {
-    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
-        let stops: Vec<Stop> =
-            self.plans.iter().map(|_| Stop { soft: Default::default(), hard: stop.hard.clone() }).collect();
-        let mut keepers = JoinSet::new();
-        for (at, stop) in stops.iter().enumerate() {
-            keepers.spawn(self.clone().keep(at, stop.clone()));
-        }
-        tokio::select! {
-            () = self.settled() => ready.ready(),
-            () = stop.soft.cancelled() => drop(ready),
-        }
-        stop.soft.cancelled().await;
-        self.stop_in_order(&stops, &stop).await;
-        while keepers.join_next().await.is_some() {}
-        Ok(())
     }
 }

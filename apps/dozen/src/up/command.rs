@@ -1,18 +1,20 @@
 //! From a command of the file to a process.
 //!
 //! ```text
-//!  dozen up ──spawn──► dozen child --parent PID -- ./orders ──exec──► ./orders
-//!            (own group)        "kill me when my parent dies"
+//!  dozen up ──spawn──► dozen child -- ./orders ──exec──► ./orders
+//!            (own group)     │ "+4711"
+//!                            └──────────► dozen guard
 //! ```
 //!
-//! The step in between asks the kernel for the signal, then becomes the program; it costs one `exec` and no memory.
-//! Asking in the forked child itself would need unsafe code.
+//! The step in between puts itself on the guard's list (see `guard.rs`), then becomes the program; it costs one `exec`
+//! and no memory. No moment is left in which the program runs and the guard does not know of it.
 //!
-//! The kernel sends that signal when the *thread* that spawned ends, not the process. A worker thread of the runtime
-//! may end early, so a thread of its own does all the spawning and lives as long as the children's owner.
+//! A thread of its own does all the spawning: a fork of a process with much memory takes a while, and nobody else
+//! should wait for it.
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -37,8 +39,9 @@ impl Spawner {
         std::thread::Builder::new().name("spawner".into()).stack_size(256 * 1024).spawn(move || {
             let _inside = runtime.enter();
             while let Ok((mut command, spawned)) = incoming.recv() {
-                // Nobody waits for the answer any more: dropping the child kills it.
-                drop(spawned.send(command.spawn()));
+                if let Err(Ok(mut unwanted)) = spawned.send(command.spawn()) {
+                    let _ = unwanted.start_kill(); // it may have ended by itself
+                }
             }
         })?;
         Ok(Self { orders })
@@ -52,9 +55,10 @@ impl Spawner {
     }
 }
 
-/// The process that becomes `program`, in a group of its own, with its output in pipes.
+/// The process that becomes `program`, in a group of its own, once it has told the guard.
 pub(crate) fn command(
     launcher: &Path,
+    guard: OwnedFd,
     program: &Path,
     arguments: &[String],
     dir: &Path,
@@ -62,16 +66,13 @@ pub(crate) fn command(
 ) -> Command {
     let mut command = Command::new(launcher);
     command
-        .args(["child", "--parent", &std::process::id().to_string(), "--"])
+        .args(["child", "--"])
         .arg(program)
         .args(arguments)
         .current_dir(dir)
         .envs(env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
+        .stdin(Stdio::from(guard))
+        .process_group(0);
     command
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dozen_console::{Declared, ProcessView, RequestView, RouteView, ServiceView, Sources, SubscriptionView};
 use dozen_core::Ids;
-use dozen_dataplane::{Limits, Server};
+use dozen_dataplane::{Server, Sockets};
 use dozen_discovery::Registry;
 use dozen_gateway::{Gateway, Request, RequestLog, RouteOptions};
 use dozen_lifecycle::Service;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::features::Facade;
 use super::relays::Carrying;
 use super::translators::Current;
-use super::{Child, State, plans, table};
+use super::{Child, State, listening, plans, table};
 use crate::Error;
 use crate::config::App;
 
@@ -36,11 +36,15 @@ pub(super) struct Views<'a> {
 }
 
 /// Binds the console of the file, unless it is off.
-pub(super) fn bind(app: &Arc<App>, views: Views<'_>) -> Result<Option<Arc<dyn Service>>, Error> {
+pub(super) fn bind(
+    app: &Arc<App>,
+    views: Views<'_>,
+    sockets: &Sockets,
+) -> Result<Option<Arc<dyn Service>>, Error> {
     let Some(address) = app.console else { return Ok(None) };
     let Views { registry, children, log, .. } = views;
-    let limits = Limits { setting: "console.listen".into(), ..Limits::default() };
-    let server = Server::bind(address, limits).map_err(Error::pattern("serve the console"))?;
+    let server = Server::bind(address, listening("console.listen", sockets))
+        .map_err(Error::pattern("serve the console"))?;
     let mut sources = Sources::new(&app.name, views.store.clone());
     sources.hosts = vec![address.ip().to_string()];
     sources.broker = views.topics.clone();

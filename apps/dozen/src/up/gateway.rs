@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dozen_core::Ids;
+use dozen_dataplane::Sockets;
 use dozen_gateway::{Gateway, Keeper, RequestLog};
 use dozen_store::Store;
 
@@ -32,9 +33,10 @@ pub(super) fn bind(
     store: &Store,
     ids: &Ids,
     features: &Arc<Facade>,
+    sockets: &Sockets,
 ) -> Result<Bound, Error> {
     let log = Arc::new(RequestLog::new(REMEMBERED));
-    let keeper = Keeper::new(Some(store.clone()), ids.clone());
+    let keeper = Keeper::with_sockets(Some(store.clone()), ids.clone(), sockets.clone());
     keeper.ask_features(features.clone());
     let bind = |options| Gateway::beside(keeper.clone(), options, resolve.clone(), ids.clone(), log.clone());
     let gateway = gateway_options(app).map(bind).transpose();

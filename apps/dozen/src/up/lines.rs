@@ -40,6 +40,17 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
+    /// What was read already, up to the middle of a line.
+    pub(crate) async fn rest(self) -> Vec<String> {
+        let Self { chunk, line, skipped, .. } = self;
+        let mut left = Lines { source: tokio::io::empty(), chunk, line, skipped, ended: true };
+        let mut lines = Vec::new();
+        while let Some(line) = left.next().await {
+            lines.push(line);
+        }
+        lines
+    }
+
     fn keep(&mut self, count: usize) {
         let kept = count.min(LINE_BYTES_MAX - self.line.len());
         self.line.extend_from_slice(&self.chunk[..kept]);

@@ -12,7 +12,7 @@
 //!
 //! SIGINT or SIGTERM drains: services get SIGTERM, requests in flight are finished, exit 0. A second signal cuts at
 //! once, exit 130. A part that ends by itself stops the rest, exit 1. SIGHUP, a changed file or a request takes over
-//! what can change while it runs: see [`reload`].
+//! what can change while it runs: see [`reload`]. SIGUSR2 has the program on disk take over: see [`handover`].
 
 mod api;
 mod child;
@@ -21,13 +21,18 @@ mod command;
 mod console;
 mod features;
 mod gateway;
+mod group;
 pub(crate) mod guard;
+pub(crate) mod handover;
+mod keep;
 mod lines;
 mod messages;
 mod metrics;
+mod notify;
 mod output;
 mod plan;
 mod probe;
+mod process;
 mod pushes;
 mod registry;
 mod relays;
@@ -35,6 +40,7 @@ mod reload;
 mod routes;
 mod sidecars;
 mod signals;
+mod state;
 pub mod table;
 pub(crate) mod translators;
 
@@ -42,9 +48,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use dozen_core::{Clock, Ids, SystemClock};
-use dozen_dataplane::Client;
-use dozen_lifecycle::{Report, Service, Supervisor};
+use async_trait::async_trait;
+use dozen_core::{Clock, Ids, SystemClock, chain};
+use dozen_dataplane::{Client, Limits, Sockets};
+use dozen_lifecycle::{BoxError, Ready, Report, Service, Stop, Supervisor};
 use dozen_messaging::Broker;
 use dozen_sidecar::Sidecar;
 use tokio::sync::Notify;
@@ -52,13 +59,15 @@ use tokio::sync::Notify;
 pub(crate) use lines::printable;
 pub(crate) use messages::topics;
 
-pub use children::{Child, Children, State};
+pub use children::Children;
 pub use output::{Printer, colours_wanted};
 pub use plan::{Plan, plans};
 pub use routes::{gateway_options, routes};
+pub use state::{Child, State};
 
 use crate::Error;
 use crate::config::{App, Loaded};
+use handover::{Predecessor, Succession};
 use signals::Signals;
 
 /// The parts of an application, each bound to its port and none running yet.
@@ -73,6 +82,8 @@ struct Assembly {
     before: Parts,
     /// The rows of the parts of this process.
     rows: Vec<table::Row>,
+    /// What another process needs to take over.
+    succession: Succession,
 }
 
 type Parts = Vec<(String, Arc<dyn Service>)>;
@@ -84,22 +95,28 @@ async fn assemble(
     hangup: Arc<Notify>,
     printer: &Printer,
     ids: &Ids,
+    predecessor: Option<&Predecessor>,
 ) -> Result<Assembly, Error> {
+    let sockets = predecessor.map(|old| old.sockets().clone()).unwrap_or_default();
     let opened = dozen_open::open_observed(&app.store_url()).await;
     let (store, observed) = opened.map_err(Error::pattern("open the store"))?;
-    let children = Children::new(plans(app), printer.clone(), ids.clone(), app.limits.stop_deadline)
-        .map_err(Error::system("prepare to start processes"))?;
+    let standing = predecessor.map(Predecessor::children);
+    let children =
+        Children::new(plans(app), printer.clone(), ids.clone(), app.limits.stop_deadline, standing)
+            .map_err(Error::system("prepare to start processes"))?;
     let children = Arc::new(children);
     let registry = registry::declared(app)?;
+    registry::restore(&registry, predecessor.map_or(&[], Predecessor::registered));
     let resolve = registry::resolve(&registry);
     let client = Client::new();
     let (messages, schedules) = messages::open(app, &store, ids).await?;
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
-    let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids)?;
+    let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids, &sockets)?;
     let features = features::bind(app, &resolve, &store, ids)?;
     // Before the first request: nobody is served by the side of a stage that is long past.
     features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
-    let gateway::Bound { gateway, keeper, log } = gateway::bind(app, &resolve, &store, ids, &features)?;
+    let gateway::Bound { gateway, keeper, log } =
+        gateway::bind(app, &resolve, &store, ids, &features, &sockets)?;
     let around = translators::Around {
         resolve: resolve.clone(),
         client: client.clone(),
@@ -111,7 +128,7 @@ async fn assemble(
     let translated = bound.rows();
     let (faces, reloading) = bound.into_parts();
 
-    let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry)?)];
+    let mut behind: Parts = vec![("registry".into(), registry::face(app, &registry, &sockets)?)];
     behind.push(("expiry".into(), registry.clone()));
     behind.push((
         "health".into(),
@@ -173,7 +190,7 @@ async fn assemble(
         metrics: measured.all(),
         ids,
     };
-    if let Some(console) = console::bind(app, views)? {
+    if let Some(console) = console::bind(app, views, &sockets)? {
         before.push(("console".into(), console));
     }
     let running = reload::Running {
@@ -185,7 +202,7 @@ async fn assemble(
     };
     let reloader = reload::Reloader::new(source.path.clone(), running, hangup);
     let reloader = Arc::new(reloader);
-    if let Some(api) = api.bind(reloader.router())? {
+    if let Some(api) = api.bind(reloader.router(), &sockets)? {
         before.push(("api".into(), api));
     }
     if let Some(gateway) = gateway {
@@ -195,15 +212,44 @@ async fn assemble(
         before.extend(features.parts());
         before.push(("gateway".into(), gateway));
     }
-    before.push(("reload".into(), reloader));
+    before.push(("reload".into(), reloader.clone()));
+    // The last, and so stopped first: what is not served any more must not be connected to.
+    before.push(("sockets".into(), Arc::new(Closes(sockets.clone()))));
+    sockets.close_unused();
     Ok(Assembly {
         supervisor: Supervisor::new(app.limits.stop_deadline),
+        succession: Succession {
+            program: source.program.clone(),
+            file: source.path.clone(),
+            sockets,
+            children: children.clone(),
+            registry,
+            reloader,
+        },
         children,
         behind,
         sidecars: asking,
         before,
         rows: table::parts(app).into_iter().chain(translated).collect(),
     })
+}
+
+/// How something listens on the address of `setting`, so that it can be handed over.
+fn listening(setting: &str, sockets: &Sockets) -> Limits {
+    Limits { setting: setting.to_owned(), sockets: Some(sockets.clone()), ..Limits::default() }
+}
+
+/// Lets go of the second handle to each listening socket as soon as it is stopped.
+struct Closes(Sockets);
+
+#[async_trait]
+impl Service for Closes {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        ready.ready();
+        stop.soft.cancelled().await;
+        self.0.close();
+        Ok(())
+    }
 }
 
 impl Assembly {
@@ -215,6 +261,7 @@ impl Assembly {
         self.supervisor.ready().await?;
         self.supervisor.start("services", self.children.clone());
         self.supervisor.ready().await?;
+        self.known().await;
         self.subscribed().await;
         for (name, part) in self.before.drain(..) {
             self.supervisor.start(name, part);
@@ -224,6 +271,19 @@ impl Assembly {
 }
 
 impl Assembly {
+    /// Waits until the registry knows of each healthy child, so that the first request finds them. One that ends
+    /// meanwhile is not waited for any longer.
+    async fn known(&self) {
+        let children = self.children.states().borrow().clone();
+        for child in children.iter().filter(|child| child.state == State::Healthy) {
+            let Some(port) = child.port else { continue };
+            let id = format!("127.0.0.1:{port}");
+            let mut set = self.succession.registry.watch(&child.service);
+            let is_known = set.wait_for(|set| set.endpoints.iter().any(|one| one.id == id && one.healthy));
+            let _ = tokio::time::timeout(KNOWN_WAIT, is_known).await;
+        }
+    }
+
     /// Waits until the healthy services have said what they subscribe to, so that none of them misses the first event
     /// that a request through the gateway causes. One that does not say is not waited for any longer.
     async fn subscribed(&self) {
@@ -243,6 +303,9 @@ impl Assembly {
     }
 }
 
+/// How long the registry may take to hear of a healthy service, which takes no time but that of a task.
+const KNOWN_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How long a healthy service is waited for to answer `GET /dapr/subscribe`.
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -250,31 +313,42 @@ const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 struct Source {
     path: PathBuf,
     sections: Vec<(String, String)>,
+    /// The program that this process was started as.
+    program: Option<PathBuf>,
 }
 
-/// Runs the application until a signal stops it.
-pub fn run(path: &Path, loaded: Loaded) -> Result<ExitCode, Error> {
+/// Runs the application until a signal stops it, or another process takes over. With a `predecessor`, from whom this
+/// one takes over.
+pub(crate) fn run(
+    path: &Path,
+    loaded: Loaded,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> Result<ExitCode, Error> {
     let Loaded { app, sections, .. } = loaded;
-    let source = Source { path: path.to_owned(), sections };
+    let source = Source { path: path.to_owned(), sections, program: handover::program() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)
         .enable_all()
         .build()
         .map_err(Error::system("start the runtime"))?;
-    let ended = runtime.block_on(up(Arc::new(app), &source));
+    let ended = runtime.block_on(up(Arc::new(app), &source, predecessor));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     ended
 }
 
-async fn up(app: Arc<App>, source: &Source) -> Result<ExitCode, Error> {
+async fn up(
+    app: Arc<App>,
+    source: &Source,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> Result<ExitCode, Error> {
     let widest = plans(&app).iter().map(|plan| plan.label.len()).max().unwrap_or(0);
     let printer = Printer::start(widest.clamp("dozen".len(), 24), colours_wanted())
         .map_err(Error::system("start the output"))?;
     log_to(&printer);
     let signals = Signals::watch().map_err(Error::system("listen to signals"))?;
     let ended = tokio::select! {
-        ended = attended(&app, source, &printer, &signals) => ended,
+        ended = attended(&app, source, &printer, &signals, predecessor) => ended,
         () = signals.received(2) => {
             printer.say("second signal: cutting at once");
             Ok(ExitCode::from(130))
@@ -290,9 +364,11 @@ async fn attended(
     source: &Source,
     printer: &Printer,
     signals: &Signals,
+    predecessor: Option<&Arc<Predecessor>>,
 ) -> Result<ExitCode, Error> {
     let ids = Ids::new(Arc::new(SystemClock), seed());
-    let mut assembly = assemble(app, source, signals.hangup(), printer, &ids).await?;
+    let mut assembly =
+        assemble(app, source, signals.hangup(), printer, &ids, predecessor.map(Arc::as_ref)).await?;
     let started = tokio::select! {
         started = assembly.start() => started,
         () = signals.received(1) => Ok(()),
@@ -301,7 +377,11 @@ async fn attended(
         let report = assembly.supervisor.stop(report.failed).await;
         return outcome(app, report);
     }
+    if let Some(old) = predecessor.filter(|_| signals.count() == 0) {
+        old.relieve(&assembly.children).await.map_err(Error::system("take over the services"))?;
+    }
     if signals.count() == 0 {
+        notify::ready();
         let mut rows = assembly.rows;
         rows.extend(table::services(app, &assembly.children.states().borrow()));
         printer.plain(&format!("\n{} is up; state is in {}", app.name, app.store));
@@ -310,15 +390,33 @@ async fn attended(
             printer.plain(&format!("{hint}; Ctrl-C stops everything\n"));
         }
     }
-    let until = async {
-        signals.received(1).await;
-        printer.say("stopping; a second signal cuts at once");
-    };
+    let succession = assembly.succession;
+    let until = until_stopped(&succession, printer, signals);
     let report = assembly.supervisor.run(until).await;
     if report.is_clean() {
         printer.say("stopped");
     }
     outcome(app, report)
+}
+
+/// Returns when this process is to end: a signal says so, or another one has taken over.
+async fn until_stopped(succession: &Succession, printer: &Printer, signals: &Signals) {
+    loop {
+        tokio::select! { biased;
+            () = signals.received(1) => break,
+            () = signals.succession() => printer.say("another process is to take over"),
+        }
+        match succession.hand_over(signals.received(1)).await {
+            Ok(pid) => {
+                printer.say(&format!("process {pid} has taken over; finishing what is in flight"));
+                return;
+            }
+            Err(refused) => {
+                tracing::error!("no other process takes over, and what ran goes on: {}", chain(&refused));
+            }
+        }
+    }
+    printer.say("stopping; a second signal cuts at once");
 }
 
 fn outcome(app: &App, report: Report) -> Result<ExitCode, Error> {

@@ -1,16 +1,18 @@
 //! Discovery: what the file says, what children are doing, and what registers itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::{Endpoint, EndpointSet, SystemClock};
-use dozen_dataplane::{Limits, Server};
+use dozen_dataplane::{Server, Sockets};
 use dozen_discovery::Registry;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_sidecar::Sidecar;
 use tokio::sync::watch;
 
-use super::{Child, State};
+use super::handover::Registered;
+use super::{Child, State, listening};
 use crate::Error;
 use crate::config::{App, Origin};
 
@@ -29,6 +31,26 @@ pub(super) fn declared(app: &App) -> Result<Arc<Registry>, Error> {
     Ok(Arc::new(registry))
 }
 
+/// Takes in the instances that had registered themselves with an earlier dozen, as if they did it now.
+pub(super) fn restore(registry: &Registry, registered: &[Registered]) {
+    for one in registered {
+        let ttl = Duration::from_millis(one.ttl_ms);
+        if let Err(error) = registry.register(&one.service, one.endpoint.clone(), ttl) {
+            tracing::warn!(service = one.service, %error, "an instance has to register again");
+        }
+    }
+}
+
+/// What registered itself with this one.
+pub(super) fn registered(registry: &Registry) -> Vec<Registered> {
+    let one = |(service, endpoint, ttl): (String, Endpoint, Duration)| Registered {
+        service,
+        endpoint,
+        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+    };
+    registry.registered().into_iter().map(one).collect()
+}
+
 /// Looks services up in `registry`.
 pub(super) fn resolve(registry: &Arc<Registry>) -> Resolve {
     let registry = registry.clone();
@@ -36,8 +58,12 @@ pub(super) fn resolve(registry: &Arc<Registry>) -> Resolve {
 }
 
 /// The registry's HTTP face on its port.
-pub(super) fn face(app: &App, registry: &Arc<Registry>) -> Result<Arc<dyn Service>, Error> {
-    let limits = Limits { setting: "registry.listen".into(), ..Limits::default() };
+pub(super) fn face(
+    app: &App,
+    registry: &Arc<Registry>,
+    sockets: &Sockets,
+) -> Result<Arc<dyn Service>, Error> {
+    let limits = listening("registry.listen", sockets);
     let server = Server::bind(app.registry, limits).map_err(Error::pattern("serve the registry"))?;
     Ok(server.serving(dozen_discovery::router(registry.clone())))
 }
@@ -54,7 +80,7 @@ pub(super) struct Follow {
 #[async_trait]
 impl Service for Follow {
     async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
-        ready.ready();
+        let mut ready = Some(ready);
         let mut children = self.children.clone();
         let mut before: Vec<bool> = Vec::new();
         loop {
@@ -75,6 +101,9 @@ impl Service for Follow {
                 for (_, sidecar) in own.filter(|(service, _)| is && **service == child.service) {
                     sidecar.app_started();
                 }
+            }
+            if let Some(ready) = ready.take() {
+                ready.ready();
             }
             tokio::select! {
                 () = stop.soft.cancelled() => return Ok(()),

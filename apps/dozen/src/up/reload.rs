@@ -32,7 +32,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::features::Facade;
 use super::{gateway_options, translators};
-use crate::config::{self, App};
+use crate::config::{self, App, Loaded};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -103,19 +103,7 @@ impl Reloader {
     /// Takes the file over, or leaves everything as it is.
     pub(super) async fn reload(&self) -> Result<Taken, Refused> {
         let mut turn = self.turn.lock().await;
-        let path = self.path.clone();
-        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
-            Ok(loaded) => loaded?,
-            Err(_) => return Err(Refused::Nothing),
-        };
-        let mut sections = config::differing(&self.running.sections, &loaded.sections);
-        let translated = ["providers", "translators"];
-        if translators::can_change(&self.running.app, &loaded.app) {
-            sections.retain(|section| !translated.contains(&section.as_str()));
-        }
-        if !sections.is_empty() {
-            return Err(Refused::Fixed { sections });
-        }
+        let loaded = self.load().await?;
         // Compiled before anything changes: what follows cannot fail any more.
         let own = &loaded.app.translators;
         let changed = (*turn != *own).then(|| self.running.translators.prepare(&loaded.app)).transpose()?;
@@ -169,6 +157,25 @@ impl Reloader {
         Ok(Taken { diff, revision: gateway.options().1, features, translators })
     }
 
+    /// Whether the file can be read, and only has changes that another process may come up with beside this one.
+    pub(super) async fn check(&self) -> Result<(), Refused> {
+        self.load().await.map(drop)
+    }
+
+    async fn load(&self) -> Result<Loaded, Refused> {
+        let path = self.path.clone();
+        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
+            Ok(loaded) => loaded?,
+            Err(_) => return Err(Refused::Nothing),
+        };
+        let mut sections = config::differing(&self.running.sections, &loaded.sections);
+        let translated = ["providers", "translators"];
+        if translators::can_change(&self.running.app, &loaded.app) {
+            sections.retain(|section| !translated.contains(&section.as_str()));
+        }
+        if sections.is_empty() { Ok(loaded) } else { Err(Refused::Fixed { sections }) }
+    }
+
     async fn reload_and_say(&self) {
         match self.reload().await {
             Ok(taken) => tracing::info!(
@@ -181,7 +188,11 @@ impl Reloader {
                 translators = taken.translators,
                 revision = taken.revision,
                 "{}",
-                if taken.is_nothing() { "the file was read again; nothing changed" } else { "the file was taken over" }
+                if taken.is_nothing() {
+                    "the file was read again; nothing changed"
+                } else {
+                    "the file was taken over"
+                }
             ),
             Err(refused) => {
                 tracing::error!("the file is not taken over, and what ran goes on: {}", chain(&refused))

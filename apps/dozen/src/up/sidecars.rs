@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use dozen_core::Ids;
-use dozen_dataplane::{Client, Limits, Server};
+use dozen_dataplane::{Client, Server, Sockets};
 use dozen_lifecycle::Service;
 use dozen_messaging::Broker;
 use dozen_sidecar::{Options, Sidecar};
 
+use super::listening;
 use super::registry::Resolve;
 use crate::Error;
 use crate::config::App;
@@ -34,6 +35,7 @@ pub(super) fn bind(
     resolve: &Resolve,
     client: &Client,
     ids: &Ids,
+    sockets: &Sockets,
 ) -> Result<Vec<Beside>, Error> {
     let mut sidecars = Vec::new();
     for service in &app.services {
@@ -42,8 +44,7 @@ pub(super) fn bind(
         options.invoke_timeout = service.timeout;
         let sidecar =
             Arc::new(Sidecar::new(options, broker.clone(), resolve.clone(), client.clone(), ids.clone()));
-        let limits =
-            Limits { setting: format!("services.{}.sidecar.port", service.name), ..Limits::default() };
+        let limits = listening(&format!("services.{}.sidecar.port", service.name), sockets);
         let server = Server::bind(address, limits).map_err(Error::pattern("serve the sidecars"))?;
         sidecars.push(Beside { service: service.name.clone(), sidecar, server });
     }

@@ -1,4 +1,4 @@
-//! Counts the signals that ask the process to stop, and hears the one that asks for a reload.
+//! Counts the signals that ask the process to stop, and hears those that ask for a reload or for a successor.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 pub(crate) struct Signals {
     count: watch::Receiver<u32>,
     hangup: Arc<Notify>,
+    succession: Arc<Notify>,
     _counter: JoinSet<()>,
 }
 
@@ -19,8 +20,11 @@ impl Signals {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut hang = signal(SignalKind::hangup())?;
+        let mut second = signal(SignalKind::user_defined2())?;
         let (hangup, has_terminal) = (Arc::new(Notify::new()), io::stdin().is_terminal());
         let heard = hangup.clone();
+        let succession = Arc::new(Notify::new());
+        let asked = succession.clone();
         let (sender, count) = watch::channel(0);
         let mut counter = JoinSet::new();
         counter.spawn(async move {
@@ -28,6 +32,10 @@ impl Signals {
                 tokio::select! {
                     Some(()) = interrupt.recv() => {}
                     Some(()) = terminate.recv() => {}
+                    Some(()) = second.recv() => {
+                        asked.notify_one();
+                        continue;
+                    }
                     // The kernel sends the same signal when the terminal is closed, and nobody is left to stop us.
                     Some(()) = hang.recv() => match has_terminal && !io::stdin().is_terminal() {
                         true => {}
@@ -41,12 +49,17 @@ impl Signals {
                 sender.send_modify(|count| *count += 1);
             }
         });
-        Ok(Self { count, hangup, _counter: counter })
+        Ok(Self { count, hangup, succession, _counter: counter })
     }
 
     /// Notified by each SIGHUP that asks for a reload.
     pub(crate) fn hangup(&self) -> Arc<Notify> {
         self.hangup.clone()
+    }
+
+    /// Returns once a SIGUSR2 has asked for another process to take over.
+    pub(crate) async fn succession(&self) {
+        self.succession.notified().await;
     }
 
     pub(crate) fn count(&self) -> u32 {

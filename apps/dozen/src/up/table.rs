@@ -2,8 +2,8 @@
 
 use crate::config::{App, Gateway};
 
-use super::children::{Child, State};
 use super::probe::probe;
+use super::{Child, State};
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,11 +17,12 @@ impl HeadScan {
     pub fn end(&mut self, bytes: &[u8], head_max: usize) -> Result<Option<usize>, Refusal> {
         while let Some(found) = memchr::memchr(b'\n', bytes.get(self.seen..).unwrap_or_default()) {
             let feed = self.seen + found;
-            if feed == self.line || bytes[feed - 1] != b'\r' {
-                return Err(Refusal::BareLineFeed);
-            }
+            // What lies beyond the bound must not be looked at: had it come a byte later, nobody would have.
             if feed >= head_max {
                 return Err(Refusal::HeadTooLarge);
+            }
+            if feed == self.line || bytes[feed - 1] != b'\r' {
+                return Err(Refusal::BareLineFeed);
             }
             let line = &bytes[self.line..feed - 1];
             if self.line > 0 && matches!(line.first(), Some(b' ' | b'\t')) {

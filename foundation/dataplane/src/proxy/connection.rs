@@ -23,6 +23,9 @@ use crate::ticker::Alarm;
 const LINGER: Duration = Duration::from_secs(1);
 /// How long a connection without a request is kept when the worker is asked to stop.
 const DRAIN_GRACE: Duration = Duration::from_millis(250);
+/// The same when another process has taken over. A request that is on its way when its connection is closed is lost, so
+/// a client that has one within this time gets it answered, and is told that it is the last.
+const RELIEVED_GRACE: Duration = Duration::from_secs(2);
 /// How much of what it still sends is thrown away.
 const LINGER_BYTES: usize = 1024 * 1024;
 
@@ -97,7 +100,8 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, stream: TcpStream,
 
 /// Waits, without holding a buffer, for the next request. `false` when there will be none.
 ///
-/// A draining worker gives a connection that it only just accepted a moment: its request may be on the way.
+/// A draining worker gives a connection that it only just accepted a moment: its request may be on the way. If another
+/// process accepts from now on, every connection gets one, and a longer one.
 async fn is_ready<H: Handler>(worker: &Worker<H>, stream: &mut Stream, alarm: &Alarm, is_new: bool) -> bool {
     alarm.set_last(None);
     let options = &worker.options;
@@ -109,10 +113,11 @@ async fn is_ready<H: Handler>(worker: &Worker<H>, stream: &mut Stream, alarm: &A
         }
         if worker.is_draining() && !is_hurried {
             is_hurried = true;
-            alarm.set(DRAIN_GRACE);
+            alarm.set(if worker.is_relieved() { RELIEVED_GRACE } else { DRAIN_GRACE });
         }
         let timed_out = alarm.poll(cx).is_ready();
-        if timed_out || (worker.is_draining() && !is_new) { Poll::Ready(false) } else { Poll::Pending }
+        let may_come = is_new || !worker.is_draining() || worker.is_relieved();
+        if timed_out || !may_come { Poll::Ready(false) } else { Poll::Pending }
     })
     .await
 }

@@ -14,6 +14,7 @@ use super::pool::Pool;
 use super::senders::Senders;
 use super::tasks::Tasks;
 use super::{Fields, Handler, ProxyOptions, connection};
+use crate::Sockets;
 use crate::buffer::Buffer;
 use crate::listen::pause_after;
 use crate::ticker::Ticker;
@@ -85,6 +86,11 @@ impl<H: Handler> Worker<H> {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether another process accepts what this one does not any more.
+    pub(super) fn is_relieved(&self) -> bool {
+        self.options.sockets.as_ref().is_some_and(Sockets::are_passed_on)
     }
 
     /// Whether a stop has come to its end.
