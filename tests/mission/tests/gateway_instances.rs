@@ -87,7 +87,7 @@ fn gw_d1_reload_and_upgrade_of_one_lose_nothing_although_nobody_repeats() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("{text}    /more: web\n")).unwrap();
     one.0.signal(Signal::HUP).unwrap();
-    one.hear("the routes of the file were taken over");
+    one.hear("the file was taken over");
     load.passes(400);
     one.0.signal(Signal::USR2).unwrap();
     let line = one.hear(" has taken over;");
