@@ -24,7 +24,7 @@ fn an_answer_alone_is_read_as_its_provider_says_it_and_a_known_error_is_a_proble
             },
             "both": {
                 "calls": { "one": { "ask": [{ "provider": "erp" }] }, "other": { "ask": [{ "provider": "erp" }] } },
-                "map": { "a": "one.a", "b": "other.b" },
+                "map": { "a": "one.a!", "b": "other.b!" },
             },
         } }),
         &[],

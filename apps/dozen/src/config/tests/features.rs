@@ -42,7 +42,7 @@ fn a_translator_is_a_side_and_one_that_compares_reads_an_answer_alone() {
         &of("{ old: old, new: new, compare: { translators: { old: t, new: u } } }"),
         "6:77",
         "there is no translator `u`",
-        "did you mean `t`?",
+        "there are: t",
     );
     let mapped = "  u: { map: { a: it.a! }, calls: { it: { ask: { provider: old } } } }\n";
     mistake(
