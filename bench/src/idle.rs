@@ -54,7 +54,7 @@ pub(crate) fn measure(context: &Context) -> Result<Measured, Failure> {
 fn once(programs: &Path) -> Result<(f64, f64), Failure> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop");
     let folder = tempfile::tempdir()?;
-    for file in ["dozen.yaml", "mailer.py"] {
+    for file in ["dozen.yaml", "mailer.py", "legacy.py", "article.examples.json"] {
         fs::copy(source.join(file), folder.path().join(file))?;
     }
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 
 /// Builds `dozen` and the shop's programs, with `words` on top.
 fn build(words: &[&str]) -> Step {
-    let programs = ["dozen", "shop-orders", "shop-stock", "shop-invoices"];
+    let programs = ["dozen", "shop-orders", "shop-stock", "shop-invoices", "shop-catalogue"];
     let mut all = vec!["build"];
     all.extend(programs.iter().flat_map(|program| ["-p", program]));
     all.extend(words);

@@ -71,7 +71,7 @@ fn client(folder: &Path, ca: &str, certificate: Option<&CertificateFiles>) -> Cl
         server_name: Some("shop.example".into()),
         certificate: certificate.cloned(),
     };
-    Client::over(Arc::new(Transport::new(Protocol::Http1, Some(&tls)).unwrap())).unwrap()
+    Client::new().over(Some(Arc::new(Transport::new(Protocol::Http1, Some(&tls)).unwrap())))
 }
 
 async fn ask(client: &Client, port: u16, path: &str) -> Result<Response<Body>, Error> {

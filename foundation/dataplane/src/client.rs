@@ -2,10 +2,12 @@
 //!
 //! Cheap to clone; the clones share a pool of connections on the runtime that they are used on. The strict framing
 //! reads what comes back. The response's body is read from the connection as the caller takes it, so a slow caller
-//! slows the sender and nothing piles up here; the connection returns to the pool when the body has ended.
+//! slows the sender and nothing piles up here; the connection returns to the pool when the body has ended. Over a
+//! transport of HTTP/2 the connections of the pool are shared instead.
 
 mod answer;
 mod outgoing;
+mod shared;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -20,6 +22,7 @@ use crate::{Body, Error, Protocol, Transport};
 
 pub(crate) use answer::exchange;
 pub(crate) use outgoing::Outgoing;
+use shared::Shared;
 
 /// Idle connections kept for each address.
 const IDLE_MAX: usize = 32;
@@ -39,12 +42,11 @@ impl Client {
         Self::default()
     }
 
-    /// The same, for services that speak TLS. It speaks HTTP/1.1, and takes no transport of HTTP/2.
-    pub fn over(transport: Arc<Transport>) -> Result<Self, Error> {
-        if transport.protocol() == Protocol::Http2 {
-            return Err(Error::Tls { what: "this client speaks HTTP/1.1 only".to_owned() });
-        }
-        Ok(Self { pool: Arc::default(), transport: Some(transport) })
+    /// The same client, with the same pool, over `transport`; without one, in plain HTTP/1.1. Connections of one transport
+    /// serve no other.
+    #[must_use]
+    pub fn over(&self, transport: Option<Arc<Transport>>) -> Self {
+        Self { pool: self.pool.clone(), transport }
     }
 
     /// Sends `request` to `address` (`host:port`) and waits for the head of the response.
@@ -70,22 +72,27 @@ impl Client {
         request: http::Request<Body>,
         stall: Duration,
     ) -> Result<http::Response<Body>, Error> {
+        let transport = self.transport.as_deref();
+        if let Some(transport) = transport.filter(|transport| transport.protocol() == Protocol::Http2) {
+            return self.pool.shared.send(address, request, transport, stall).await;
+        }
         let outgoing = Outgoing::new(address, request)?;
-        if let Some(kept) = self.pool.take(address) {
+        let key: Key = (transport.map_or(0, |transport| transport.id), address.to_owned());
+        if let Some(kept) = self.pool.take(&key) {
             let Some(first) = outgoing.again() else {
-                let answered = exchange(kept, outgoing, address, stall, self.pool.keeper(address)).await;
+                let answered = exchange(kept, outgoing, address, stall, self.pool.keeper(key)).await;
                 return answered.map_err(|failure| failure.error);
             };
-            match exchange(kept, first, address, stall, self.pool.keeper(address)).await {
+            match exchange(kept, first, address, stall, self.pool.keeper(key.clone())).await {
                 Err(answer::Failure { error: Error::Broken { .. }, untouched: true }) => {}
                 other => return other.map_err(|failure| failure.error),
             }
         }
-        let stream = connect(address, None, self.transport.as_deref())
+        let stream = connect(address, None, transport)
             .await
             .map_err(|source| Error::Connect { address: address.to_owned(), source })?;
         let fresh = Connection::new(stream);
-        let answered = exchange(fresh, outgoing, address, stall, self.pool.keeper(address)).await;
+        let answered = exchange(fresh, outgoing, address, stall, self.pool.keeper(key)).await;
         answered.map_err(|failure| failure.error)
     }
 }
@@ -111,37 +118,41 @@ impl Connection {
 /// Takes back a connection that can be used again.
 pub(crate) type Keeper = Box<dyn FnOnce(Connection) + Send>;
 
+/// A transport by its number, 0 without one, and an address.
+type Key = (u64, String);
+
 #[derive(Debug, Default)]
 struct Pool {
-    idle: Mutex<HashMap<String, Vec<(Instant, Connection)>>>,
+    idle: Mutex<HashMap<Key, Vec<(Instant, Connection)>>>,
+    shared: Arc<Shared>,
 }
 
 impl Pool {
-    fn keeper(self: &Arc<Self>, address: &str) -> Keeper {
-        let (pool, address) = (self.clone(), address.to_owned());
-        Box::new(move |connection| pool.put(&address, connection))
+    fn keeper(self: &Arc<Self>, key: Key) -> Keeper {
+        let pool = self.clone();
+        Box::new(move |connection| pool.put(key, connection))
     }
 
-    fn take(&self, address: &str) -> Option<Connection> {
+    fn take(&self, key: &Key) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let kept = idle.get_mut(address)?;
+        let kept = idle.get_mut(key)?;
         while let Some((since, mut connection)) = kept.pop() {
             if since.elapsed() < IDLE && connection.is_quiet() {
                 return Some(connection);
             }
         }
-        idle.remove(address);
+        idle.remove(key);
         None
     }
 
-    fn put(&self, address: &str, connection: Connection) {
+    fn put(&self, key: Key, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         // Each return also sweeps, so that addresses that are never called again do not keep their connections.
         for kept in idle.values_mut() {
             kept.retain(|(since, _)| since.elapsed() < IDLE);
         }
         idle.retain(|_, kept| !kept.is_empty());
-        let kept = idle.entry(address.to_owned()).or_default();
+        let kept = idle.entry(key).or_default();
         if kept.len() < IDLE_MAX {
             kept.push((Instant::now(), connection));
         }

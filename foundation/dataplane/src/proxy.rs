@@ -50,7 +50,7 @@ mod serve;
 mod stall;
 mod streamed;
 mod talk;
-mod tasks;
+pub(crate) mod tasks;
 mod tunnel;
 mod verdict;
 mod worker;

@@ -45,6 +45,7 @@ mod plan;
 mod problem;
 mod provider;
 mod question;
+mod reading;
 mod refusal;
 mod run;
 mod scope;

@@ -35,7 +35,7 @@ pub struct ProviderOptions {
     /// Requests that may wait for another to end; more are refused at once.
     pub pending_max: u32,
     /// When it is left alone because it keeps failing.
-    pub breaker: BreakerPolicy,
+    pub circuit: BreakerPolicy,
     /// Bytes of an answer; a larger one is refused.
     pub answer_max: NonZeroUsize,
     /// Whether the recorded examples answer in its place. Nothing is sent to it then.
@@ -50,7 +50,7 @@ impl Default for ProviderOptions {
             timeout: Duration::from_secs(5),
             in_flight_max: const { NonZeroU32::new(32).expect("32 is not 0") },
             pending_max: 64,
-            breaker: BreakerPolicy::default(),
+            circuit: BreakerPolicy::default(),
             answer_max: const { NonZeroUsize::new(1024 * 1024).expect("a mebibyte is not 0") },
             mock: false,
         }

@@ -95,7 +95,7 @@ pub(crate) fn policy(options: &ProviderOptions) -> ServicePolicy {
     ServicePolicy {
         in_flight_max: Some(options.in_flight_max),
         pending_max: options.pending_max,
-        breaker: Some(options.breaker),
+        breaker: Some(options.circuit),
         ..ServicePolicy::default()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dozen_core::Ids;
-use dozen_dataplane::{Probes, Proxy, ProxyOptions, Resolve, ServiceView, Upstreams};
+use dozen_dataplane::{Probes, Proxy, ProxyOptions, Resolve, ServiceView, Transport, Upstreams};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio_util::sync::CancellationToken;
 
@@ -135,6 +135,11 @@ impl Gateway {
         let mut views: Vec<_> = self.door.upstreams.all().iter().map(|upstream| upstream.view()).collect();
         views.sort_by(|one, other| one.service.cmp(&other.service));
         views
+    }
+
+    /// How a service is spoken to, as its file has it now; `None` is plain HTTP/1.1. For whoever asks it beside the gateway.
+    pub fn transport(&self, service: &str) -> Option<Arc<Transport>> {
+        self.door.upstreams.get(service)?.transport()
     }
 
     /// What would become of a request at this moment.

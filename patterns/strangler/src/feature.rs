@@ -118,11 +118,14 @@ impl Feature {
         Ok(Self { name: name.into(), options, bounds, comparator, live, kept: Arc::default() })
     }
 
-    /// The same feature under other options: what is known of it stays.
+    /// The same feature under other options: what is known of it stays, and so do its translators unless others are named.
     pub(crate) fn with_options(&self, options: FeatureOptions, now: Timestamp) -> Result<Self, Error> {
         let fresh = Self::new(&self.name, options, now)?;
         fresh.live.store(self.live.load_full());
-        let comparator = fresh.comparator.clone().translated_as(&self.comparator);
+        let mut comparator = fresh.comparator.clone();
+        if self.options.compare.translators == fresh.options.compare.translators {
+            comparator = comparator.translated_as(&self.comparator);
+        }
         Ok(Self { kept: self.kept.clone(), comparator, ..fresh })
     }
 

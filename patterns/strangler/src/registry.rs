@@ -60,7 +60,8 @@ impl RegistryOptions {
     }
 }
 
-/// Finds a translator by its name.
+/// Finds a translator by its name. It is asked once for each feature that names it, so what it gives follows a changed file
+/// by itself.
 pub type Translators = Arc<dyn Fn(&str) -> Option<Arc<dyn Translator>> + Send + Sync>;
 
 /// All features. Runs as a [`Service`].

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::budget::{Budget, Reserved};
-use crate::compare::{Answer, Compared, Differences, Kind};
+use crate::compare::{Answer, Comparator, Compared, Differences, Kind};
 use crate::decide::{Decision, is_safe};
 use crate::feature::{Feature, Sampled};
 use crate::noise::Counted;
@@ -219,25 +219,25 @@ impl Shadow {
     async fn learn(&self, job: &Job, primary: Side, mine: &Answer, theirs: &Answer) {
         let first = if primary == Side::Old { mine } else { theirs };
         if let Ok(second) = self.ask(job, Side::Old, true).await {
-            let replayed = self.compared(job, first.clone(), second).await;
+            let replayed = self.compared(job, first.clone(), second, Comparator::replayed).await;
             job.feature.noise_of().learn(&replayed);
         }
     }
 
     async fn compare(&self, job: &Job, primary: Side, mine: Answer, theirs: Answer) -> Compared {
         match primary {
-            Side::Old => self.compared(job, mine, theirs).await,
-            Side::New => self.compared(job, theirs, mine).await,
+            Side::Old => self.compared(job, mine, theirs, Comparator::compare).await,
+            Side::New => self.compared(job, theirs, mine, Comparator::compare).await,
         }
     }
 
     /// Compares; large bodies on a thread where nobody waits for them.
-    async fn compared(&self, job: &Job, old: Answer, new: Answer) -> Compared {
+    async fn compared(&self, job: &Job, one: Answer, other: Answer, compare: Comparing) -> Compared {
         let feature = job.feature.clone();
-        if old.body().len() + new.body().len() <= INLINE_MAX {
-            return feature.comparator().compare(&old, &new);
+        if one.body().len() + other.body().len() <= INLINE_MAX {
+            return compare(feature.comparator(), &one, &other);
         }
-        let comparing = tokio::task::spawn_blocking(move || feature.comparator().compare(&old, &new));
+        let comparing = tokio::task::spawn_blocking(move || compare(feature.comparator(), &one, &other));
         comparing.await.unwrap_or_else(|_| Compared::Incomparable("the comparison was cut short".into()))
     }
 
@@ -270,6 +270,9 @@ impl Shadow {
         answered
     }
 }
+
+/// How two answers are compared.
+type Comparing = fn(&Comparator, &Answer, &Answer) -> Compared;
 
 /// Bytes of two bodies that are compared where they are: well below a tenth of a millisecond a side.
 const INLINE_MAX: usize = 32 * 1024;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dozen_browser::Browser;
@@ -17,20 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn shop() -> (Place, u16, u16) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
     let mut yaml = std::fs::read_to_string(example.join("dozen.yaml")).unwrap();
-    let first = ports(12);
-    for (at, port) in [8080, 8500, 7001, 7002, 7003, 7005, 7006].into_iter().enumerate() {
+    let first = ports(13);
+    for (at, port) in [8080, 8500, 7001, 7002, 7003, 7005, 7006, 7007].into_iter().enumerate() {
         // `invoices` has two instances, and the second takes the port after the first's.
         let own = first + u16::try_from(at).unwrap() + u16::from((7004..8000).contains(&port));
         yaml = yaml.replace(&port.to_string(), &own.to_string());
     }
-    for (sidecar, service) in (first + 8..).zip(["orders", "stock", "invoices", "mailer"]) {
+    for (sidecar, service) in (first + 9..).zip(["orders", "stock", "invoices", "mailer"]) {
         let start = yaml.find(&format!("  {service}:")).unwrap();
         let open = start + yaml[start..].find("{ ").unwrap() + 2;
         yaml.insert_str(open, &format!("sidecar: {{ port: {sidecar} }}, "));
     }
     let registry = ports(1);
     yaml.push_str(&format!("registry: {{ listen: \"127.0.0.1:{registry}\" }}\napi: false\n"));
-    for name in ["shop-orders", "shop-stock", "shop-invoices"] {
+    for name in ["shop-orders", "shop-stock", "shop-invoices", "shop-catalogue"] {
         yaml = yaml.replace(&format!("[{name}]"), &format!("[\"{}\"]", program(name).display()));
     }
     let place = Place::new(&yaml);
@@ -95,6 +96,49 @@ fn q_d3_an_order_of_the_running_shop_is_followed_from_the_request_to_each_acknow
             assert!(page.contains(step), "the journey lacks `{step}`:\n{page}");
         }
         assert_eq!(browser.complaints().unwrap(), Vec::<String>::new());
+    }
+    up.stop();
+}
+
+/// What a shell in the shop's folder says, with `dozen` on its path.
+fn typed(place: &Place, line: &str) -> String {
+    let folder = program("dozen").parent().unwrap().display().to_string();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    place.mark(shell.args(["-c", line]).env("PATH", path));
+    let output = shell.output().unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+/// Whether `said` has the words of `wanted` in their order; `…` stands for anything.
+fn says(said: &str, wanted: &str) -> bool {
+    let words = wanted.split_whitespace().flat_map(|word| word.split('…')).filter(|word| !word.is_empty());
+    words.into_iter().try_fold(said, |rest, word| rest.split_once(word).map(|(_, rest)| rest)).is_some()
+}
+
+#[test]
+fn sf_m4_the_shops_catalogue_moves_and_comes_back_as_the_readme_says() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let steps = readme.split("```console\n").find(|block| block.contains("feature journal")).unwrap();
+    let steps = steps.split("```").next().unwrap();
+    let (place, gateway, _) = shop();
+    let up = place.up().ready();
+    // The catalogue's port is the eighth of the shop's.
+    let steps = steps.replace(":8080", &format!(":{gateway}")).replace(":7007", &format!(":{}", gateway + 8));
+    for step in steps.split("$ ").skip(1) {
+        let (line, wanted) = step.split_once('\n').unwrap_or((step, ""));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = typed(&place, line);
+            if says(&said, wanted) {
+                break;
+            }
+            // What only shows something shows it in its own time.
+            assert!(!line.contains("forward"), "$ {line}\n{said}");
+            assert!(Instant::now() < deadline, "$ {line}\n{said}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
     up.stop();
 }

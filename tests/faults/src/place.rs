@@ -22,7 +22,7 @@ pub fn program(name: &str) -> PathBuf {
     assert!(
         program.is_file(),
         "there is no {}: run `cargo xtask test`, or \
-         `cargo build -p dozen -p shop-orders -p shop-stock -p shop-invoices` first",
+         `cargo build -p dozen -p shop-orders -p shop-stock -p shop-invoices -p shop-catalogue` first",
         program.display()
     );
     program

@@ -41,5 +41,8 @@ pub(super) fn bind(
     let bind = |options| Gateway::beside(keeper.clone(), options, resolve.clone(), ids.clone(), log.clone());
     let gateway = gateway_options(app).map(bind).transpose();
     let gateway = gateway.map_err(Error::pattern("open the gateway"))?.map(Arc::new);
+    if let Some(gateway) = &gateway {
+        features.speak_as(gateway);
+    }
     Ok(Bound { gateway, keeper, log })
 }

@@ -112,11 +112,6 @@ async fn assemble(
     let (messages, schedules) = messages::open(app, &store, ids).await?;
     let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
     let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids, &sockets)?;
-    let features = features::bind(app, &resolve, &store, ids)?;
-    // Before the first request: nobody is served by the side of a stage that is long past.
-    features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
-    let gateway::Bound { gateway, keeper, log } =
-        gateway::bind(app, &resolve, &store, ids, &features, &sockets)?;
     let around = translators::Around {
         resolve: resolve.clone(),
         client: client.clone(),
@@ -125,6 +120,11 @@ async fn assemble(
     };
     let bound = translators::bind(app, around, &registry)?;
     let translators = bound.current.clone();
+    let features = features::bind(app, &resolve, &store, ids, bound.domain())?;
+    // Before the first request: nobody is served by the side of a stage that is long past.
+    features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
+    let gateway::Bound { gateway, keeper, log } =
+        gateway::bind(app, &resolve, &store, ids, &features, &sockets)?;
     let translated = bound.rows();
     let (faces, reloading) = bound.into_parts();
 

@@ -1,4 +1,4 @@
-//! The tasks of a connection of HTTP/2, owned by whoever owns the connection.
+//! The tasks of connections of HTTP/2, owned by whoever owns the connections.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ pub(super) fn progress() -> Progress {
 
 /// Tasks that end with this set.
 #[derive(Default)]
-pub(super) struct Tasks(Mutex<Inner>);
+pub(crate) struct Tasks(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -89,10 +89,10 @@ impl Inner {
 
 /// Starts tasks for as long as their set lives. It does not keep the set: a task may hold one of these.
 #[derive(Clone)]
-pub(super) struct Spawner(Weak<Tasks>);
+pub(crate) struct Spawner(Weak<Tasks>);
 
 impl Spawner {
-    pub(super) fn new(tasks: &Arc<Tasks>) -> Self {
+    pub(crate) fn new(tasks: &Arc<Tasks>) -> Self {
         Self(Arc::downgrade(tasks))
     }
 }

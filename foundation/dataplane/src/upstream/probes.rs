@@ -10,16 +10,13 @@
 //! most so many endpoints are probed, and at most so many asked at one time; endpoints beyond that count as not probed.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Ids;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
-use http::{Request, Response};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::Request;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -27,8 +24,7 @@ use tokio::time::{sleep, timeout};
 use super::endpoint::EndpointState;
 use super::health::HealthPolicy;
 use super::{Upstream, Upstreams};
-use crate::tls::connect;
-use crate::{Body, Client, Error, Protocol, Transport};
+use crate::{Body, Client};
 
 /// Endpoints that are probed.
 const PROBED_MAX: usize = 10_000;
@@ -120,14 +116,8 @@ impl Probes {
         let Ok(request) = request else { return false };
         let address = &*state.address;
         // Asked as its requests are: a service of TLS that answers without it is not well.
-        let answer = match upstream.transport() {
-            None => self.client.send(address, request, policy.timeout).await,
-            Some(transport) if transport.protocol() == Protocol::Http1 => match Client::over(transport) {
-                Ok(client) => client.send(address, request, policy.timeout).await,
-                Err(error) => Err(error),
-            },
-            Some(transport) => over_http2(address, request, &transport).await,
-        };
+        let client = self.client.over(upstream.transport());
+        let answer = client.send(address, request, policy.timeout).await;
         let Ok(answer) = answer else { return false };
         let is_good = policy.expects(answer.status().as_u16());
         // Read to its end, so that the connection can be used again; a body that breaks off is no good answer.
@@ -135,39 +125,6 @@ impl Probes {
             Ok(_) | Err(crate::Error::BodyTooLarge { .. }) => is_good,
             Err(_) => false,
         }
-    }
-}
-
-/// One question on a connection of HTTP/2 that is closed behind it.
-async fn over_http2(
-    address: &str,
-    request: Request<Body>,
-    transport: &Transport,
-) -> Result<Response<Body>, Error> {
-    let broken = |source| Error::Broken { address: address.to_owned(), source };
-    let opened = connect(address, None, Some(transport)).await;
-    let stream = opened.map_err(|source| Error::Connect { address: address.to_owned(), source })?;
-    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| broken(io::Error::other(error)))?;
-    let (mut parts, body) = request.into_parts();
-    let scheme = if transport.is_tls() { "https" } else { "http" };
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    parts.uri = format!("{scheme}://{address}{target}")
-        .parse()
-        .map_err(|_| Error::Request { why: "its address is none" })?;
-    // The connection is worked only while somebody waits here: it is gone when the answer is read.
-    let asking = async {
-        let answer = sender.send_request(Request::from_parts(parts, body)).await;
-        let (parts, body) = answer.map_err(|error| broken(io::Error::other(error)))?.into_parts();
-        let bytes = Body::new(body).collect(ANSWER_MAX).await?;
-        Ok(Response::from_parts(parts, Body::from(bytes)))
-    };
-    tokio::select! { biased;
-        answer = asking => answer,
-        ended = connection => Err(broken(ended.err().map_or(
-            io::ErrorKind::UnexpectedEof.into(),
-            io::Error::other,
-        ))),
     }
 }
 

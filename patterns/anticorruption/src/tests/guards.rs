@@ -88,9 +88,9 @@ async fn a_full_bulkhead_refuses_and_a_deadline_ends_what_hangs() {
 #[tokio::test]
 async fn a_provider_that_keeps_failing_is_left_alone() {
     let world = World::start(Router::new().route("/", get(|| async { StatusCode::BAD_GATEWAY }))).await;
-    let breaker = json!({ "requests-min": 3, "failure-percent": 50, "open": "1h" });
+    let circuit = json!({ "requests-min": 3, "failure-percent": 50, "open": "1h" });
     let translators = world.translators(json!({
-        "providers": { "erp": { "breaker": breaker } },
+        "providers": { "erp": { "circuit": circuit } },
         "translators": {
             "one": { "calls": { "it": { "ask": [way("erp", "GET", "/")] } } },
             "other": { "calls": { "it": { "ask": [way("erp", "GET", "/")] } } }

@@ -8,4 +8,5 @@ mod mistakes;
 mod operations;
 mod pieces;
 mod questions;
+mod reading;
 mod world;

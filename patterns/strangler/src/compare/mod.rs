@@ -9,7 +9,7 @@
 //!
 //! JSON is compared as values: the order of members and the spelling of a number mean nothing, and no digit is lost. Other
 //! text is compared line by line, the rest byte by byte. With a translator for each side, both are brought into the domain's
-//! model first, so that a new interface of another shape can still be shown to be equal.
+//! model first, status and document, so that a new interface of another shape can still be shown to be equal.
 //!
 //! The work is bounded: depth and size of a document, visits, and what is kept of the differences.
 
@@ -41,8 +41,9 @@ pub type Answer = Response<Bytes>;
 
 /// Brings the answer of one side into the domain's model.
 pub trait Translator: Send + Sync + 'static {
-    /// The answer's body as JSON of the domain. The error says what could not be read, without quoting it.
-    fn translate(&self, answer: &Answer) -> Result<Bytes, String>;
+    /// What the answer says in the domain's words: its status there, a body of JSON, and the headers that still mean
+    /// something. The error says what could not be read, without quoting it.
+    fn translate(&self, answer: &Answer) -> Result<Answer, String>;
 }
 
 /// What a comparison found.
@@ -84,6 +85,37 @@ impl Comparator {
 
     /// Compares two answers to the same question.
     pub fn compare(&self, old: &Answer, new: &Answer) -> Compared {
+        let Some([of_old, of_new]) = &self.translators else {
+            return self.sides(old, new, Self::bodies);
+        };
+        match (of_old.translate(old), of_new.translate(new)) {
+            (Ok(old), Ok(new)) => {
+                self.sides(&old, &new, |this, old, new| this.documents(old.body(), new.body()))
+            }
+            // What cannot be said of the old side proves nothing about the new one.
+            (Err(problem), _) => Compared::Incomparable(format!("the old side's translator: {problem}")),
+            (Ok(_), Err(problem)) => {
+                let mut found = nothing();
+                note(&mut found, "$".into(), Kind::Type, "the domain's model".into(), excerpt(&problem));
+                Compared::Different(found)
+            }
+        }
+    }
+
+    /// Compares two answers of the old side, which tell what it is unsure of itself.
+    pub fn replayed(&self, first: &Answer, second: &Answer) -> Compared {
+        let of_old = self.translators.as_ref().map(|[of_old, _]| of_old.clone());
+        let alone = Self { translators: of_old.map(|of_old| [of_old.clone(), of_old]), ..self.clone() };
+        alone.compare(first, second)
+    }
+
+    /// Status, chosen headers, and bodies as `bodies` compares them.
+    fn sides(
+        &self,
+        old: &Answer,
+        new: &Answer,
+        bodies: impl FnOnce(&Self, &Answer, &Answer) -> Result<Differences, String>,
+    ) -> Compared {
         let mut found = nothing();
         if old.status() != new.status() {
             let (old, new) = (old.status().as_u16().to_string(), new.status().as_u16().to_string());
@@ -99,19 +131,7 @@ impl Comparator {
                 note(&mut found, format!("header {name}"), Kind::Header, shown(&left), shown(&right));
             }
         }
-        let bodies = match &self.translators {
-            None => self.bodies(old, new),
-            Some([of_old, of_new]) => match (of_old.translate(old), of_new.translate(new)) {
-                (Ok(left), Ok(right)) => self.documents(&left, &right),
-                (Err(problem), _) => Err(format!("the old side's translator: {problem}")),
-                (Ok(_), Err(problem)) => {
-                    let mut found = nothing();
-                    note(&mut found, "$".into(), Kind::Type, "the domain's model".into(), excerpt(&problem));
-                    Ok(found)
-                }
-            },
-        };
-        match bodies {
+        match bodies(self, old, new) {
             Err(why) => return Compared::Incomparable(why),
             Ok(bodies) => {
                 found.shown.extend(bodies.shown);

@@ -214,37 +214,65 @@ fn text_and_bytes_are_compared_too_and_a_compressed_body_is_not() {
     assert_eq!(comparator.compare(&json(""), &json("")), Compared::Same);
 }
 
+fn answer_in_domain(status: u16, body: &str) -> Answer {
+    answer(status, "application/json", body.to_owned())
+}
+
 /// Reads a number out of a text, as a legacy system writes it.
 struct Legacy;
 /// The new system speaks the domain's language.
 struct Plain;
 
 impl Translator for Legacy {
-    fn translate(&self, answer: &Answer) -> Result<Bytes, String> {
+    fn translate(&self, answer: &Answer) -> Result<Answer, String> {
         let text = std::str::from_utf8(answer.body()).map_err(|_| "it is no text".to_owned())?;
+        // What it cannot find it tells as a fault.
+        if text == "FAULT=4711" {
+            return Ok(answer_in_domain(404, "{}"));
+        }
         let price = text.strip_prefix("PRICE=").ok_or("it has no PRICE")?;
-        Ok(format!("{{\"price\":{price}}}").into())
+        let price = price.split(';').next().unwrap_or_default();
+        Ok(json(&format!("{{\"price\":{price}}}")))
     }
 }
 
 impl Translator for Plain {
-    fn translate(&self, answer: &Answer) -> Result<Bytes, String> {
-        Ok(answer.body().clone())
+    fn translate(&self, answer: &Answer) -> Result<Answer, String> {
+        Ok(answer.clone())
     }
 }
 
 #[test]
 fn answers_of_another_shape_are_compared_in_the_domains_model() {
-    let comparator = Comparator::new("x", &CompareOptions { headers: Vec::new(), ..plain() }).expect("rules");
+    let comparator = Comparator::new("x", &plain()).expect("rules");
     let comparator = comparator.in_domain(Arc::new(Legacy), Arc::new(Plain));
     let old = answer(200, "text/plain", "PRICE=12.50");
     assert_eq!(comparator.compare(&old, &json(r#"{"price": 12.5}"#)), Compared::Same);
     assert!(matches!(comparator.compare(&old, &json(r#"{"price": 13}"#)), Compared::Different(_)));
+    let fault = answer(500, "text/plain", "FAULT=4711");
+    let unknown = answer_in_domain(404, "{}");
+    assert_eq!(comparator.compare(&fault, &unknown), Compared::Same, "the status is the domain's, too");
     let broken = answer(200, "text/plain", "?");
     assert!(
         matches!(comparator.compare(&broken, &json("{}")), Compared::Incomparable(_)),
         "the new side is not to blame"
     );
+}
+
+#[test]
+fn the_old_side_is_held_against_itself_by_its_own_translator_alone() {
+    struct Never;
+    impl Translator for Never {
+        fn translate(&self, _: &Answer) -> Result<Answer, String> {
+            Err("it is none of the new side's".into())
+        }
+    }
+    let comparator = Comparator::new("x", &plain()).expect("rules");
+    let comparator = comparator.in_domain(Arc::new(Legacy), Arc::new(Never));
+    let (first, second) =
+        (answer(200, "text/plain", "PRICE=1;t=1"), answer(200, "text/plain", "PRICE=1;t=2"));
+    assert_eq!(comparator.replayed(&first, &second), Compared::Same);
+    assert!(matches!(comparator.compare(&first, &second), Compared::Different(_)));
 }
 
 #[test]

@@ -4,12 +4,15 @@ mod order;
 mod show;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use dozen_strangler::{Registry, RegistryOptions};
 
 use super::look::{Look, Where, known};
+use super::translator::quiet;
 use crate::Error;
+use crate::up::translators::domain;
 
 const HELP: &str = "\
 A feature moves from an old service to a new one by stages:
@@ -141,15 +144,17 @@ impl Feature {
 }
 
 /// The features of the file, as the store knows them. Nothing is counted or decided by looking.
-async fn open(look: &Look) -> Result<std::sync::Arc<Registry>, Error> {
+async fn open(look: &Look) -> Result<Arc<Registry>, Error> {
     let options = RegistryOptions::new("command");
-    let registry = Registry::new(look.store.clone(), &look.app.features, options)
-        .map_err(Error::pattern("understand the features"))?;
+    let translators = Arc::new(quiet(&look.app)?);
+    let translators = domain(Arc::new(move || translators.clone()));
+    let registry = Registry::translated(look.store.clone(), &look.app.features, options, Some(translators));
+    let registry = registry.map_err(Error::pattern("understand the features"))?;
     registry.observe().await.map_err(Error::pattern("look at the features"))?;
     Ok(registry)
 }
 
-fn named(registry: &Registry, name: &str) -> Result<std::sync::Arc<dozen_strangler::Feature>, Error> {
+fn named(registry: &Registry, name: &str) -> Result<Arc<dozen_strangler::Feature>, Error> {
     let features = registry.features();
     let names: Vec<&str> = features.iter().map(|feature| feature.name()).collect();
     known("feature", name, &names)?;

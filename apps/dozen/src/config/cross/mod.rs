@@ -32,7 +32,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     routes::check(checker, file, &found);
     access::check(checker, file);
     calling::check(checker, file, services);
-    features::check(checker, file, services);
+    features::check(checker, file, &found);
     let topics = messages::topics(checker, file);
     messages::subscriptions(checker, file, &found, &topics);
     translators::check(checker, file, services, &topics);

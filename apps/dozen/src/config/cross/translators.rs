@@ -128,8 +128,9 @@ fn compiled(checker: &mut Checker<'_>, file: &Item) {
     }
     let ids = Ids::new(Arc::new(SystemClock), 0);
     let nobody = Arc::new(|_: &str| None);
-    let Err(error) = Translators::compile(&options, &examples, nobody, Arc::new(Http::default()), ids) else {
-        return;
+    let error = match Translators::compile(&options, &examples, nobody, Arc::new(Http::default()), ids) {
+        Ok(translators) => return reading(checker, file, &translators),
+        Err(error) => error,
     };
     for mistake in error.0 {
         let span = place(file, &mistake.path).unwrap_or(file.span);
@@ -138,6 +139,20 @@ fn compiled(checker: &mut Checker<'_>, file: &Item) {
             _ => (mistake.problem.as_str(), HELP),
         };
         checker.wrong(span, hidden(wrong.to_owned(), file), help);
+    }
+}
+
+/// Those by which features compare have to make something of an answer alone.
+fn reading(checker: &mut Checker<'_>, file: &Item, translators: &Translators) {
+    for feature in file.get("features").map(Item::fields).unwrap_or_default() {
+        let named = feature.item.get("compare").and_then(|compare| compare.get("translators"));
+        for item in ["old", "new"].into_iter().filter_map(|side| named?.get(side)) {
+            let Some(translator) = item.as_text().and_then(|name| translators.get(name)) else { continue };
+            if let Err(why) = translator.reads() {
+                let wrong = format!("`{}` cannot read an answer for a comparison: {why}", translator.name());
+                checker.wrong(item.span, wrong, HELP);
+            }
+        }
     }
 }
 

@@ -197,7 +197,8 @@ static EJECT: Section = Section {
     ],
 };
 
-static CIRCUIT: Section = Section {
+/// Of a service, and of a provider.
+pub(super) static CIRCUIT: Section = Section {
     noun: "a circuit",
     short: Short::None,
     keys: &[
@@ -209,7 +210,7 @@ static CIRCUIT: Section = Section {
         ),
         Key::new("requests-min", MANY, Default("20"), "Fewer requests than these decide nothing."),
         Key::new("window", Kind::Duration, Default("10s"), "Over how long they are counted."),
-        Key::new("open", Kind::Duration, Default("5s"), "How long the service then is left alone."),
+        Key::new("open", Kind::Duration, Default("5s"), "How long it then is left alone."),
         Key::new(
             "trials",
             Kind::Count(1, 65_535),

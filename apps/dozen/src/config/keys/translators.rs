@@ -5,6 +5,7 @@
 
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
+use super::calling::CIRCUIT;
 use super::messages::{ATTEMPTS_MAX, BACKOFF};
 use super::{NAME, TEXT};
 
@@ -45,8 +46,8 @@ pub(super) static PROVIDER: Section = Section {
             "Requests that may wait for another to end; more are refused at once.",
         ),
         Key::new(
-            "breaker",
-            Kind::Section(&BREAKER),
+            "circuit",
+            Kind::Section(&CIRCUIT),
             Default("{}"),
             "When it is left alone because it keeps failing, and how it comes back.",
         ),
@@ -56,33 +57,6 @@ pub(super) static PROVIDER: Section = Section {
             Kind::Flag,
             Default("false"),
             "Whether the recorded examples answer in its place, in all translators. Nothing is sent to it then.",
-        ),
-    ],
-};
-
-static BREAKER: Section = Section {
-    noun: "a breaker",
-    short: Short::None,
-    keys: &[
-        Key::new("window", Kind::Duration, Default("10s"), "Over how long failures are counted."),
-        Key::new(
-            "requests-min",
-            Kind::Count(1, 1_000_000),
-            Default("20"),
-            "Fewer requests than these in the window decide nothing.",
-        ),
-        Key::new(
-            "failure-percent",
-            Kind::Count(1, 100),
-            Default("50"),
-            "Failures for each hundred requests that open the circuit.",
-        ),
-        Key::new("open", Kind::Duration, Default("5s"), "How long it then is left alone."),
-        Key::new(
-            "trials",
-            Kind::Count(1, 65_535),
-            Default("3"),
-            "Requests that are let through after that, and all have to succeed.",
         ),
     ],
 };

@@ -32,6 +32,30 @@ fn a_match_is_short_for_a_route_and_what_is_expanded_says_the_same() {
 }
 
 #[test]
+fn a_translator_is_a_side_and_one_that_compares_reads_an_answer_alone() {
+    let translators =
+        "providers: { old: }\ntranslators:\n  t: { calls: { it: { ask: { provider: old } } } }\n";
+    let of = |feature: &str| format!("{SERVICES}{translators}features: {{ f: {feature} }}");
+    let loaded = read(&of("{ old: t, new: new, compare: { translators: { old: t, new: t } } }")).unwrap();
+    assert_eq!(loaded.app.features["f"].old, "t");
+    mistake(
+        &of("{ old: old, new: new, compare: { translators: { old: t, new: u } } }"),
+        "6:77",
+        "there is no translator `u`",
+        "there are: t",
+    );
+    let mapped = "  u: { map: { a: it.a! }, calls: { it: { ask: { provider: old } } } }\n";
+    mistake(
+        &format!(
+            "{SERVICES}{translators}{mapped}features: {{ f: {{ old: old, new: new, compare: {{ translators: {{ old: t, new: u }} }} }} }}"
+        ),
+        "7:77",
+        "`u` cannot read an answer for a comparison: its result is made of more than an answer; move its `map` to `answer`",
+        "docs/anticorruption.md shows translators, docs/mapping.md what a table can say",
+    );
+}
+
+#[test]
 fn what_the_pattern_refuses_is_shown_where_it_stands() {
     for (feature, place, wrong, help) in [
         ("{ old: old, new: neu }", "3:33", "there is no service `neu`", "did you mean `new`?"),

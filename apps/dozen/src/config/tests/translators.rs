@@ -10,7 +10,7 @@ services: { legacy: { at: "http://127.0.0.1:9001" } }
 queues: { questions: }
 topics: { theirs: , ours: }
 providers:
-  legacy: { timeout: 2s, breaker: { trials: 1 } }
+  legacy: { timeout: 2s, circuit: { trials: 1 } }
   old:    { database: "sqlite:old.db", rows-max: 10 }
   host:   { queue: questions, mock: true }
 translators:

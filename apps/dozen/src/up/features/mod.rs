@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The gateway knows no features, and the strangler no gateway: this is where the two meet. A request that nobody wants to
-//! look into goes without an escort, and so from socket to socket as any other.
+//! look into goes without an escort, and so from socket to socket as any other. Answers of two shapes are compared by what
+//! translators of the file make of them.
 
 mod copy;
 mod escort;
@@ -23,12 +24,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dozen_core::Ids;
-use dozen_gateway::{Course, FeatureRequest, Features, Way};
+use dozen_gateway::{Course, FeatureRequest, Features, Gateway, Way};
 use dozen_store::Store;
 use dozen_strangler::cohort::{self, HEADER};
 use dozen_strangler::{
     Asked, Decision, Feature, FeatureOptions, Registry, RegistryOptions, Serve, Shadow, ShadowOptions, Side,
-    is_safe,
+    Translators, is_safe,
 };
 
 use self::escort::{Escorting, Plan};
@@ -69,11 +70,17 @@ impl Face {
     }
 }
 
-/// The features of the file.
-pub(super) fn bind(app: &App, resolve: &Resolve, store: &Store, ids: &Ids) -> Result<Arc<Facade>, Error> {
-    let refused = || Error::pattern("understand the features");
+/// The features of the file. `translators` finds those that they name for their comparisons.
+pub(super) fn bind(
+    app: &App,
+    resolve: &Resolve,
+    store: &Store,
+    ids: &Ids,
+    translators: Translators,
+) -> Result<Arc<Facade>, Error> {
     let options = RegistryOptions::new(gateway_name(app));
-    let registry = Registry::new(store.clone(), &app.features, options).map_err(refused())?;
+    let registry = Registry::translated(store.clone(), &app.features, options, Some(translators));
+    let registry = registry.map_err(Error::pattern("understand the features"))?;
     let sender = Arc::new(Direct::new(resolve, ids));
     let shadow = Arc::new(Shadow::new(ShadowOptions::default(), sender.clone(), ids.clone()));
     let (store, ids) = (store.clone(), ids.clone());
@@ -93,6 +100,11 @@ fn gateway_name(app: &App) -> String {
 }
 
 impl Facade {
+    /// Speaks to services as the gateway does, from now on.
+    pub(super) fn speak_as(&self, gateway: &Arc<Gateway>) {
+        self.sender.speak_as(gateway);
+    }
+
     /// What runs beside the gateway.
     pub(super) fn parts(&self) -> Parts {
         let feeding = feeding::Feeding {

@@ -1,11 +1,14 @@
 //! The way to the two systems for what no client waits for: connections of its own, and endpoints of its own, so that what goes
-//! wrong here ejects nobody from the service of users.
+//! wrong here ejects nobody from the service of users. What is spoken on them is what the gateway speaks: the protocol and the
+//! TLS of each service, and certificates as they are now.
 
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Ids;
 use dozen_dataplane::{Body, Client, Error, ServicePolicy, Upstreams, Want};
+use dozen_gateway::Gateway;
 use dozen_strangler::compare::Answer;
 use dozen_strangler::{Request, Sender, Side, Unsent};
 
@@ -20,12 +23,24 @@ pub(super) struct Direct {
     upstreams: Upstreams,
     client: Client,
     ids: Ids,
+    /// Knows how services are spoken to. It asks features itself, and so is not kept by them.
+    gateway: OnceLock<Weak<Gateway>>,
 }
 
 impl Direct {
     pub(super) fn new(resolve: &Resolve, ids: &Ids) -> Self {
         let upstreams = Upstreams::new(resolve.clone(), ServicePolicy::default());
-        Self { upstreams, client: Client::new(), ids: ids.clone() }
+        Self { upstreams, client: Client::new(), ids: ids.clone(), gateway: OnceLock::new() }
+    }
+
+    /// Speaks to services as `gateway` does. Once.
+    pub(super) fn speak_as(&self, gateway: &Arc<Gateway>) {
+        let _ = self.gateway.set(Arc::downgrade(gateway));
+    }
+
+    fn client(&self, service: &str) -> Client {
+        let gateway = self.gateway.get().and_then(Weak::upgrade);
+        self.client.over(gateway.and_then(|gateway| gateway.transport(service)))
     }
 }
 
@@ -43,7 +58,7 @@ impl Sender for Direct {
         let lease = upstream
             .pick(&Want::new(self.ids.random()))
             .map_err(|unavailable| away(unavailable.to_string()))?;
-        let answer = self.client.send(lease.address(), request.map(Body::from), PATIENCE).await;
+        let answer = self.client(service).send(lease.address(), request.map(Body::from), PATIENCE).await;
         let answer = answer.map_err(|error| {
             upstream.failed(&lease);
             match error {

@@ -13,6 +13,7 @@
 //! and closes listeners as names come and go. Caches, counters and circuits then begin anew; requests under way end with what
 //! they began with.
 
+mod domain;
 mod faces;
 mod others;
 mod wires;
@@ -34,6 +35,7 @@ use super::table::Row;
 use crate::Error;
 use crate::config::App;
 
+pub(crate) use domain::domain;
 use faces::{Face, Faces};
 pub(crate) use others::Others;
 pub(super) use wires::Wires;
@@ -102,6 +104,12 @@ pub(super) fn bind(app: &App, around: Around, registry: &Arc<Registry>) -> Resul
 }
 
 impl Bound {
+    /// Those by which answers are compared: after a reload, the changed ones.
+    pub(super) fn domain(&self) -> dozen_strangler::Translators {
+        let current = self.current.clone();
+        domain(Arc::new(move || current.all()))
+    }
+
     /// Where each can be asked, for people.
     pub(super) fn rows(&self) -> Vec<Row> {
         let row = |Face { name, server }: &Face| {
