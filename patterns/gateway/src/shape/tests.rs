@@ -220,3 +220,25 @@ fn a_body_is_all_of_its_frames_and_what_was_said_of_its_bytes_goes() {
     assert_eq!(unpacked([&two[..], b"rest"].concat(), 7), Err(Trouble::Broken));
     assert!(unpacked(packed("").repeat(10_000), 7).is_err(), "frames are bounded, too");
 }
+
+#[test]
+fn a_member_that_is_given_twice_is_refused_and_not_chosen_from() {
+    let members = json!({ "type": "object", "properties": { "role": { "enum": ["user"] } } });
+    let deep = json!({ "name": "filter", "in": "query", "style": "deepObject", "schema": members });
+    let exploded = json!({ "name": "who", "in": "query", "schema": members });
+    let document = json!({ "openapi": "3.1.0", "paths": { "/a": {
+        "get": { "parameters": [deep] }, "put": { "parameters": [exploded] },
+    } } });
+    let options: OpenapiOptions = serde_json::from_value(json!({ "document": document })).unwrap();
+    let api = Api::compile(&options).unwrap();
+    for (method, query, is_right) in [
+        ("GET", "filter[role]=user", true),
+        ("GET", "filter[role]=admin&filter[role]=user", false),
+        ("PUT", "role=user", true),
+        ("PUT", "role=admin&role=user", false),
+    ] {
+        let mut flaws = Vec::new();
+        api.find(method, "/a").unwrap().head(Some(query), &HeaderMap::new(), &mut flaws);
+        assert_eq!(flaws.is_empty(), is_right, "{method} {query} {flaws:?}");
+    }
+}
