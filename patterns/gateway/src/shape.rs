@@ -1,9 +1,9 @@
 //! Shaping: what a route does with the bodies that pass it.
 //!
 //! ```text
-//! client ─► open ─► validate ─► in the cache? ─► translate ─► service
-//!            │         │             │ yes                      │
-//! client ◄───┴─────────┴── compress ◄┴── keep ◄── translate ◄───┘
+//! client ─► open ─► validate ─► translate ─► in the cache? ─► service
+//!            │         │            │             │ yes          │
+//! client ◄───┴─────────┴────────────┴─ compress ◄─┴─ keep ◄─ translate
 //! ```
 //!
 //! A route that asks for none of this has no [`Shaping`], and its bytes go from socket to socket as if this module were
@@ -14,7 +14,8 @@
 //! and what comes out is bounded as what came in is. *Validate* before anything is asked, by JSON Schemas or by an OpenAPI
 //! document; what is wrong is told with JSON pointers and never with values. *Translate* by `dozen-mapping`, which cannot
 //! fail silently: a client's body that does not fit is a 400 or 422, a service's a 502. What is kept in the [cache](crate::cache)
-//! is what clients would get before it is compressed, so one copy serves all of them.
+//! is what clients would get before it is compressed, so one copy serves all of them; it is known by what the service is
+//! asked for, which a translation may make of any part of the request.
 
 mod accept;
 mod compress;
@@ -64,6 +65,7 @@ pub(crate) struct Shaping {
 pub(crate) struct Given {
     /// As the client asked for them.
     method: String,
+    pub(crate) scheme: &'static str,
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
@@ -124,6 +126,7 @@ impl Shaping {
             .map(|at| facts.captured.get(facts.captures.range(at)).unwrap_or_default().into());
         let given = Given {
             method: asked.method.to_owned(),
+            scheme: asked.scheme,
             host: asked.host.to_ascii_lowercase(),
             path: asked.path.to_owned(),
             query: asked.query.map(str::to_owned),

@@ -358,3 +358,89 @@ async fn what_is_too_long_to_be_kept_is_passed_on_whole() {
     assert_eq!(origin.asked(), 4);
     world.end().await;
 }
+
+/// With more keys of the route than those of its cache, and a proxy in front that is believed.
+async fn behind(address: std::net::SocketAddr, keys: Value) -> World {
+    let registry = Registry::default();
+    registry.set("a", &[address]);
+    let mut route = json!({ "name": "r", "match": { "path": "/{*rest}" }, "to": "a", "cache": {} });
+    for (name, value) in keys.as_object().unwrap() {
+        route[name] = value.clone();
+    }
+    let mut options = options(vec![serde_json::from_value(route).unwrap()]);
+    options.trusted = vec!["127.0.0.1".parse().unwrap()];
+    World::start(options, registry).await
+}
+
+#[tokio::test]
+async fn a_copy_is_known_by_all_that_the_route_makes_the_service_be_asked_for() {
+    let from = json!({ "map": { "x-made": { "from": "headers.x-tenant", "required": true } } });
+    for keys in [
+        json!({ "request": { "query": from } }),
+        json!({ "request": { "headers": from } }),
+        json!({ "rewrite": { "host": "{header.x-tenant}.internal" } }),
+        json!({ "cache": { "by": ["x-tenant"] } }),
+    ] {
+        let (address, origin) =
+            origin(|_, number| says(200, "cache-control: max-age=60", &format!("{number}"))).await;
+        let world = behind(address, keys.clone()).await;
+        for (tenant, wanted) in [("a", "1"), ("b", "2"), ("a", "1"), ("b", "2")] {
+            let answer = asking(&world, &format!("x-tenant: {tenant}\r\n")).await;
+            assert_eq!(answer.text(), wanted, "{keys} {tenant}");
+        }
+        assert_eq!(origin.asked(), 2);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn neither_another_scheme_nor_another_spelling_of_a_header_is_the_same() {
+    let (address, _) = origin(|_, number| says(200, "cache-control: max-age=60", &format!("{number}"))).await;
+    let world = behind(address, json!({ "cache": { "by": ["x-by"] } })).await;
+    for (fields, wanted) in [
+        ("x-forwarded-proto: https\r\n", "1"),
+        // A service that sends everybody to https must not do so for those who are there.
+        ("x-forwarded-proto: http\r\n", "2"),
+        ("x-forwarded-proto: https\r\n", "1"),
+        ("x-by: a\tb\r\n", "3"),
+        ("x-by: a\r\nx-by: b\r\n", "4"),
+    ] {
+        assert_eq!(asking(&world, fields).await.text(), wanted, "{fields}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_is_none_for_a_cache_and_keeps_its_body() {
+    let (address, origin) =
+        origin(|_, number| says(200, "cache-control: max-age=60", &format!("{number}"))).await;
+    let world = behind(address, json!({})).await;
+    let ask = "GET /a HTTP/1.1\r\nhost: shop.example\r\n";
+    for (rest, wanted) in [
+        ("\r\n", "1"),
+        ("content-length: 2\r\n\r\nhi", "2"),
+        ("transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "3"),
+        ("content-length: 0\r\n\r\n", "1"),
+    ] {
+        assert_eq!(world.ask(&format!("{ask}{rest}")).await.text(), wanted, "{rest}");
+    }
+    let heads = origin.heads.lock().unwrap().clone();
+    assert!(heads[1].contains("content-length: 2") && heads[2].contains("chunked"), "{heads:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_holds_is_as_old_as_what_was_said_of_it() {
+    let (address, _) = origin(|head, _| match header(head, "if-none-match") {
+        Some(_) => says(304, "cache-control: max-age=60", ""),
+        None => says(200, "cache-control: max-age=60\r\nage: 59\r\netag: \"1\"", "body"),
+    })
+    .await;
+    let (world, clock) = world(address, json!({})).await;
+    asking(&world, "").await;
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(told(&asking(&world, "").await).0, 200);
+    let hit = asking(&world, "").await;
+    assert_eq!((hit.header("age"), counted(&world, Cached::Hit)), (Some("0"), 1), "{}", hit.head);
+    world.end().await;
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -80,6 +81,9 @@ async fn answer(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
         (method, path) => {
+            while path == "/checkout/slow" && system.wrong.load(Ordering::SeqCst) {
+                tokio::time::sleep(LOOK).await;
+            }
             let key = text("idempotency-key");
             system.writes.lock().unwrap().push((method.to_string(), key));
             system.written.lock().unwrap().insert(path.to_owned(), String::from_utf8(body.to_vec()).unwrap());
@@ -345,6 +349,22 @@ fn sf_d2_one_side_takes_the_writes_and_the_other_is_fed_once_with_the_same_key()
     until("the old side is fed with it", || world.old.written.lock().unwrap().contains_key("/checkout/9"));
     let shown = world.json(&["show", "checkout"]);
     assert_eq!(shown["unsettled"], json!([]), "{shown}");
+    world.stop();
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_no_write_behind_of_which_nobody_knows_how_it_ended() {
+    let world = World::new(1, &format!("{MATCHED}{QUICK}\n    writes: {{ authority: old }}"), "");
+    world.old.wrong.store(true, Ordering::SeqCst);
+    let mut client = std::net::TcpStream::connect(("127.0.0.1", world.places[0].1)).unwrap();
+    let write = "PUT /checkout/slow HTTP/1.1\r\nhost: a\r\nx-user: ann\r\nidempotency-key: order-5\r\ncontent-length: 2\r\n\r\n{}";
+    client.write_all(write.as_bytes()).unwrap();
+    until("the write has arrived", || world.old.asked.load(Ordering::SeqCst) == 1);
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the gateway has let go of the client");
+    world.old.wrong.store(false, Ordering::SeqCst);
+    until("the new side is fed", || world.new.written.lock().unwrap().contains_key("/checkout/slow"));
+    assert_eq!(world.json(&["show", "checkout"])["unsettled"], json!([]));
     world.stop();
 }
 

@@ -38,6 +38,11 @@ pub trait Around: Send + Sync {
     ) -> BoxFuture<'static, Result<Response<Body>, Failure>>;
 }
 
+/// In the extensions of a request: its idempotency key was given to it by who stands around it, and not by its client. Nobody
+/// has said that the service knows keys, so the request is not sent again because it has one.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnKey;
+
 /// Both: what `outer` asks goes through `inner`.
 pub fn nested(outer: Arc<dyn Around>, inner: Arc<dyn Around>) -> Arc<dyn Around> {
     Arc::new(Nested { outer, inner })

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use super::Handler;
 use super::account::report;
+use super::around::OwnKey;
 use super::attempt::{Answered, Ended, Failed};
 use super::deadline::{told, too_late};
 use super::dial::Tried;
@@ -74,7 +75,9 @@ impl<H: Handler> Call<H> {
     fn new(worker: Arc<Worker<H>>, route: Route, request: Request<Body>, deadline: Option<Instant>) -> Self {
         let (head, body) = request.into_parts();
         let repeats = route.upstream.repeats();
-        let is_idempotent = head.method.is_idempotent() || head.headers.contains_key(IDEMPOTENCY_KEY);
+        let is_known =
+            head.headers.contains_key(IDEMPOTENCY_KEY) && head.extensions.get::<OwnKey>().is_none();
+        let is_idempotent = head.method.is_idempotent() || is_known;
         let is_retried_elsewhere =
             is_retried_elsewhere(head.headers.get(ATTEMPT).map(HeaderValue::as_bytes), None);
         let is_safe = head.method.is_safe();

@@ -35,6 +35,8 @@ pub(super) struct Kept {
     is_over: bool,
     /// Something of it is gone, or it broke off.
     is_spoilt: bool,
+    /// How often it was given. Only who has it last may read on.
+    turn: u64,
 }
 
 impl Replay {
@@ -48,7 +50,8 @@ impl Replay {
         }
         let length = body.size_hint().exact();
         let (pieces, size, trailers) = (Vec::new(), 0, None);
-        let kept = Kept { rest: body, length, pieces, size, trailers, is_over: false, is_spoilt: false };
+        let kept =
+            Kept { rest: body, length, pieces, size, trailers, is_over: false, is_spoilt: false, turn: 0 };
         Self::Kept(Arc::new(Mutex::new(kept)))
     }
 
@@ -66,14 +69,19 @@ impl Replay {
         }
     }
 
-    /// The body from its beginning. The one that was given before must be gone.
+    /// The body from its beginning. The one that was given before ends with an error, if somebody still reads it: a stream
+    /// of HTTP/2 that was given up is let go of by the task of its connection, and a moment later.
     pub(super) fn body(&self) -> Option<Body> {
         match self {
             Self::Full(bytes) => Some(Body::from(bytes.clone())),
             Self::Once(body) => body.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            Self::Kept(kept) if lock(kept).is_spoilt => None,
             Self::Kept(kept) => {
-                Some(Body::new(Reader { kept: kept.clone(), at: 0, given: 0, is_over: false }))
+                let turn = {
+                    let mut kept = lock(kept);
+                    kept.turn += 1;
+                    (!kept.is_spoilt).then_some(kept.turn)
+                }?;
+                Some(Body::new(Reader { kept: kept.clone(), turn, at: 0, given: 0, is_over: false }))
             }
         }
     }
@@ -86,6 +94,7 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 /// One attempt's view of it.
 struct Reader {
     kept: Arc<Mutex<Kept>>,
+    turn: u64,
     /// Pieces that were given.
     at: usize,
     /// Their bytes.
@@ -142,6 +151,9 @@ impl HttpBody for Reader {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         let mut kept = lock(&this.kept);
+        if kept.turn != this.turn {
+            return Poll::Ready(Some(Err("another attempt has the body".into())));
+        }
         let data = match kept.pieces.get(this.at) {
             Some(piece) => {
                 this.at += 1;
@@ -190,6 +202,21 @@ mod tests {
         assert!(replay.is_replayable());
         assert_eq!(text(replay.body()).await, "one two");
         assert_eq!(text(replay.body()).await, "one two");
+    }
+
+    #[tokio::test]
+    async fn who_was_given_up_takes_nothing_from_who_has_it_now() {
+        let (sender, body) = Body::channel(4);
+        let replay = Replay::new(body, true);
+        let mut first = replay.body().unwrap();
+        let second = replay.body();
+        for _ in 0..2 {
+            sender.send(Ok(Bytes::from(vec![b'x'; KEPT_MAX]))).await.unwrap();
+        }
+        drop(sender);
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut first).poll_frame(cx)).await.unwrap();
+        assert!(frame.is_err());
+        assert_eq!(text(second).await.len(), 2 * KEPT_MAX);
     }
 
     #[tokio::test]

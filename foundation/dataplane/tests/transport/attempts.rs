@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use dozen_core::{Endpoint, EndpointSet};
 use dozen_dataplane::resilience::{BudgetPolicy, Cause, HedgeAfter, HedgePolicy, RetryPolicy};
 use dozen_dataplane::{
-    Body, Failure, Forward, Protocol, ServicePolicy, Strategy, Transport, Upstream, Upstreams, Verdict,
+    Around, Body, Context, Failure, Forward, Next, OwnKey, Protocol, ServicePolicy, Strategy, Transport,
+    Upstream, Upstreams, Verdict,
 };
+use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
@@ -147,6 +149,32 @@ async fn what_may_have_had_an_effect_is_not_sent_twice_unless_its_key_makes_that
     // Somebody in front repeats it already.
     assert_eq!(world.ask("GET /a HTTP/1.1\r\nhost: a\r\ndozen-attempt: 1\r\n\r\n").await.status, 502);
     assert_eq!(asked(&count), 5);
+}
+
+/// Gives each request a key.
+struct Naming;
+
+impl Around for Naming {
+    fn around(
+        &self,
+        mut request: Request<Body>,
+        next: Next,
+        _: Context,
+    ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
+        request.headers_mut().insert("idempotency-key", "ours".parse().unwrap());
+        request.extensions_mut().insert(OwnKey);
+        next.ask(request)
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_clients_makes_nothing_safe() {
+    let (broken, count) = does(|_| Does::Say("")).await;
+    let upstream = upstream(&[broken.to_string()], again());
+    let world = before_upstream(&upstream, |forward| forward.around = Some(Arc::new(Naming))).await;
+    let post = "POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
+    assert_eq!((world.ask(post).await.status, asked(&count)), (502, 1));
+    assert_eq!((world.ask(&post.replace("POST", "PUT")).await.status, asked(&count)), (502, 4));
 }
 
 #[tokio::test]

@@ -25,8 +25,10 @@ impl Directives {
     /// Those of a head. What is said twice holds in its stricter sense; a time that cannot be read is none left (§4.2.1).
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut read = Self::default();
-        let lines = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-        for directive in lines.flat_map(split) {
+        // A line with a byte that is no text still says what it says beside that.
+        let lines = headers.get_all(header::CACHE_CONTROL).iter();
+        let lines: Vec<_> = lines.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        for directive in lines.iter().flat_map(|line| split(line)) {
             let (name, value) = match directive.split_once('=') {
                 Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
                 None => (directive.trim(), None),
@@ -76,7 +78,7 @@ fn split(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Digits and nothing else; what is too large is as good as for ever (§1.2.2).
-fn seconds(text: &str) -> Option<u64> {
+pub(super) fn seconds(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX).min(1 << 31))
 }

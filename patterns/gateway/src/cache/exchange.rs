@@ -36,15 +36,18 @@ pub(crate) async fn answer(
     given: &Given,
     origin: Origin,
     mut request: Request<Body>,
+    made: &str,
 ) -> Result<Response<Body>, Failure> {
-    let key = key(policy, given, given.at, request.uri(), request.headers());
-    if !is_for_cache(request.method(), request.headers()) {
+    let key = key(policy, given, given.at, request.uri(), request.headers(), made);
+    // What a request with a body is answered may depend on that, and a copy is not known by it.
+    let is_bodiless = request.body().is_end_stream() || request.body().size_hint().exact() == Some(0);
+    if !is_bodiless || !is_for_cache(request.method(), request.headers()) {
         let (method, uri, headers) =
             (request.method().clone(), request.uri().clone(), request.headers().clone());
         let mut response = origin.ask(request).await?;
         if invalidates(&method, response.status()) {
             (0..given.services.max(1))
-                .for_each(|at| cache.forget(&self::key(policy, given, at, &uri, &headers)));
+                .for_each(|at| cache.forget(&self::key(policy, given, at, &uri, &headers, made)));
             forget(cache, given, &response);
         }
         cache.count(Cached::Bypass);
@@ -71,31 +74,37 @@ pub(crate) async fn answer(
 
 /// What requests have in common that one answer may serve.
 ///
-/// What the service is asked for is a part of it: the route may make it of more than the client's address. And so is the
-/// service, where there are several.
-fn key(policy: &Policy, given: &Given, at: usize, target: &Uri, headers: &HeaderMap) -> Arc<str> {
+/// What the service is asked for is a part of it: the route may make its target, its host and headers (`made`) of more than
+/// the client's address. And so is the service, where there are several.
+fn key(policy: &Policy, given: &Given, at: usize, target: &Uri, headers: &HeaderMap, made: &str) -> Arc<str> {
     let mut key = address(given, &given.path, given.query.as_deref());
     if target.path() != given.path || target.query() != given.query.as_deref() {
         key.push('\n');
         key.push_str(target.path_and_query().map_or("", |target| target.as_str()));
     }
+    let host = headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    if !host.eq_ignore_ascii_case(given.host.as_bytes()) {
+        key.push_str(&format!("\n@{}", host.escape_ascii()));
+    }
+    key.push_str(made);
     if given.services > 1 {
         key.push_str(&format!("\n{at}"));
     }
     for name in &policy.by {
         key.push('\n');
         for value in headers.get_all(name) {
-            key.push_str(&String::from_utf8_lossy(value.as_bytes()));
-            key.push('\t');
+            // Exactly as it came, and so that two values are not one.
+            key.push_str(&format!("{}\t", value.as_bytes().escape_ascii()));
         }
     }
     key.into()
 }
 
 fn address(given: &Given, path: &str, query: Option<&str>) -> String {
+    let Given { scheme, host, .. } = given;
     match query {
-        Some(query) => format!("{}\n{path}?{query}", given.host),
-        None => format!("{}\n{path}", given.host),
+        Some(query) => format!("{scheme}://{host}\n{path}?{query}"),
+        None => format!("{scheme}://{host}\n{path}"),
     }
 }
 
@@ -259,6 +268,8 @@ impl Lookup {
     /// The copy with what a 304 says of it (§4.3.4).
     fn holds(&self, kept: &Arc<Kept>, response: &Response<Body>, times: Times) -> Brought {
         let mut headers = kept.headers.clone();
+        // How old the copy was when it came says nothing of how old what is said of it now is.
+        headers.remove(header::AGE);
         for name in response.headers().keys() {
             let is_of_body = matches!(
                 name.as_str(),

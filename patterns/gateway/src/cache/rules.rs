@@ -2,9 +2,9 @@
 
 use std::time::UNIX_EPOCH;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::directives::Directives;
+use super::directives::{Directives, seconds};
 
 /// The longest that an answer is taken to be fresh for which nobody says so: a day, and a tenth of its age (§4.2.2).
 const HEURISTIC_MAX: u64 = 24 * 3600;
@@ -93,7 +93,7 @@ pub(super) fn keeps(
         return None;
     }
     let apparent = u64::try_from(times.came - date).unwrap_or(0);
-    let age = headers.get(header::AGE).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let age = headers.get(header::AGE).and_then(|value| seconds(value.to_str().ok()?.trim()));
     let delay = u64::try_from(times.came - times.asked).unwrap_or(0);
     let corrected = age.unwrap_or(0).saturating_add(delay);
     let may_be_stale =
@@ -219,17 +219,19 @@ fn opaque(tag: &str) -> &str {
 
 /// Whether no request is like another (§4.1).
 fn varies_by_everything(headers: &HeaderMap) -> bool {
-    vary(headers).any(|name| name == "*")
+    vary(headers).any(|name| name.is_none())
 }
 
-/// The names in `Vary`, in small letters.
-pub(super) fn vary(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    let lines = headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok());
-    let names = lines.flat_map(|line| line.split(','));
-    names.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
+/// The names in `Vary`; none for `*`, and for what is no name: nobody can tell requests apart by it.
+pub(super) fn vary(headers: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
+    let lines = headers.get_all(header::VARY).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let names = names.filter(|name| !name.is_empty());
+    // A name may hold a `*`, but none is one.
+    names.map(|name| HeaderName::from_bytes(name).ok().filter(|name| name != "*"))
 }
 
-fn date(headers: &HeaderMap, name: http::HeaderName) -> Option<i64> {
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<i64> {
     headers.get(name).and_then(date_of)
 }
 

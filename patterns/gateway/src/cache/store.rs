@@ -35,8 +35,7 @@ impl Kept {
         body: Bytes,
         freshness: Freshness,
     ) -> Self {
-        let names = vary(&headers).filter_map(|name| name.parse::<HeaderName>().ok());
-        let chosen = names.map(|name| {
+        let chosen = vary(&headers).flatten().map(|name| {
             let values = asked.get_all(&name).iter().cloned().collect();
             (name, values)
         });
@@ -55,7 +54,10 @@ impl Kept {
 
     fn size(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
-        self.body.len() + headers.sum::<usize>() + OVERHEAD
+        let chosen = self.chosen.iter().map(|(name, values)| {
+            name.as_str().len() + 32 + values.iter().map(|value| value.len() + 32).sum::<usize>()
+        });
+        self.body.len() + headers.chain(chosen).sum::<usize>() + OVERHEAD
     }
 }
 

@@ -322,3 +322,34 @@ async fn a_flight_is_handed_on_when_its_leader_goes_away() {
     assert!(tokio::time::timeout(Duration::from_secs(5), second.landed()).await.unwrap());
     assert!(matches!(flights.board(&key), Boarding::Leads(_)), "the next flight is another");
 }
+
+#[test]
+fn what_a_request_is_told_apart_by_counts_as_well() {
+    let cache = cache(10_000);
+    for at in 0..100 {
+        let agent = format!("user-agent: {}", "x".repeat(5000));
+        cache.keep(&format!("{at}").into(), copy(&agent, "vary: user-agent", 1));
+    }
+    assert!(cache.addresses() == 1 && cache.bytes() > 5000, "{} {}", cache.addresses(), cache.bytes());
+}
+
+#[test]
+fn what_cannot_be_read_is_never_taken_for_leave() {
+    let line = |name: &'static str, value: &[u8]| {
+        let mut map = headers("last-modified: Sun, 31 Dec 2023 00:00:00 GMT");
+        map.insert(name, HeaderValue::from_bytes(value).unwrap());
+        map
+    };
+    let times = Times { asked: NOW, came: NOW };
+    let keeps = |headers: &HeaderMap| {
+        keeps(&Directives::default(), false, StatusCode::OK, headers, Usual::default(), times)
+    };
+    assert!(keeps(&line("cache-control", b"x=\"\xe9\"")).is_some());
+    assert_eq!(keeps(&line("cache-control", b"x=\"\xe9\", private")), None);
+    assert!(keeps(&line("vary", b"accept")).is_some());
+    assert_eq!(keeps(&line("vary", b"accept, \xe9")), None);
+    assert_eq!(keeps(&line("vary", b"accept, no name")), None);
+    // More seconds than a number holds are many (§1.2.2).
+    let old = keeps(&line("age", b"99999999999999999999999")).unwrap();
+    assert_eq!(old.serves(&Directives::default(), NOW), Use::Ask);
+}

@@ -5,10 +5,23 @@ use std::io::Read;
 use bytes::Bytes;
 use dozen_dataplane::framing::Refusal;
 use dozen_dataplane::{Body, Error, Failure};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+use ruzstd::decoding::StreamingDecoder;
 
 /// The largest window that a zstd frame may ask for: what RFC 9659 lets an encoder of HTTP use.
 const WINDOW_MAX: u64 = 8 * 1024 * 1024;
+
+/// Frames of one zstd body. Each costs memory of its own to begin with, however little is in it.
+const FRAMES_MAX: usize = 64;
+/// Headers that say something of the bytes of a body which is not the same any more.
+pub(super) static OF_BYTES: [HeaderName; 6] = [
+    header::ACCEPT_RANGES,
+    HeaderName::from_static("content-digest"),
+    header::CONTENT_LENGTH,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+];
 
 /// Why a body cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +77,28 @@ pub(super) fn decoded(bytes: Bytes, headers: &mut HeaderMap, max: usize) -> Resu
             "gzip" | "x-gzip" => unpack(flate2::read::MultiGzDecoder::new(&*bytes), max)?,
             "deflate" => unpack(flate2::read::ZlibDecoder::new(&*bytes), max)?,
             "br" => unpack(brotli::Decompressor::new(&*bytes, 4096), max)?,
-            "zstd" => {
-                let reader =
-                    ruzstd::decoding::StreamingDecoder::new_with_max_window_size(&*bytes, WINDOW_MAX);
-                unpack(reader.map_err(|_| Trouble::Broken)?, max)?
-            }
+            "zstd" => frames(&bytes, max)?,
             _ => return Err(Trouble::Coding),
         };
     }
-    headers.remove(header::CONTENT_ENCODING);
+    if headers.remove(header::CONTENT_ENCODING).is_some() {
+        OF_BYTES.iter().for_each(|name| drop(headers.remove(name)));
+    }
     Ok(bytes)
+}
+
+/// A body of zstd is one frame or several (RFC 8878 §3).
+fn frames(mut packed: &[u8], max: usize) -> Result<Bytes, Trouble> {
+    let mut plain = Vec::new();
+    for _ in 0..FRAMES_MAX {
+        if packed.is_empty() {
+            return Ok(plain.into());
+        }
+        let frame = StreamingDecoder::new_with_max_window_size(&mut packed, WINDOW_MAX);
+        let frame = frame.map_err(|_| Trouble::Broken)?;
+        plain.extend_from_slice(&unpack(frame, max - plain.len())?);
+    }
+    if packed.is_empty() { Ok(plain.into()) } else { Err(Trouble::Coding) }
 }
 
 fn unpack(packed: impl Read, max: usize) -> Result<Bytes, Trouble> {

@@ -5,19 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dozen_dataplane::{Around, Body, Context, Failure, Next};
 use futures::future::BoxFuture;
-use http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 
 use super::compress::{Wanted, media_type, weaken};
-use super::document::{Trouble, decoded, gather};
+use super::document::{OF_BYTES, Trouble, decoded, gather};
 use super::problem::{Flaw, Part, Refused};
 use super::schemas::hold;
 use super::translate::Unfit;
 use super::{Given, Shaping};
 use crate::cache::{self, Cache};
-
-/// Headers that say something of the bytes of a body which is not the same any more.
-const OF_BYTES: [&str; 6] =
-    ["accept-ranges", "content-digest", "content-length", "content-md5", "digest", "repr-digest"];
 
 /// One exchange.
 pub(super) struct Run {
@@ -26,7 +22,7 @@ pub(super) struct Run {
     cache: Option<Arc<Cache>>,
 }
 
-/// The service, with translations around it. Cloning it copies nothing.
+/// The service, its answers translated. Cloning it copies nothing.
 #[derive(Clone)]
 pub(crate) struct Origin {
     run: Arc<Run>,
@@ -92,12 +88,16 @@ impl Run {
 
     async fn answer(self: Arc<Self>, request: Request<Body>, next: Next) -> Result<Response<Body>, Failure> {
         let wanted = Wanted::of(request.method(), request.headers());
-        let answered = match self.admit(request).await {
-            Ok(request) => {
+        let translated = match self.admit(request).await {
+            Ok(request) => self.translated(request).await,
+            Err(stopped) => Err(stopped),
+        };
+        let answered = match translated {
+            Ok((request, made)) => {
                 let origin = Origin { run: self.clone(), next };
                 match (&self.cache, &self.shaping.policy) {
                     (Some(cache), Some(policy)) => {
-                        cache::answer(cache, policy, &self.given, origin, request).await
+                        cache::answer(cache, policy, &self.given, origin, request, &made).await
                     }
                     _ => origin.ask(request).await,
                 }
@@ -158,8 +158,8 @@ impl Run {
         }
     }
 
-    /// The request as the service gets it.
-    async fn translated(&self, request: Request<Body>) -> Result<Request<Body>, Stopped> {
+    /// The request as the service gets it, and what a table has made of its headers.
+    async fn translated(&self, request: Request<Body>) -> Result<(Request<Body>, String), Stopped> {
         let (mut parts, mut body) = request.into_parts();
         if self.shaping.response.as_ref().is_some_and(|response| response.body.is_some()) {
             // What is translated is wanted whole, and as it is.
@@ -167,7 +167,9 @@ impl Run {
                 parts.headers.remove(name);
             }
         }
-        let Some(rules) = &self.shaping.request else { return Ok(Request::from_parts(parts, body)) };
+        let Some(rules) = &self.shaping.request else {
+            return Ok((Request::from_parts(parts, body), String::new()));
+        };
         let scope = rules.scope(&self.given, &self.shaping.names, &parts.headers);
         if let Some(query) = rules.query(&scope) {
             let query = query?;
@@ -177,7 +179,7 @@ impl Run {
                 Refused::new(StatusCode::BAD_REQUEST, "this request cannot be passed on as it is")
             })?;
         }
-        rules.headers(&scope, &mut parts.headers)?;
+        let made = rules.headers(&scope, &mut parts.headers)?;
         if let Some(through) = &rules.body {
             let max = self.shaping.body_max;
             let kind = media_type(&parts.headers);
@@ -197,14 +199,12 @@ impl Run {
                         parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
                     let made = through.apply(&bytes, stated, max).map_err(unfit)?;
                     parts.headers.insert(header::CONTENT_TYPE, through.content_type());
-                    for name in OF_BYTES {
-                        parts.headers.remove(name);
-                    }
+                    OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(name)));
                     Body::from(made)
                 }
             };
         }
-        Ok(Request::from_parts(parts, body))
+        Ok((Request::from_parts(parts, body), made))
     }
 
     /// The answer as the client gets it.
@@ -221,7 +221,7 @@ impl Run {
                 body = Body::from(self.made(through, bytes, stated, rules.max)?);
             }
             parts.headers.insert(header::CONTENT_TYPE, through.content_type());
-            OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(HeaderName::from_static(name))));
+            OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(name)));
             weaken(&mut parts.headers);
         }
         Ok(Response::from_parts(parts, body))
@@ -246,17 +246,11 @@ impl Run {
 }
 
 impl Origin {
-    /// Asks the service. What the client did wrong, and what the service did, is an answer, too.
+    /// Asks the service. What that did wrong is an answer, too.
     pub(crate) async fn ask(&self, request: Request<Body>) -> Result<Response<Body>, Failure> {
-        let run = &self.run;
-        let request = match run.translated(request).await {
-            Ok(request) => request,
-            Err(Stopped::Refused(refused)) => return Ok(refused.response()),
-            Err(Stopped::Failed(failure)) => return Err(failure),
-        };
         let method = request.method().clone();
         let response = self.next.ask(request).await?;
-        match run.answered(&method, response).await {
+        match self.run.answered(&method, response).await {
             Ok(response) => Ok(response),
             Err(Trouble::Ended(failure)) => Err(failure),
             Err(_) => {

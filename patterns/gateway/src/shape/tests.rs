@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
 
+use super::document::{Trouble, decoded};
 use super::openapi::Api;
 use super::problem::{Flaw, Refused};
 use crate::options::OpenapiOptions;
@@ -197,4 +198,47 @@ fn openapi_holds_bodies_against_the_schema_of_their_type() {
     assert_eq!(post(Some("application/xml"), "<a/>"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     assert_eq!(post(None, ""), Err(StatusCode::BAD_REQUEST));
     assert_eq!(post(None, "{}"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+}
+
+#[test]
+fn a_body_is_all_of_its_frames_and_what_was_said_of_its_bytes_goes() {
+    let packed = |text: &str| {
+        ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+    };
+    let unpacked = |body: Vec<u8>, max: usize| {
+        let said = "content-encoding: zstd\ncontent-length: 7\ncontent-digest: sha-256=:AA==:\nx: 1";
+        let pairs = said.lines().filter_map(|line| line.split_once(": "));
+        let mut headers: HeaderMap =
+            pairs.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let bytes = decoded(body.into(), &mut headers, max);
+        assert!(bytes.is_err() || (headers.len() == 1 && headers.contains_key("x")), "{headers:?}");
+        bytes
+    };
+    let two = [packed("one "), packed("two")].concat();
+    assert_eq!(unpacked(two.clone(), 7).unwrap(), "one two");
+    assert_eq!(unpacked(two.clone(), 6), Err(Trouble::TooLarge), "the bound is on all of them");
+    assert_eq!(unpacked([&two[..], b"rest"].concat(), 7), Err(Trouble::Broken));
+    assert!(unpacked(packed("").repeat(10_000), 7).is_err(), "frames are bounded, too");
+}
+
+#[test]
+fn a_member_that_is_given_twice_is_refused_and_not_chosen_from() {
+    let members = json!({ "type": "object", "properties": { "role": { "enum": ["user"] } } });
+    let deep = json!({ "name": "filter", "in": "query", "style": "deepObject", "schema": members });
+    let exploded = json!({ "name": "who", "in": "query", "schema": members });
+    let document = json!({ "openapi": "3.1.0", "paths": { "/a": {
+        "get": { "parameters": [deep] }, "put": { "parameters": [exploded] },
+    } } });
+    let options: OpenapiOptions = serde_json::from_value(json!({ "document": document })).unwrap();
+    let api = Api::compile(&options).unwrap();
+    for (method, query, is_right) in [
+        ("GET", "filter[role]=user", true),
+        ("GET", "filter[role]=admin&filter[role]=user", false),
+        ("PUT", "role=user", true),
+        ("PUT", "role=admin&role=user", false),
+    ] {
+        let mut flaws = Vec::new();
+        api.find(method, "/a").unwrap().head(Some(query), &HeaderMap::new(), &mut flaws);
+        assert_eq!(flaws.is_empty(), is_right, "{method} {query} {flaws:?}");
+    }
 }

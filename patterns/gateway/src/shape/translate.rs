@@ -84,9 +84,11 @@ impl OfRequest {
         Some(made)
     }
 
-    /// The headers that the service is asked with besides the others: a list is several, and null none.
-    pub(super) fn headers(&self, scope: &Value, headers: &mut HeaderMap) -> Result<(), Refused> {
-        let Some(mapping) = &self.headers else { return Ok(()) };
+    /// The headers that the service is asked with besides the others: a list is several, and null none. Gives them as
+    /// lines, too: requests that differ in them are not the same.
+    pub(super) fn headers(&self, scope: &Value, headers: &mut HeaderMap) -> Result<String, Refused> {
+        let mut lines = String::new();
+        let Some(mapping) = &self.headers else { return Ok(lines) };
         let Value::Object(object) = made(mapping, scope)? else { return Err(refused()) };
         for (name, value) in object {
             let known = HeaderName::from_bytes(name.as_bytes()).ok();
@@ -95,6 +97,7 @@ impl OfRequest {
                 return Err(refused());
             };
             headers.remove(&name);
+            lines.push_str(&format!("\n{name}:"));
             let values = match value {
                 Value::List(values) => values,
                 one => vec![one],
@@ -106,10 +109,12 @@ impl OfRequest {
                     Value::Number(_) | Value::Bool(_) => dozen_mapping::json::write(&value),
                     Value::List(_) | Value::Object(_) => return Err(refused()),
                 };
-                headers.append(name.clone(), HeaderValue::from_str(&text).map_err(|_| refused())?);
+                let value = HeaderValue::from_str(&text).map_err(|_| refused())?;
+                lines.push_str(&format!("{}\t", value.as_bytes().escape_ascii()));
+                headers.append(name.clone(), value);
             }
         }
-        Ok(())
+        Ok(lines)
     }
 
     /// What tables of the query and of the headers see.

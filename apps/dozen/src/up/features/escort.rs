@@ -4,19 +4,23 @@
 //!  out    proof for the side that serves · intent of a write · copy of the request
 //!  home   outcome of the write, fed in the same commit · copy of the answer for the shadow · links rewritten
 //! ```
+//!
+//! A write goes out beside its client once all of it is there: a client that goes away does not leave one behind of which
+//! nobody knows how it ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dozen_core::{Ids, chain};
-use dozen_dataplane::{Around, Body, Context, Error, Failure, Next, problem_document};
+use dozen_dataplane::{Around, Body, Context, Error, Failure, Next, OwnKey, problem_document};
 use dozen_strangler::compare::Answer;
 use dozen_strangler::rewrite::{BodyRewriter, is_text};
 use dozen_strangler::{Decision, Feature, Feed, Job, Primary, Reserved, Shadow, Side, Write};
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::copy::{Copied, Done, Kept, Rewritten};
@@ -39,6 +43,8 @@ pub(super) struct Plan {
     pub(super) login: Option<Arc<Login>>,
     pub(super) rewriting: Option<Arc<Rewriting>>,
     pub(super) feed: Option<(Feed, Side)>,
+    /// Writes that may be on their way beside their clients; beyond, they end with them.
+    pub(super) beside: Arc<Semaphore>,
     pub(super) shadow: Arc<Shadow>,
     pub(super) ids: Ids,
 }
@@ -57,7 +63,6 @@ struct Inner {
 struct Sent {
     at: Instant,
     copy: Option<Copy>,
-    write: Option<Write>,
     is_head: bool,
 }
 
@@ -89,16 +94,22 @@ impl Around for Escorting {
     ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
         let inner = self.0.clone();
         Box::pin(async move {
-            match inner.out(request).await {
-                Ok((request, sent)) => Ok(inner.home(next.ask(request).await?, sent).await),
-                Err(answer) => Ok(answer),
+            let request = inner.shown(request).await;
+            if let Some((feed, to)) = inner.plan.feed.clone() {
+                return match inner.gathered(to, request).await {
+                    Ok((request, write)) => inner.written(feed, write, request, next).await,
+                    Err(answer) => Ok(answer),
+                };
             }
+            let (request, sent) = inner.out(request);
+            Ok(inner.home(next.ask(request).await?, sent))
         })
     }
 }
 
 impl Inner {
-    async fn out(&self, mut request: Request<Body>) -> Result<(Request<Body>, Sent), Response<Body>> {
+    /// With the proof that the side which serves takes.
+    async fn shown(&self, mut request: Request<Body>) -> Request<Body> {
         let plan = &self.plan;
         if let (Some(crossing), Some(side)) = (&plan.crossing, plan.decision.side())
             && let Err(unsent) = crossing.show(side, request.headers_mut()).await
@@ -110,24 +121,20 @@ impl Inner {
                 "a login could not cross over"
             );
         }
+        request
+    }
+
+    fn out(&self, request: Request<Body>) -> (Request<Body>, Sent) {
         let is_head = request.method() == Method::HEAD;
-        let (request, write) = match &plan.feed {
-            None => (request, None),
-            Some((feed, to)) => {
-                let (request, write) = self.intend(feed, *to, request).await?;
-                (request, Some(write))
-            }
-        };
         let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A write that is fed reaches the other side that way.
-        let (request, copy) = match reserved.filter(|_| write.is_none()) {
+        let (request, copy) = match reserved {
             Some(reserved) => {
                 let (request, copy) = self.copied(request, reserved);
                 (request, Some(copy))
             }
             None => (request, None),
         };
-        Ok((request, Sent { at: Instant::now(), copy, write, is_head }))
+        (request, Sent { at: Instant::now(), copy, is_head })
     }
 
     /// Keeps a copy of the request, as it passes.
@@ -150,10 +157,9 @@ impl Inner {
         (Request::from_parts(head, body), copy)
     }
 
-    /// Notes that a write is about to be sent, before it is.
-    async fn intend(
+    /// The whole of a write. It reaches the other side through the feed, so nothing is copied for the shadow.
+    async fn gathered(
         &self,
-        feed: &Feed,
         to: Side,
         request: Request<Body>,
     ) -> Result<(Request<Body>, Write), Response<Body>> {
@@ -173,6 +179,9 @@ impl Inner {
         };
         let shown = head.headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
         let id = shown.map_or_else(|| self.plan.ids.next().to_string(), str::to_owned);
+        if shown.is_none() {
+            head.extensions.insert(OwnKey);
+        }
         if let Ok(value) = HeaderValue::from_str(&id) {
             head.headers.insert(IDEMPOTENCY_KEY, value);
         }
@@ -188,21 +197,53 @@ impl Inner {
             body: body.clone(),
             look,
         };
+        Ok((Request::from_parts(head, body.into()), write))
+    }
+
+    /// Sends a write, and sees it through also if its client does not wait for its answer.
+    async fn written(
+        self: Arc<Self>,
+        feed: Feed,
+        write: Write,
+        request: Request<Body>,
+        next: Next,
+    ) -> Result<Response<Body>, Failure> {
+        let work = self.clone().noted(feed, write, request, next.clone());
+        let Ok(permit) = self.plan.beside.clone().try_acquire_owned() else { return work.await };
+        let (tell, told) = oneshot::channel();
+        next.beside(async move {
+            // Nobody hears it when the client has gone.
+            let _ = tell.send(work.await);
+            drop(permit);
+        });
+        told.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    /// Notes that a write is about to be sent, sends it, and notes what became of it.
+    async fn noted(
+        self: Arc<Self>,
+        feed: Feed,
+        write: Write,
+        request: Request<Body>,
+        next: Next,
+    ) -> Result<Response<Body>, Failure> {
         match feed.begin(&write).await {
-            Ok(true) => Ok((Request::from_parts(head, body.into()), write)),
-            Ok(false) => Err(self.instead(
-                StatusCode::CONFLICT,
-                "a write of this idempotency key is under way, or nobody knows how it ended",
-            )),
+            Ok(true) => {}
+            Ok(false) => {
+                let title = "a write of this idempotency key is under way, or nobody knows how it ended";
+                return Ok(self.instead(StatusCode::CONFLICT, title));
+            }
             Err(error) => {
-                tracing::error!(
-                    feature = self.plan.feature.name(),
-                    error = chain(&error),
-                    "a write is refused"
-                );
-                Err(self.instead(StatusCode::SERVICE_UNAVAILABLE, "the write cannot be noted at the moment"))
+                let feature = self.plan.feature.name();
+                tracing::error!(feature, error = chain(&error), "a write is refused");
+                let title = "the write cannot be noted at the moment";
+                return Ok(self.instead(StatusCode::SERVICE_UNAVAILABLE, title));
             }
         }
+        let answer = next.ask(request).await?;
+        let made = answer.headers().get(header::LOCATION).cloned();
+        self.outcome(&feed, write, answer.status(), made).await;
+        Ok(self.rewritten(answer))
     }
 
     /// An answer in the place of the service's.
@@ -215,12 +256,8 @@ impl Inner {
         answer
     }
 
-    async fn home(&self, answer: Response<Body>, sent: Sent) -> Response<Body> {
-        let Sent { at, copy, write, is_head } = sent;
-        if let (Some(write), Some((feed, _))) = (write, &self.plan.feed) {
-            let made = answer.headers().get(header::LOCATION).cloned();
-            self.outcome(feed, write, answer.status(), made).await;
-        }
+    fn home(&self, answer: Response<Body>, sent: Sent) -> Response<Body> {
+        let Sent { at, copy, is_head } = sent;
         let answer = match copy {
             Some(copy) => self.watched(answer, copy, at, is_head),
             None => answer,

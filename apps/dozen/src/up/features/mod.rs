@@ -31,6 +31,7 @@ use dozen_strangler::{
     Asked, Decision, Feature, FeatureOptions, Registry, RegistryOptions, Serve, Shadow, ShadowOptions, Side,
     Translators, is_safe,
 };
+use tokio::sync::Semaphore;
 
 use self::escort::{Escorting, Plan};
 use self::login::Login;
@@ -43,6 +44,8 @@ use crate::config::App;
 
 /// Bytes of a request's head that are set aside when it is copied.
 const HEAD_BYTES: usize = 2 * 1024;
+/// Writes that may be on their way beside their clients.
+const WRITES_MAX: usize = 1024;
 /// Characters of a caller's name that are kept.
 const CALLER_MAX: usize = 100;
 
@@ -53,6 +56,8 @@ pub(super) struct Facade {
     sender: Arc<Direct>,
     store: Store,
     ids: Ids,
+    /// For writes that are on their way beside their clients.
+    beside: Arc<Semaphore>,
     /// By feature.
     faces: ArcSwap<BTreeMap<String, Arc<Face>>>,
 }
@@ -84,7 +89,8 @@ pub(super) fn bind(
     let sender = Arc::new(Direct::new(resolve, ids));
     let shadow = Arc::new(Shadow::new(ShadowOptions::default(), sender.clone(), ids.clone()));
     let (store, ids) = (store.clone(), ids.clone());
-    let facade = Facade { registry, shadow, sender, store, ids, faces: ArcSwap::default() };
+    let beside = Arc::new(Semaphore::new(WRITES_MAX));
+    let facade = Facade { registry, shadow, sender, store, ids, beside, faces: ArcSwap::default() };
     facade.face(&app.features);
     Ok(Arc::new(facade))
 }
@@ -178,7 +184,8 @@ impl Facade {
         let (feature, key) = (feature.clone(), key.map(str::to_owned));
         let (shadow, ids) = (self.shadow.clone(), self.ids.clone());
         let feed = decision.feed.map(|to| (dozen_strangler::Feed::new(&self.store, feature.name()), to));
-        Some(Plan { feature, decision, key, reserved, crossing, login, rewriting, feed, shadow, ids })
+        let beside = self.beside.clone();
+        Some(Plan { feature, decision, key, reserved, crossing, login, rewriting, feed, beside, shadow, ids })
     }
 }
 

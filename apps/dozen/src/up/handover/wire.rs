@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -50,7 +51,10 @@ impl Wire {
             if !control.push(SendAncillaryMessage::ScmRights(batch)) {
                 return Err(io::Error::other("there is no room for the files of a message"));
             }
-            sendmsg(self.0.as_fd(), &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
+            // A signal ends a call that has a time limit, whatever its handler asks for.
+            retry_on_intr(|| {
+                sendmsg(self.0.as_fd(), &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)
+            })?;
         }
         self.0.write_all(&json)
     }
@@ -71,7 +75,7 @@ impl Wire {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let mut into = [IoSliceMut::new(&mut byte)];
-            recvmsg(self.0.as_fd(), &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+            retry_on_intr(|| recvmsg(self.0.as_fd(), &mut into, &mut control, RecvFlags::CMSG_CLOEXEC))?;
             for message in control.drain() {
                 if let RecvAncillaryMessage::ScmRights(received) = message {
                     files.extend(received);

@@ -1,5 +1,7 @@
 //! A parameter: how it is spelled, and what it may be.
 
+use std::collections::HashSet;
+
 use dozen_schema::Schema;
 use serde_json::{Map, Value as Json};
 
@@ -99,12 +101,20 @@ impl Parameter {
                     let member = name.strip_prefix(&*self.name)?.strip_prefix('[')?.strip_suffix(']')?;
                     Some((member, value.as_str()))
                 });
-                of_members(inner, members)
+                let inner: Vec<_> = inner.collect();
+                if has_twins(&inner) {
+                    return flaw("has a member that is given more than once");
+                }
+                of_members(inner.into_iter(), members)
             }
             Spelling::Exploded(members) => {
                 let is_ours = |name: &str| members.iter().any(|(known, _)| known == name);
                 let inner = given.iter().filter(|(name, _)| is_ours(name));
-                of_members(inner.map(|(name, value)| (*name, value.as_str())), members)
+                let inner: Vec<_> = inner.map(|(name, value)| (*name, value.as_str())).collect();
+                if has_twins(&inner) {
+                    return flaw("has a member that is given more than once");
+                }
+                of_members(inner.into_iter(), members)
             }
             _ if values.is_empty() => None,
             Spelling::Unread => return,
@@ -139,6 +149,12 @@ impl Parameter {
             }
         }
     }
+}
+
+/// Whether a member is there twice: who looks at it here and who reads it there need not mean the same one.
+fn has_twins(given: &[(&str, &str)]) -> bool {
+    let mut names = HashSet::new();
+    given.iter().any(|(name, _)| !names.insert(*name))
 }
 
 /// An object of these members, if there is one of them.
