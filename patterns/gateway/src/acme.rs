@@ -24,10 +24,13 @@ mod http;
 mod keep;
 #[cfg(feature = "acme")]
 mod order;
+#[cfg(feature = "acme")]
 mod schedule;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "acme")]
+use std::sync::MutexGuard;
+use std::sync::{Mutex, PoisonError};
 
 use dozen_core::Timestamp;
 use dozen_dataplane::{CertificateFiles, Error};
@@ -122,7 +125,7 @@ pub struct AcmeView {
 pub(crate) struct Standing(Mutex<AcmeView>);
 
 impl Standing {
-    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "only an authority changes it"))]
+    #[cfg(feature = "acme")]
     fn change(&self) -> MutexGuard<'_, AcmeView> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,4 @@
 //! When a certificate is due.
-#![cfg_attr(not(feature = "acme"), expect(dead_code, reason = "only an authority is asked by it"))]
 
 use std::time::Duration;
 
