@@ -83,6 +83,7 @@ fn test(rest: &[String]) -> Step {
     // Tests of whole programs start these.
     build(&[])?;
     let mut words = vec!["test", "--workspace", "--all-targets", "--no-fail-fast"];
+    words.extend(FEATURES);
     words.extend(rest.iter().map(String::as_str));
     step("test", cargo(&words))?;
     if !rest.is_empty() {
@@ -96,6 +97,9 @@ fn test(rest: &[String]) -> Step {
     step("test on PostgreSQL", again)
 }
 
+/// What users may leave out, and tests do not.
+const FEATURES: [&str; 2] = ["--features", "dozen/acme"];
+
 /// The patterns whose tests of the mission run on each engine that stores messages.
 const ON_EVERY_ENGINE: [&str; 3] = ["queue", "pubsub", "outbox"];
 
@@ -105,7 +109,10 @@ fn ci() -> Step {
     install::deny()?;
     // Not `advisories`: that database changes by itself, and a build should not.
     step("deny", cargo(&["deny", "check", "bans", "licenses", "sources"]))?;
-    step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut lints = vec!["clippy", "--workspace", "--all-targets"];
+    lints.extend(FEATURES);
+    lints.extend(["--", "-D", "warnings"]);
+    step("lints", cargo(&lints))?;
     test(&[])
 }
 

@@ -41,8 +41,8 @@ pub use proxy::{
 };
 pub use server::{Limits, Peer, Server};
 pub use tls::{
-    CertificateFiles, ClientCa, ClientIdentity, Protocol, Roots, Tls, TlsOptions, TlsSession, Transport,
-    TransportTls,
+    CertificateFacts, CertificateFiles, ChallengeAnswer, ClientCa, ClientIdentity, Protocol, Roots, Tls,
+    TlsOptions, TlsSession, Transport, TransportTls,
 };
 pub use upstream::{
     Ejection, EndpointView, Health, HealthPolicy, Lease, PolicyError, Probes, Resolve, ServicePolicy,

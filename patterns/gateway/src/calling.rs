@@ -10,13 +10,16 @@
 //! service whose options stay the same keeps its `Transport`, and with it its connections.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use dozen_dataplane::{Tls, Transport, Upstreams};
 use tokio::time::sleep;
 
+#[cfg(feature = "acme")]
+use crate::AcmeOptions;
+use crate::acme::Standing;
 use crate::options::{ServiceOptions, TlsOptions};
 use crate::{Error, Options};
 
@@ -27,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(crate) struct Calling {
     inner: Mutex<Inner>,
+    standing: Standing,
 }
 
 #[derive(Default)]
@@ -55,6 +59,24 @@ impl Calling {
     /// What the listener speaks, if that is TLS.
     pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
         self.inner().tls.as_ref().map(|(_, tls)| tls.clone())
+    }
+
+    /// What an authority is asked for, and where it is answered.
+    #[cfg(feature = "acme")]
+    pub(crate) fn acme(&self) -> Option<(AcmeOptions, Arc<Tls>)> {
+        let inner = self.inner();
+        let (options, tls) = inner.tls.as_ref()?;
+        Some((options.acme.clone()?, tls.clone()))
+    }
+
+    /// How it stands with an authority.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Whether an authority is asked for certificates.
+    pub(crate) fn asks(&self) -> bool {
+        self.inner().tls.as_ref().is_some_and(|(options, _)| options.acme.is_some())
     }
 
     /// Reads what `options` name, and says what is wrong with it. Nothing is taken over.
@@ -116,10 +138,11 @@ impl Calling {
     fn stamps(&self) -> Stamps {
         let inner = self.inner();
         let own = inner.tls.iter().flat_map(|(tls, _)| tls.files());
-        let files = own.chain(inner.services.values().flat_map(ServiceOptions::files));
-        let stamp = |path: &std::path::Path| {
-            let metadata = std::fs::metadata(path).ok();
-            (path.to_owned(), metadata.and_then(|of| Some((of.modified().ok()?, of.len()))))
+        let of_services = inner.services.values().flat_map(ServiceOptions::files).map(Path::to_owned);
+        let files = own.chain(of_services);
+        let stamp = |path: PathBuf| {
+            let metadata = std::fs::metadata(&path).ok();
+            (path, metadata.and_then(|of| Some((of.modified().ok()?, of.len()))))
         };
         files.map(stamp).collect()
     }

@@ -17,7 +17,7 @@ use crate::diff::{diff, fixed};
 use crate::door::Door;
 use crate::measure::{Measured, UNROUTED};
 use crate::snapshot::Snapshot;
-use crate::{Diff, Error, Explanation, Keeper, Options, Question, RequestLog};
+use crate::{AcmeView, Diff, Error, Explanation, Keeper, Options, Question, RequestLog};
 
 /// A door that listens, and runs as a [`Service`].
 #[derive(Debug)]
@@ -154,6 +154,12 @@ impl Gateway {
         routes.chain([snapshot.unrouted.read(&UNROUTED.into())]).collect()
     }
 
+    /// How it stands with the certificate of an authority, if it asks one.
+    pub fn acme(&self) -> Option<AcmeView> {
+        let calling = &self.door.calling;
+        calling.asks().then(|| calling.standing().view())
+    }
+
     /// Lines of the access log that were dropped because they could not be written in time.
     pub fn lines_dropped(&self) -> u64 {
         self.door.access.as_ref().map_or(0, AccessLog::dropped)
@@ -165,7 +171,16 @@ impl Gateway {
         tokio::select! {
             ended = self.serve_logged(stop, ready) => ended,
             () = self.door.calling.watch(&self.door.upstreams) => Ok(()),
+            () = self.obtain() => Ok(()),
         }
+    }
+
+    /// Never ends.
+    async fn obtain(&self) {
+        #[cfg(feature = "acme")]
+        crate::acme::keep(&self.door.calling, &self.door.ids).await;
+        #[cfg(not(feature = "acme"))]
+        std::future::pending::<()>().await;
     }
 
     async fn serve_logged(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {

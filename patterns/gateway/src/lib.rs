@@ -21,6 +21,7 @@
 
 pub mod access;
 mod access_log;
+mod acme;
 mod action;
 mod amendment;
 mod asked;
@@ -64,6 +65,7 @@ mod text;
 mod tree;
 mod waiting;
 
+pub use acme::{AcmeOptions, AcmeView};
 pub use cache::{CACHED, Cached};
 pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, Recalled, diff};

@@ -10,6 +10,8 @@
 //! are open keep what they agreed on. Files are read and judged whole before anything is swapped, so a bad file leaves
 //! the old certificates in force, and its error says which file, what is wrong, and what to do.
 
+mod challenge;
+mod facts;
 mod identity;
 mod pem;
 mod server;
@@ -19,6 +21,8 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
+pub use challenge::ChallengeAnswer;
+pub use facts::CertificateFacts;
 pub use identity::{ClientIdentity, TlsSession};
 pub use pem::CertificateFiles;
 pub use server::{ClientCa, Tls, TlsOptions};

@@ -7,12 +7,19 @@ use dozen_dataplane::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::AcmeOptions;
+
 /// TLS towards clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TlsOptions {
-    /// At least one; the names in them say for which hosts they are shown, and the first is shown to all others.
+    /// At least one, or `acme`; the names in them say for which hosts they are shown, and the first is shown to all
+    /// others.
+    #[serde(default)]
     pub certificates: Vec<Certificate>,
+    /// An authority that gives another one.
+    #[serde(default)]
+    pub acme: Option<AcmeOptions>,
     /// Who may vouch for clients; without it nobody is asked for a certificate.
     #[serde(default)]
     pub client_ca: Option<ClientCaOptions>,
@@ -76,8 +83,12 @@ impl Certificate {
 impl TlsOptions {
     pub(crate) fn compiled(&self) -> dozen_dataplane::TlsOptions {
         let client_ca = self.client_ca.as_ref();
+        let obtained = self.acme.iter().map(AcmeOptions::certificate);
+        // One that cannot be used is as good as none: another is asked for.
+        let obtained = obtained.filter(|files| files.facts().is_ok());
         dozen_dataplane::TlsOptions {
-            certificates: self.certificates.iter().map(Certificate::files).collect(),
+            certificates: self.certificates.iter().map(Certificate::files).chain(obtained).collect(),
+            acme: self.acme.is_some(),
             client_ca: client_ca.map(|ca| ClientCa { file: ca.file.clone(), required: !ca.optional }),
             ..dozen_dataplane::TlsOptions::default()
         }
@@ -85,13 +96,15 @@ impl TlsOptions {
 
     /// Reads the files, and says which one cannot be used.
     pub fn check(&self) -> Result<(), Error> {
+        self.acme.as_ref().map_or(Ok(()), AcmeOptions::check)?;
         Tls::load(&self.compiled()).map(drop)
     }
 
     /// The files that it is read from.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let ca = self.client_ca.iter().map(|ca| &*ca.file);
-        self.certificates.iter().flat_map(Certificate::paths).chain(ca)
+        let named = self.certificates.iter().flat_map(Certificate::paths).chain(ca).map(Path::to_owned);
+        named.chain(self.acme.iter().map(|acme| acme.certificate().chain))
     }
 }
 

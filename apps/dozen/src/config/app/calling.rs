@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dozen_dataplane::{Protocol, ServicePolicy};
-use dozen_gateway::{Certificate, ClientCaOptions, ServiceOptions, ServiceTls, TlsOptions};
+use dozen_gateway::{AcmeOptions, Certificate, ClientCaOptions, ServiceOptions, ServiceTls, TlsOptions};
 use serde_json::{Map, Value as Json};
 
 use super::super::item::{Item, Value};
@@ -42,11 +42,25 @@ fn service_tls(item: &Item, folder: &Path) -> ServiceTls {
 pub(crate) fn gateway_tls(item: &Item, folder: &Path) -> Option<TlsOptions> {
     let file = |item: &Item, name: &str| Some(folder.join(item.text(name)?));
     let one = |item: &Item| Some(Certificate { cert: file(item, "cert")?, key: file(item, "key")? });
+    let acme = |acme: &Item| {
+        let names = acme.list("names").iter().map(|name| Some(name.as_text()?.to_owned()));
+        Some(AcmeOptions {
+            names: names.collect::<Option<_>>()?,
+            directory: acme.text("directory")?.to_owned(),
+            contact: acme.text("contact").map(str::to_owned),
+            ca: file(acme, "ca"),
+            folder: file(acme, "folder")?,
+        })
+    };
     let client_ca = item.get("client-ca").map(|ca| {
         Some(ClientCaOptions { file: file(ca, "file")?, optional: ca.flag("optional").unwrap_or(false) })
     });
     Some(TlsOptions {
         certificates: item.list("certificates").iter().map(one).collect::<Option<_>>()?,
+        acme: match item.get("acme").map(acme) {
+            Some(acme) => Some(acme?),
+            None => None,
+        },
         client_ca: match client_ca {
             Some(ca) => Some(ca?),
             None => None,

@@ -49,9 +49,16 @@ static TLS_KEYS: Section = Section {
         Key::new(
             "certificates",
             Kind::Many(&Kind::Section(&CERTIFICATE)),
-            Required,
+            Default("[]"),
             "One for each set of hosts. The names in a certificate say for which it is shown (SNI); the first is shown \
-             to all others.",
+             to all others. At least one, or `acme`.",
+        ),
+        Key::new(
+            "acme",
+            Kind::Section(&ACME),
+            Optional,
+            "An authority that gives a certificate by ACME (RFC 8555), and another before it ends. The program must be \
+             built with the feature `acme`.",
         ),
         Key::new(
             "client-ca",
@@ -74,6 +81,40 @@ static CERTIFICATE: Section = Section {
              of the file.",
         ),
         Key::new("key", TEXT, Required, "A PEM file with its key."),
+    ],
+};
+
+static ACME: Section = Section {
+    noun: "certificates by ACME",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "names",
+            Kind::Many(&TEXT),
+            Required,
+            "The hosts that it is for, at most 100; no wildcards. The authority asks for each at port 443 of the host, \
+             which has to lead to `listen`.",
+        ),
+        Key::new(
+            "directory",
+            TEXT,
+            Required,
+            "Where the authority's directory is: an `https://` address. To name it is to agree to its terms.",
+        ),
+        Key::new("contact", TEXT, Optional, "Whom the authority writes to: `mailto:you@example.org`."),
+        Key::new(
+            "ca",
+            TEXT,
+            Optional,
+            "A PEM file with the CA of the authority's own server; those of the machine without.",
+        ),
+        Key::new(
+            "folder",
+            TEXT,
+            Default("acme"),
+            "Where the account and the certificate are kept, readable by this user alone. A relative path starts from \
+             the folder of the file.",
+        ),
     ],
 };
 

@@ -41,6 +41,22 @@ impl Collector for Routes {
         }
         page.counter("dozen_gateway_access_log_dropped_total", "Lines that could not be written in time.")
             .sample(&[], self.0.lines_dropped() as f64);
+        if let Some(acme) = self.0.acme() {
+            for (outcome, count) in [("obtained", acme.obtained), ("failed", acme.failed)] {
+                page.counter(
+                    "dozen_gateway_acme_total",
+                    "Attempts to obtain a certificate, by what came of them.",
+                )
+                .sample(&[("outcome", outcome)], count as f64);
+            }
+            if let Some(until) = acme.until {
+                page.gauge(
+                    "dozen_gateway_acme_until_seconds",
+                    "Until when the certificate of the authority holds, in seconds since 1970.",
+                )
+                .sample(&[], until.0 as f64 / 1e6);
+            }
+        }
         page.gauge("dozen_gateway_revision", "Counted up with each configuration that was taken over.")
             .sample(&[], self.0.options().1 as f64);
         Ok(())
