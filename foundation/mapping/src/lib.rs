@@ -65,5 +65,5 @@ pub use mapping::{Mapping, OnError, Options};
 pub use mistake::{MISTAKES_MAX, Mistake, Mistakes};
 pub use rows::{Align, Column, Csv, Fixed, Short, Unit};
 pub use table::{Failure, Fallback, Problem, Translated};
-pub use value::{Decimal, Number, Object, Value};
+pub use value::{Decimal, Number, Object, Text, Value};
 pub use xml::{Fault, Mixed, Soap, Version, Xml};

@@ -6,10 +6,10 @@ use super::plain;
 use crate::error::{DecodeError, Position};
 use crate::limits::Limits;
 use crate::names::Names;
-use crate::value::{Number, Object, Value, number_scan};
+use crate::value::{Number, Object, Shape, Value, number_scan};
 
-/// The most members of an object of which the next one is expected to have the same.
-const MEMBERS_MAX: usize = 16;
+/// How many shapes are remembered.
+const SHAPES: usize = 32;
 
 /// Reads one JSON document.
 pub fn read(text: &str, limits: &Limits) -> Result<Value, DecodeError> {
@@ -23,14 +23,15 @@ pub fn read(text: &str, limits: &Limits) -> Result<Value, DecodeError> {
         left: limits.nodes,
         limits,
         names: Names::default(),
-        shape: Vec::new(),
+        shapes: [const { None }; SHAPES],
         scratch: String::new(),
     };
     reader.space();
-    let value = reader.value(limits.depth())?;
+    let mut whole = Vec::with_capacity(1);
+    reader.value(limits.depth(), 0, &mut whole)?;
     reader.space();
     match reader.at == text.len() {
-        true => Ok(value),
+        true => Ok(whole.pop().unwrap_or_default()),
         false => Err(reader.wrong("something follows the document")),
     }
 }
@@ -43,42 +44,43 @@ struct Reader<'t> {
     left: usize,
     limits: &'t Limits,
     names: Names,
-    /// The names of the last object, in their order: objects that follow each other are mostly alike.
-    shape: Vec<Arc<str>>,
+    /// What objects begin with, by the spot at which they stand: those of one list, or of one member, are mostly alike.
+    shapes: [Option<Arc<Shape>>; SHAPES],
     /// Where a text with escapes is put together.
     scratch: String,
 }
 
 impl<'t> Reader<'t> {
-    fn value(&mut self, depth: usize) -> Result<Value, DecodeError> {
+    /// Reads a value to its place, which costs less than to hand it on. `spot` tells apart where in the tree it stands,
+    /// but not which item of a list it is.
+    fn value(&mut self, depth: usize, spot: usize, place: &mut Vec<Value>) -> Result<(), DecodeError> {
         if self.left == 0 {
             return Err(self.too_much("values", self.limits.nodes));
         }
         self.left -= 1;
-        match self.bytes.get(self.at) {
-            Some(b'"') => Ok(match self.string()? {
+        place.push(match self.bytes.get(self.at) {
+            Some(b'"') => match self.string()? {
                 Piece::Plain(text) => Value::text(text),
                 Piece::Built => Value::text(self.scratch.as_str()),
-            }),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.list(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
-            Some(_) => Err(self.wrong("a value is missing here")),
-            None => Err(self.wrong("the document ends too early")),
-        }
+            },
+            Some(b'{') => self.object(depth, spot)?,
+            Some(b'[') => self.list(depth, spot)?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.word("true", Value::Bool(true))?,
+            Some(b'f') => self.word("false", Value::Bool(false))?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            Some(_) => return Err(self.wrong("a value is missing here")),
+            None => return Err(self.wrong("the document ends too early")),
+        });
+        Ok(())
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, DecodeError> {
+    fn object(&mut self, depth: usize, spot: usize) -> Result<Value, DecodeError> {
         let inner = self.enter(depth)?;
-        let shape = std::mem::take(&mut self.shape);
-        let mut object = Object::with_capacity(shape.len());
         if self.is_end(b'}') {
-            return Ok(Value::Object(object));
+            return Ok(Value::Object(Object::default()));
         }
-        let mut is_alike = true;
+        let mut object = Object::like(self.shapes[spot % SHAPES].clone());
         loop {
             if self.bytes.get(self.at) != Some(&b'"') {
                 return Err(self.wrong("a name in quotes is missing here"));
@@ -89,41 +91,42 @@ impl<'t> Reader<'t> {
                 Piece::Plain(text) => text,
                 Piece::Built => self.scratch.as_str(),
             };
-            let expected = shape.get(object.len()).filter(|known| is_alike && ***known == *name);
-            is_alike = expected.is_some();
-            let name = expected.cloned().unwrap_or_else(|| self.names.get(name));
+            if !object.expects(name) && !object.announce(self.names.get(name)) {
+                self.at = start;
+                return Err(self.wrong("this name is there twice"));
+            }
             self.space();
             if self.bytes.get(self.at) != Some(&b':') {
                 return Err(self.wrong("`:` is missing here"));
             }
             self.at += 1;
             self.space();
-            let value = self.value(inner)?;
-            if is_alike {
-                // As long as all are those of the last object, none of them is there twice.
-                object.push_new(name, value);
-            } else if object.insert(name, value).is_some() {
-                self.at = start;
-                return Err(self.wrong("this name is there twice"));
-            }
+            let below = spot.wrapping_mul(31).wrapping_add(object.len() + 1);
+            self.value(inner, below, object.room())?;
             if self.is_last(b'}')? {
-                self.shape = match is_alike && object.len() == shape.len() {
-                    true => shape,
-                    false => object.iter().take(MEMBERS_MAX).map(|(name, _)| name.clone()).collect(),
-                };
+                self.learn(&object, spot);
                 return Ok(Value::Object(object));
             }
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, DecodeError> {
+    /// Remembers what the next object at a spot begins with. That one may have fewer members, so the longer shape is kept.
+    fn learn(&mut self, object: &Object, spot: usize) {
+        let known = &mut self.shapes[spot % SHAPES];
+        match (known.as_ref(), object.shape()) {
+            (Some(known), Some(own)) if Arc::ptr_eq(known, own) || known.len() > own.len() => {}
+            (_, own) => *known = own.cloned(),
+        }
+    }
+
+    fn list(&mut self, depth: usize, spot: usize) -> Result<Value, DecodeError> {
         let inner = self.enter(depth)?;
         let mut list = Vec::new();
         if self.is_end(b']') {
             return Ok(Value::List(list));
         }
         loop {
-            list.push(self.value(inner)?);
+            self.value(inner, spot, &mut list)?;
             if self.is_last(b']')? {
                 return Ok(Value::List(list));
             }

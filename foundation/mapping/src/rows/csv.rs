@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{cell, rows};
 use crate::error::{DecodeError, EncodeError, Position, shown};
 use crate::limits::Limits;
-use crate::value::{Object, Value};
+use crate::value::{Object, Shape, Value};
 
 /// How rows are delimited.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,6 +67,7 @@ impl Csv {
                 return Err(reader.wrong(format!("the column `{name}` is missing")));
             }
         }
+        let shape = Arc::new(Shape::of(columns.iter().cloned()));
         let mut list = Vec::new();
         while let Some(cells) = reader.next()? {
             if cells.len() != columns.len() {
@@ -74,10 +75,8 @@ impl Csv {
                 return Err(reader.wrong(problem));
             }
             reader.count(columns.len() + 1)?;
-            let mut object = Object::with_capacity(columns.len());
-            for (name, cell) in columns.iter().zip(cells) {
-                object.insert(name.clone(), Value::text(cell));
-            }
+            let mut object = Object::like(Some(shape.clone()));
+            cells.into_iter().for_each(|cell| object.push_expected(Value::text(cell)));
             list.push(Value::Object(object));
         }
         Ok(Value::List(list))

@@ -9,7 +9,7 @@ use super::{cell, rows};
 use crate::charset::Charset;
 use crate::error::{DecodeError, EncodeError, Position};
 use crate::limits::Limits;
-use crate::value::{Object, Value};
+use crate::value::{Object, Shape, Value};
 
 /// The layout of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -138,7 +138,7 @@ impl Fixed {
             let (limit, at) = (limits.columns, Position::Row(1));
             return Err(DecodeError::TooMuch { what: "columns", limit, at });
         }
-        let names: Vec<Arc<str>> = self.columns.iter().map(|column| column.name.as_str().into()).collect();
+        let shape = Arc::new(Shape::of(self.columns.iter().map(|column| column.name.as_str().into())));
         let mut left = limits.nodes;
         let mut list = Vec::new();
         let mut take = |row: usize, object: Object| {
@@ -156,14 +156,14 @@ impl Fixed {
                 bytes,
                 |byte| *byte,
                 |row, record| {
-                    let mut object = Object::with_capacity(names.len());
-                    for ((column, start), name) in self.places().zip(&names) {
+                    let mut object = Object::like(Some(shape.clone()));
+                    for (column, start) in self.places() {
                         let cell = &record[start.min(record.len())..(start + column.width).min(record.len())];
                         let cell = charset.decode(cell, encoding).map_err(|_| {
                             let problem = format!("these bytes are nothing in {}", encoding.name());
                             DecodeError::malformed(Position::Cell(row, column.name.clone()), problem)
                         })?;
-                        object.insert(name.clone(), Value::text(column.strip(&cell)));
+                        object.push_expected(Value::text(column.strip(&cell)));
                     }
                     take(row, object)
                 },
@@ -172,11 +172,11 @@ impl Fixed {
                 let text: Vec<char> = charset.decode(bytes, encoding)?.chars().collect();
                 let ascii = |sign: &char| u8::try_from(*sign).unwrap_or(b'?');
                 self.each(&text, ascii, |row, record| {
-                    let mut object = Object::with_capacity(names.len());
-                    for ((column, start), name) in self.places().zip(&names) {
+                    let mut object = Object::like(Some(shape.clone()));
+                    for (column, start) in self.places() {
                         let cell = &record[start.min(record.len())..(start + column.width).min(record.len())];
                         let cell: String = cell.iter().collect();
-                        object.insert(name.clone(), Value::text(column.strip(&cell)));
+                        object.push_expected(Value::text(column.strip(&cell)));
                     }
                     take(row, object)
                 })?;

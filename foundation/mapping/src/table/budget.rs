@@ -30,15 +30,18 @@ impl Budget {
 
     /// For a value of the result, and all in it.
     pub(super) fn spend(&mut self, value: &Value) -> Result<(), Fatal> {
-        let (nodes, bytes) = (self.limits.nodes as u64, self.limits.size as u64);
-        self.nodes = self
-            .nodes
-            .checked_sub(1)
-            .ok_or(Fatal(Problem::TooMuch { what: "values in its result", limit: nodes }))?;
+        let Some(nodes) = self.nodes.checked_sub(1) else {
+            let limit = self.limits.nodes as u64;
+            return Err(Fatal(Problem::TooMuch { what: "values in its result", limit }));
+        };
+        self.nodes = nodes;
         match value {
             Value::Text(text) => {
-                let too_much = Fatal(Problem::TooMuch { what: "bytes of text in its result", limit: bytes });
-                self.bytes = self.bytes.checked_sub(text.len()).ok_or(too_much)?;
+                let Some(bytes) = self.bytes.checked_sub(text.len()) else {
+                    let limit = self.limits.size as u64;
+                    return Err(Fatal(Problem::TooMuch { what: "bytes of text in its result", limit }));
+                };
+                self.bytes = bytes;
             }
             Value::List(list) => {
                 for item in list {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::coverage::{Doubt, doubts};
 use super::field::{Said, Short};
 use super::path::Path;
-use super::rule::{Count, Enum, Field, From, Into, Make, Other, Otherwise, Rule};
+use super::rule::{Count, Enum, Field, Fields, From, Into, Make, Other, Otherwise, Rule};
 use super::schema::{Part, kind_of};
 use super::target;
 use super::template::Template;
@@ -126,7 +126,7 @@ impl Compiler<'_> {
         }
         if said.paths.is_empty() {
             let map = said.map.as_ref()?;
-            return Some(Make::Object(self.fields(map, &below(at, said.map_at))?));
+            return Some(Make::Object(Fields::new(self.fields(map, &below(at, said.map_at))?)));
         }
         for path in &said.paths {
             self.look(path, &below(at, said.from_at), Some(said.count));
@@ -142,7 +142,7 @@ impl Compiler<'_> {
                 self.scopes.push(part);
                 let fields = self.fields(map, &below(at, said.map_at));
                 self.scopes.pop();
-                Into::Object(fields?)
+                Into::Object(Fields::new(fields?))
             }
             _ => Into::Same,
         };

@@ -4,7 +4,7 @@
 //! direction. Fields whose paths begin alike share the objects around them.
 
 use super::path::{Origin, Path, Step};
-use super::rule::{Count, Enum, Field, From, Into, Make, Other, Otherwise, Rule};
+use super::rule::{Count, Enum, Field, Fields, From, Into, Make, Other, Otherwise, Rule};
 use crate::mistake::Mistake;
 use crate::value::Value;
 
@@ -15,7 +15,7 @@ pub(crate) fn reversed(rule: &Rule) -> Result<Rule, Mistake> {
         Make::Object(own) => members(own, &[], &mut fields)?,
         _ => return Err(refused(rule, "only a table of fields has an opposite")),
     }
-    Ok(plain(&rule.at, Make::Object(fields)))
+    Ok(plain(&rule.at, Make::Object(Fields::new(fields))))
 }
 
 fn plain(at: &std::sync::Arc<str>, make: Make) -> Rule {
@@ -73,7 +73,7 @@ fn value(rule: &Rule, from: &From, ours: Vec<Step>, theirs: &mut Vec<Field>) -> 
         Into::Object(inner) if from.count.is_list() => {
             let mut fields = Vec::new();
             members(inner, &[], &mut fields)?;
-            Into::Object(fields)
+            Into::Object(Fields::new(fields))
         }
         // An object of theirs whose fields are ours: its members are found below our name.
         Into::Object(inner) => {
@@ -104,7 +104,7 @@ fn place<'f>(
     let at = match fields.iter().position(|field| field.name == *first) {
         Some(at) => at,
         None => {
-            let rule = plain(&rule.at, Make::Object(Vec::new()));
+            let rule = plain(&rule.at, Make::Object(Fields::default()));
             fields.push(Field { name: first.clone(), rule });
             fields.len() - 1
         }

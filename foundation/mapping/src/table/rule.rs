@@ -1,6 +1,8 @@
 //! A compiled table.
 
-use std::sync::Arc;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, OnceLock};
 
 use dozen_expression::Expression;
 
@@ -8,7 +10,7 @@ use super::convert::Convert;
 use super::path::Path;
 use super::template::Template;
 use crate::jq::Program;
-use crate::value::Value;
+use crate::value::{Object, Shape, Value};
 
 /// How one value is made, and what happens where it cannot be.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub(crate) enum Make {
     /// A text with values in it.
     Template(Template),
     /// An object, each member by a rule of its own.
-    Object(Vec<Field>),
+    Object(Fields),
     /// What a program says.
     Jq(Arc<Program>),
 }
@@ -80,7 +82,47 @@ pub(crate) enum Into {
     Converted(Convert),
     Listed(Enum),
     /// An object, whose fields are looked for in the value.
-    Object(Vec<Field>),
+    Object(Fields),
+}
+
+/// The members of an object, in order.
+#[derive(Default)]
+pub(crate) struct Fields {
+    list: Vec<Field>,
+    shape: OnceLock<Arc<Shape>>,
+}
+
+impl Fields {
+    pub(crate) fn new(list: Vec<Field>) -> Self {
+        Self { list, shape: OnceLock::new() }
+    }
+
+    /// An object that expects the names of all fields.
+    pub(crate) fn begin(&self) -> Object {
+        let shape = || Arc::new(Shape::of(self.list.iter().map(|field| field.name.clone())));
+        Object::like(Some(self.shape.get_or_init(shape).clone()))
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(f)
+    }
+}
+
+impl Deref for Fields {
+    type Target = Vec<Field>;
+
+    fn deref(&self) -> &Vec<Field> {
+        &self.list
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Vec<Field> {
+        self.shape.take();
+        &mut self.list
+    }
 }
 
 /// A member of an object.

@@ -7,10 +7,10 @@ use super::budget::Budget;
 use super::convert::scalar;
 use super::outcome::{Failure, Fallback, Problem, Translated};
 use super::path::{Found, Path};
-use super::rule::{Count, Enum, Field, From, Into, Make, Other, Otherwise, Rule};
+use super::rule::{Count, Enum, Fields, From, Into, Make, Other, Otherwise, Rule};
 use super::template::{Part, Template};
 use crate::limits::Limits;
-use crate::value::{Object, Value};
+use crate::value::Value;
 
 /// How many fallbacks of one translation are told one by one.
 const FALLBACKS_MAX: usize = 16;
@@ -125,14 +125,14 @@ impl<'v> Run<'v> {
         }
     }
 
-    fn object(&mut self, fields: &'v [Field]) -> Attempt<Value> {
-        let mut object = Object::with_capacity(fields.len());
-        for field in fields {
+    fn object(&mut self, fields: &'v Fields) -> Attempt<Value> {
+        let mut object = fields.begin();
+        for field in fields.iter() {
             self.place.push(Place::Name(&field.name));
             let value = self.rule(&field.rule)?;
             self.place.pop();
             if let Some(value) = value {
-                object.push_new(field.name.clone(), value);
+                object.push_new(&field.name, value);
             }
         }
         Ok(Value::Object(object))

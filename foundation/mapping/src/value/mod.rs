@@ -2,7 +2,8 @@
 //!
 //! It is JSON's tree with two differences. A number is its decimal text, so `12.30`, `0.1` and
 //! `12345678901234567890` come out as they went in; and an object keeps the order of its members, which matters in XML
-//! and to people. Texts and names are shared: to copy a part of a tree copies no text.
+//! and to people. Short texts stand in the tree itself, long ones and names are shared: to copy a part of a tree copies
+//! no text that takes memory of its own.
 
 mod number;
 mod object;
@@ -13,6 +14,9 @@ use std::sync::Arc;
 pub use number::{Decimal, Number};
 pub(crate) use number::{Rounding, scan as number_scan};
 pub use object::Object;
+pub(crate) use object::Shape;
+/// A text that does not change: up to 23 bytes stand in it, more are shared.
+pub use smol_str::SmolStr as Text;
 
 /// A piece of data of any format.
 ///
@@ -28,7 +32,7 @@ pub enum Value {
     /// A number, exact.
     Number(Number),
     /// Text.
-    Text(Arc<str>),
+    Text(Text),
     /// Values in order.
     List(Vec<Value>),
     /// Values by name, in order.
@@ -37,7 +41,7 @@ pub enum Value {
 
 impl Value {
     /// A text.
-    pub fn text(text: impl Into<Arc<str>>) -> Self {
+    pub fn text(text: impl Into<Text>) -> Self {
         Self::Text(text.into())
     }
 

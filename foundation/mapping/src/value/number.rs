@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
+
+use super::Text;
 
 /// The most digits of a number that is calculated with or compared; a longer one is only passed on.
 const DIGITS_MAX: usize = 1000;
@@ -15,7 +16,7 @@ pub struct Number(Repr);
 enum Repr {
     /// What is written just so by `Display`; it needs no text of its own.
     Whole(i64),
-    Text(Arc<str>),
+    Text(Text),
 }
 
 impl Number {

@@ -1,4 +1,13 @@
 //! Members by name, in the order they came.
+//!
+//! ```text
+//!   shape    sku │ title │ price │ state        names, shared by all objects that are made alike
+//!   values   A7  │ Lamp  │ 12.30                of one object: it has the first three of the names
+//! ```
+//!
+//! A list of a thousand objects has the same few names a thousand times, so an object does not own its names. It begins
+//! with the shape of one like it; as long as each member has the name that is next there, only its value is kept, and
+//! the first that has not gives the object a shape of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,90 +17,175 @@ use super::Value;
 /// From how many members on names are looked up in an index. Below, walking is faster.
 const INDEXED_FROM: usize = 24;
 
-/// Where each name stands. It is boxed, so that a small object, and with it every value, stays small.
-#[derive(Clone)]
-struct Index(HashMap<Arc<str>, usize>);
+/// The most members that room is made for before they are seen.
+const EXPECTED_MAX: usize = 16;
+
+/// Names in order, each once.
+#[derive(Default)]
+pub(crate) struct Shape {
+    names: Vec<Arc<str>>,
+    /// Where each stands, once there are many.
+    index: Option<HashMap<Arc<str>, usize>>,
+}
+
+impl Shape {
+    /// Of names that are each there once.
+    pub(crate) fn of(names: impl IntoIterator<Item = Arc<str>>) -> Self {
+        let mut shape = Self::default();
+        names.into_iter().for_each(|name| shape.push(name));
+        shape
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    fn push(&mut self, name: Arc<str>) {
+        self.names.push(name);
+        let count = self.names.len();
+        if count >= INDEXED_FROM {
+            // All of them, where it is the first time.
+            let index = self.index.get_or_insert_default();
+            for at in index.len()..count {
+                index.insert(self.names[at].clone(), at);
+            }
+        }
+    }
+
+    fn place(&self, name: &str, count: usize) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.get(name).copied().filter(|at| *at < count),
+            None => self.names[..count].iter().position(|own| **own == *name),
+        }
+    }
+}
 
 /// Members of an object, in order, each name once.
 #[derive(Clone, Default)]
 pub struct Object {
-    members: Vec<(Arc<str>, Value)>,
-    /// Where each name stands, once there are many.
-    index: Option<Box<Index>>,
+    /// It has at least as many names as there are values; none where there is no value yet.
+    shape: Option<Arc<Shape>>,
+    values: Vec<Value>,
 }
 
 impl Object {
     /// Without members, and with room for some.
     pub fn with_capacity(members: usize) -> Self {
-        Self { members: Vec::with_capacity(members), index: None }
+        Self { shape: None, values: Vec::with_capacity(members) }
+    }
+
+    /// Without members, which are expected to be those of another object.
+    pub(crate) fn like(shape: Option<Arc<Shape>>) -> Self {
+        let expected = shape.as_ref().map_or(0, |shape| shape.names.len().min(EXPECTED_MAX));
+        Self { shape, values: Vec::with_capacity(expected) }
+    }
+
+    /// What an object like it begins with.
+    pub(crate) fn shape(&self) -> Option<&Arc<Shape>> {
+        self.shape.as_ref()
     }
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.values.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.values.is_empty()
+    }
+
+    fn names(&self) -> &[Arc<str>] {
+        self.shape.as_ref().map_or(&[], |shape| &shape.names[..self.values.len()])
     }
 
     /// The members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Value)> {
-        self.members.iter().map(|(name, value)| (name, value))
+        self.names().iter().zip(&self.values)
     }
 
     /// The value of a member.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.place(name).map(|at| &self.members[at].1)
+        self.place(name).map(|at| &self.values[at])
     }
 
     /// The value of a member, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        self.place(name).map(|at| &mut self.members[at].1)
+        self.place(name).map(|at| &mut self.values[at])
     }
 
     /// The value of the member that stands here.
     pub(crate) fn at_mut(&mut self, place: usize) -> Option<&mut Value> {
-        self.members.get_mut(place).map(|(_, value)| value)
+        self.values.get_mut(place)
     }
 
     /// Sets a member, and gives back the value that it had. A new one stands last.
     pub fn insert(&mut self, name: Arc<str>, value: Value) -> Option<Value> {
-        if let Some(at) = self.place(&name) {
-            return Some(std::mem::replace(&mut self.members[at].1, value));
+        match self.place(&name) {
+            Some(at) => Some(std::mem::replace(&mut self.values[at], value)),
+            None => {
+                self.push_new(&name, value);
+                None
+            }
         }
-        if let Some(index) = &mut self.index {
-            index.0.insert(name.clone(), self.members.len());
-        } else if self.members.len() + 1 == INDEXED_FROM {
-            let names = self.members.iter().map(|(name, _)| name).chain([&name]);
-            let index = names.cloned().enumerate().map(|(at, name)| (name, at)).collect();
-            self.index = Some(Box::new(Index(index)));
+    }
+
+    /// Whether the shape has this name next; then it is certainly new.
+    pub(crate) fn expects(&self, name: &str) -> bool {
+        self.next().is_some_and(|next| **next == *name)
+    }
+
+    fn next(&self) -> Option<&Arc<str>> {
+        self.shape.as_ref()?.names.get(self.values.len())
+    }
+
+    /// Makes this name the next one, unless it is there already.
+    pub(crate) fn announce(&mut self, name: Arc<str>) -> bool {
+        let is_new = self.place(&name).is_none();
+        if is_new {
+            self.part(name);
         }
-        self.members.push((name, value));
-        None
+        is_new
+    }
+
+    /// Where one value goes: that of the next name.
+    pub(crate) fn room(&mut self) -> &mut Vec<Value> {
+        &mut self.values
+    }
+
+    /// Adds a member of the name that the shape has next; there must be one.
+    pub(crate) fn push_expected(&mut self, value: Value) {
+        debug_assert!(self.next().is_some(), "a name was expected");
+        self.values.push(value);
     }
 
     /// Adds a member of a name that is certainly new.
-    pub(crate) fn push_new(&mut self, name: Arc<str>, value: Value) {
-        match self.members.len() + 1 < INDEXED_FROM {
-            true => self.members.push((name, value)),
-            false => drop(self.insert(name, value)),
+    pub(crate) fn push_new(&mut self, name: &Arc<str>, value: Value) {
+        if !self.next().is_some_and(|next| Arc::ptr_eq(next, name) || *next == *name) {
+            self.part(name.clone());
+        }
+        self.values.push(value);
+    }
+
+    /// Goes on with a shape of its own, in which this name is next.
+    fn part(&mut self, name: Arc<str>) {
+        let count = self.values.len();
+        match self.shape.as_mut().and_then(Arc::get_mut).filter(|own| own.names.len() == count) {
+            Some(own) => own.push(name),
+            None => self.shape = Some(Arc::new(Shape::of(self.names().iter().cloned().chain([name])))),
         }
     }
 
     /// Where a member stands.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.0.get(name).copied(),
-            None => self.members.iter().position(|(own, _)| **own == *name),
-        }
+        self.shape.as_ref()?.place(name, self.values.len())
     }
 }
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        self.members == other.members
+        self.values == other.values && self.names() == other.names()
     }
 }
 
@@ -99,15 +193,70 @@ impl Eq for Object {}
 
 impl std::fmt::Debug for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self.members.iter().map(|(name, value)| (name, value))).finish()
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
 impl IntoIterator for Object {
     type Item = (Arc<str>, Value);
-    type IntoIter = std::vec::IntoIter<(Arc<str>, Value)>;
+    type IntoIter = std::iter::Zip<std::vec::IntoIter<Arc<str>>, std::vec::IntoIter<Value>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.members.into_iter()
+        let names = self.names().to_vec();
+        names.into_iter().zip(self.values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{INDEXED_FROM, Object, Shape, Value};
+
+    fn named(names: &[&str], shape: Option<Arc<Shape>>) -> Object {
+        let mut object = Object::like(shape);
+        for (at, name) in (0_i64..).zip(names) {
+            assert!(object.insert((*name).into(), at.into()).is_none());
+        }
+        object
+    }
+
+    fn names(object: &Object) -> Vec<&str> {
+        object.iter().map(|(name, _)| &**name).collect()
+    }
+
+    #[test]
+    fn objects_alike_share_their_names_and_others_part_from_them() {
+        let first = named(&["a", "b", "c"], None);
+        let shared = |object: &Object| Arc::ptr_eq(first.shape().unwrap(), object.shape().unwrap());
+        for (written, is_shared) in [
+            (vec!["a", "b", "c"], true),
+            (vec!["a", "b"], true),
+            (vec!["a", "c"], false),
+            (vec!["a", "b", "c", "d"], false),
+            (vec!["b", "a", "c"], false),
+        ] {
+            let object = named(&written, first.shape().cloned());
+            assert_eq!((names(&object), shared(&object)), (written.clone(), is_shared));
+            assert_eq!(object, named(&written, None));
+            assert_eq!(object.get("c").is_some(), written.contains(&"c"));
+        }
+        assert_eq!(names(&first), ["a", "b", "c"], "nobody has changed it");
+    }
+
+    #[test]
+    fn many_names_are_found_by_an_index_that_knows_whose_they_are() {
+        let all: Vec<String> = (0..2 * INDEXED_FROM).map(|at| at.to_string()).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let whole = named(&all, None);
+        let part = named(&all[..INDEXED_FROM], whole.shape().cloned());
+        for (at, name) in (0_i64..).zip(&all) {
+            assert_eq!(whole.get(name), Some(&Value::from(at)));
+            assert_eq!(part.get(name).is_some(), at < INDEXED_FROM as i64);
+        }
+        let mut other = named(&all[..INDEXED_FROM], whole.shape().cloned());
+        assert!(other.insert("x".into(), Value::Null).is_none());
+        assert_eq!((other.get("x"), other.get(all[INDEXED_FROM])), (Some(&Value::Null), None));
+        assert!(other.insert("x".into(), true.into()).is_some());
     }
 }

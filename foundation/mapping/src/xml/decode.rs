@@ -11,10 +11,7 @@ use super::{Mixed, Xml, is_name, is_sign};
 use crate::error::{DecodeError, Position, shown};
 use crate::limits::Limits;
 use crate::names::Names;
-use crate::value::{Object, Value};
-
-/// The most room that is made for an element before its members are seen.
-const MEMBERS_MAX: usize = 16;
+use crate::value::{Object, Shape, Value};
 
 /// Reads one document: an object with one member, the root element.
 pub(crate) fn decode(text: &str, options: &Xml, limits: &Limits) -> Result<Value, DecodeError> {
@@ -38,7 +35,7 @@ pub(crate) fn decode(text: &str, options: &Xml, limits: &Limits) -> Result<Value
         names: Names::default(),
         left: limits.nodes,
         start: 0,
-        members: 0,
+        shapes: Vec::new(),
     };
     decoder.document()
 }
@@ -54,8 +51,8 @@ struct Decoder<'t> {
     left: usize,
     /// Where the event that is looked at begins.
     start: usize,
-    /// How many members the last element had that had any.
-    members: usize,
+    /// What elements with members begin with, by how deep they stand: those that follow each other are mostly alike.
+    shapes: Vec<Option<Arc<Shape>>>,
 }
 
 /// An element that is open.
@@ -65,6 +62,8 @@ struct Element<'t> {
     nil: bool,
     /// Where it begins.
     start: usize,
+    /// How many elements are around it.
+    depth: usize,
     object: Object,
     /// The namespace of each member: two of them must not become one name.
     namespaces: Vec<Namespace>,
@@ -83,7 +82,7 @@ impl<'t> Decoder<'t> {
                     if open.len() == self.limits.depth() {
                         return Err(self.too_much("levels of nesting", self.limits.depth()));
                     }
-                    open.push(self.element(&start)?);
+                    open.push(self.element(&start, open.len())?);
                 }
                 Event::Start(_) => return Err(self.wrong("there is a second root element")),
                 Event::End(_) => {
@@ -133,7 +132,7 @@ impl<'t> Decoder<'t> {
         })
     }
 
-    fn element(&mut self, start: &BytesStart<'_>) -> Result<Element<'t>, DecodeError> {
+    fn element(&mut self, start: &BytesStart<'_>, depth: usize) -> Result<Element<'t>, DecodeError> {
         self.count()?;
         let mark = self.scope.mark();
         let mut attributes = Vec::new();
@@ -160,6 +159,7 @@ impl<'t> Decoder<'t> {
             namespace,
             nil: false,
             start: self.start,
+            depth,
             object: Object::default(),
             namespaces: Vec::new(),
             text: Cow::Borrowed(""),
@@ -209,15 +209,14 @@ impl<'t> Decoder<'t> {
         namespace: Namespace,
         value: Value,
     ) -> Result<(), DecodeError> {
-        let Some(place) = parent.object.place(&name) else {
+        if parent.object.is_empty() {
+            parent.object = Object::like(self.shapes.get(parent.depth).cloned().flatten());
+        }
+        let known = if parent.object.expects(&name) { None } else { parent.object.place(&name) };
+        let Some(place) = known else {
             let is_list = self.options.lists.iter().any(|list| **list == *name);
-            if parent.object.is_empty() {
-                // Elements that follow each other are mostly alike.
-                parent.object = Object::with_capacity(self.members);
-                parent.namespaces.reserve(self.members);
-            }
             parent.namespaces.push(namespace);
-            parent.object.insert(name, if is_list { Value::List(vec![value]) } else { value });
+            parent.object.push_new(&name, if is_list { Value::List(vec![value]) } else { value });
             return Ok(());
         };
         if parent.namespaces[place] != namespace {
@@ -236,7 +235,7 @@ impl<'t> Decoder<'t> {
     }
 
     fn close(&mut self, element: Element<'t>) -> Result<Value, DecodeError> {
-        let Element { mut object, text, nil, .. } = element;
+        let Element { mut object, text, nil, depth, .. } = element;
         let has_elements = object.iter().any(|(name, _)| !name.starts_with('@'));
         let blank = text.trim_ascii().is_empty();
         if nil {
@@ -248,14 +247,24 @@ impl<'t> Decoder<'t> {
         if object.is_empty() {
             return Ok(Value::text(text));
         }
-        self.members = object.len().min(MEMBERS_MAX);
         if !blank {
             if has_elements && self.options.mixed == Mixed::Refuse {
                 return Err(self.wrong("text stands beside elements; `mixed: join` would take it"));
             }
-            object.insert("#text".into(), Value::text(text));
+            object.insert(self.names.get("#text"), Value::text(text));
         }
+        self.learn(&object, depth);
         Ok(Value::Object(object))
+    }
+
+    fn learn(&mut self, object: &Object, depth: usize) {
+        if self.shapes.len() <= depth {
+            self.shapes.resize(depth + 1, None);
+        }
+        let known = &mut self.shapes[depth];
+        if known.as_ref().map(Arc::as_ptr) != object.shape().map(Arc::as_ptr) {
+            *known = object.shape().cloned();
+        }
     }
 
     fn text(&self, element: Option<&mut Element<'t>>, piece: Cow<'t, str>) -> Result<(), DecodeError> {

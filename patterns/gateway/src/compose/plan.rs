@@ -76,7 +76,7 @@ impl Plan {
         let errors = match keys.get("errors") {
             None => Some("errors".into()),
             Some(Value::Bool(false) | Value::Null) => None,
-            Some(Value::Text(name)) if !name.is_empty() => Some(name.clone()),
+            Some(Value::Text(name)) if !name.is_empty() => Some(name.clone().into()),
             Some(_) => {
                 return keys.wrong("errors", "is neither a name for the list of what is missing nor `false`");
             }
