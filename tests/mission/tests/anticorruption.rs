@@ -189,35 +189,50 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ac_m1_m4_the_domain_finds_the_layer_by_its_name_and_never_the_system_behind_it() {
-    let world = World::new(&format!(
+/// A route, a composition and a sidecar that lead to the translator.
+async fn shop() -> World {
+    World::new(&format!(
         "providers: {{ legacy: }}\ntranslators:{ARTICLE}gateway:\n  listen: GATEWAY\n  routes:\n    \
          \"GET /articles/{{sku}}\": \"article:/?sku={{sku}}\"\n    \"GET /both\": {{ compose: {{ one: {{ get: \"article:/?sku=lamp\" }}, \
          reply: {{ it: one }} }} }}\n"
     ))
-    .await;
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ac_m1_the_layer_stands_between_the_domain_and_the_system_and_is_seen_at_work() {
+    let world = shop().await;
     let _up = world.up();
+    let asked = world.legacy.asked();
     let through = world.get(0, "/articles/lamp");
-    assert_eq!((through.status, through.text().as_str()), (200, LAMP), "the gateway's route");
-    assert_eq!(world.get(0, "/both").text(), format!("{{\"it\":{LAMP}}}"), "a composition");
-    let unknown = world.get(0, "/articles/sofa");
-    assert_eq!(unknown.status, 404);
-    assert!(
-        unknown.text().contains("urn:dozen:problem:article-unknown") && !unknown.text().contains("geheim")
-    );
-    let invoked = format!("http://127.0.0.1:{}/v1.0/invoke/article/method/", world.first + 3);
-    let invoked = request("POST", &invoked, &[("content-type", "application/json")], br#"{"sku":"lamp"}"#);
-    assert_eq!(invoked.expect("an answer").text(), LAMP, "a sidecar's invocation");
+    assert_eq!((through.status, through.text().as_str()), (200, LAMP));
+    assert_eq!(world.legacy.asked(), asked + 1, "their words stay on their side");
     let page: Value = serde_json::from_slice(&world.get(1, "/api/translator").body).expect("JSON");
-    assert_eq!(page["translators"][0]["answered"], 3, "{page}");
+    assert_eq!(page["translators"][0]["answered"], 1, "{page}");
     assert_eq!(page["providers"][0]["now"]["circuit"], "closed", "{page}");
     assert!(world.get(1, "/translator").text().contains("article"));
+    assert_eq!(world.get(0, "/articles/sofa").status, 404);
     assert!(
         world
             .get(1, "/metrics")
             .text()
             .contains(r#"dozen_translator_operations_total{translator="article",outcome="known"} 1"#)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ac_m4_routes_compositions_and_invocations_find_the_layer_by_its_name_and_hear_our_words_alone() {
+    let world = shop().await;
+    let _up = world.up();
+    assert_eq!(world.get(0, "/articles/lamp").text(), LAMP, "the gateway's route");
+    assert_eq!(world.get(0, "/both").text(), format!("{{\"it\":{LAMP}}}"), "a composition");
+    let invoked = format!("http://127.0.0.1:{}/v1.0/invoke/article/method/", world.first + 3);
+    let invoked = request("POST", &invoked, &[("content-type", "application/json")], br#"{"sku":"lamp"}"#);
+    assert_eq!(invoked.expect("an answer").text(), LAMP, "a sidecar's invocation");
+    let unknown = world.get(0, "/articles/sofa");
+    assert_eq!(unknown.status, 404, "their fault is a problem of ours");
+    assert!(
+        unknown.text().contains("urn:dozen:problem:article-unknown") && !unknown.text().contains("geheim")
     );
 }
 

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where errors are defined, and where tests are.
-const SOURCES: [&str; 7] = ["apps", "engines", "foundation", "patterns", "testkit", "tests", "examples"];
+const SOURCES: [&str; 8] =
+    ["apps", "bench", "engines", "foundation", "patterns", "testkit", "tests", "examples"];
 /// The sections of an error's page.
 const SECTIONS: [&str; 3] = ["## What happened", "## Usual causes", "## What to do"];
 
