@@ -114,7 +114,8 @@ async fn a_certificate_is_obtained_served_by_sni_kept_over_a_restart_and_renewed
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&other.cert).unwrap()).unwrap();
     let tls = TransportTls { roots: Roots::File(own.cert.clone()), ..TransportTls::default() };
-    let client = Client::over(Arc::new(Transport::new(Protocol::Http1, Some(&tls)).unwrap())).unwrap();
+    let transport = Arc::new(Transport::new(Protocol::Http1, Some(&tls)).unwrap());
+    let client = Client::new().over(Some(transport));
     let root = http::Request::get("/roots/0").body(Body::empty()).unwrap();
     let root = client.send(&pebble.management(), root, SOON).await.unwrap().into_body();
     let root = root.collect(1 << 20).await.unwrap();

@@ -27,7 +27,8 @@ impl Http {
     pub(super) fn new(options: &AcmeOptions) -> Result<Self, dozen_dataplane::Error> {
         let roots = options.ca.clone().map_or(Roots::Native, Roots::File);
         let tls = TransportTls { roots, ..TransportTls::default() };
-        Ok(Self(Client::over(Arc::new(Transport::new(Protocol::Http1, Some(&tls))?))?))
+        let transport = Arc::new(Transport::new(Protocol::Http1, Some(&tls))?);
+        Ok(Self(Client::new().over(Some(transport))))
     }
 }
 
