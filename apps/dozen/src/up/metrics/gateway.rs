@@ -42,7 +42,7 @@ impl Collector for Routes {
         page.counter("dozen_gateway_access_log_dropped_total", "Lines that could not be written in time.")
             .sample(&[], self.0.lines_dropped() as f64);
         page.gauge("dozen_gateway_revision", "Counted up with each configuration that was taken over.")
-            .sample(&[], self.0.options().1 as f64);
+            .sample(&[], self.0.revision() as f64);
         Ok(())
     }
 }
