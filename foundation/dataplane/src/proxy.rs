@@ -68,7 +68,7 @@ pub use around::{Around, Next, nested};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
 pub(crate) use feed::trailers;
-pub use fields::{Answered, Changes, Fields};
+pub use fields::{Answered, Changes, Fields, Names};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
 pub use reply::{Content, Reply};
 pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};

@@ -141,8 +141,7 @@ fn decide<T>(decision: Decision<T>, target: &mut String, edits: &mut Edits) -> V
     if let Some(changed) = decision.target {
         *target = changed;
     }
-    edits.added.0.extend_from_slice(&decision.fields.0);
-    edits.dropped.extend(decision.dropped);
+    edits.extend(&decision.fields, &decision.dropped);
     if let Some(host) = decision.host {
         Outgoing { target, edits }.set_host(host);
     }
