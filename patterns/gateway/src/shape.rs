@@ -17,12 +17,16 @@
 //! is what clients would get before it is compressed, so one copy serves all of them.
 
 mod accept;
+mod admit;
 mod compress;
 mod document;
+mod encode;
 mod openapi;
 mod problem;
 mod run;
 mod schemas;
+mod stopped;
+mod through;
 mod translate;
 
 use std::sync::Arc;
