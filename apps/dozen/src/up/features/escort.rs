@@ -5,28 +5,25 @@
 //!  home   outcome of the write, fed in the same commit · copy of the answer for the shadow · links rewritten
 //! ```
 
+mod writes;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dozen_core::{Ids, chain};
-use dozen_dataplane::{Around, Body, Context, Error, Failure, Next, problem_document};
+use dozen_dataplane::{Around, Body, Context, Failure, Next, problem_document};
 use dozen_strangler::compare::Answer;
 use dozen_strangler::rewrite::{BodyRewriter, is_text};
 use dozen_strangler::{Decision, Feature, Feed, Job, Primary, Reserved, Shadow, Side, Write};
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::copy::{Copied, Done, Kept, Rewritten};
 use super::login::{Crossing, Login};
 use super::witness::Rewriting;
-
-/// Bytes of a write that is fed.
-const WRITE_MAX: usize = 1024 * 1024;
-/// The header that names a write.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What shall be done with one request.
 pub(super) struct Plan {
@@ -150,61 +147,6 @@ impl Inner {
         (Request::from_parts(head, body), copy)
     }
 
-    /// Notes that a write is about to be sent, before it is.
-    async fn intend(
-        &self,
-        feed: &Feed,
-        to: Side,
-        request: Request<Body>,
-    ) -> Result<(Request<Body>, Write), Response<Body>> {
-        let (mut head, body) = request.into_parts();
-        let body = match body.collect(WRITE_MAX).await {
-            Ok(body) => body,
-            Err(Error::BodyTooLarge { .. }) => {
-                return Err(
-                    self.instead(StatusCode::PAYLOAD_TOO_LARGE, "a write to two systems is 1 MiB at most")
-                );
-            }
-            Err(_) => {
-                return Err(
-                    self.instead(StatusCode::BAD_REQUEST, "the body of the request did not come whole")
-                );
-            }
-        };
-        let shown = head.headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
-        let id = shown.map_or_else(|| self.plan.ids.next().to_string(), str::to_owned);
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            head.headers.insert(IDEMPOTENCY_KEY, value);
-        }
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let look = (head.method != Method::POST).then(|| head.uri.path().to_owned());
-        let write = Write {
-            id,
-            key: self.plan.key.clone().unwrap_or_default(),
-            to,
-            method: head.method.to_string(),
-            target,
-            headers: matter(&head.headers),
-            body: body.clone(),
-            look,
-        };
-        match feed.begin(&write).await {
-            Ok(true) => Ok((Request::from_parts(head, body.into()), write)),
-            Ok(false) => Err(self.instead(
-                StatusCode::CONFLICT,
-                "a write of this idempotency key is under way, or nobody knows how it ended",
-            )),
-            Err(error) => {
-                tracing::error!(
-                    feature = self.plan.feature.name(),
-                    error = chain(&error),
-                    "a write is refused"
-                );
-                Err(self.instead(StatusCode::SERVICE_UNAVAILABLE, "the write cannot be noted at the moment"))
-            }
-        }
-    }
-
     /// An answer in the place of the service's.
     fn instead(&self, status: StatusCode, title: &str) -> Response<Body> {
         self.answered_here.store(true, Ordering::Relaxed);
@@ -226,21 +168,6 @@ impl Inner {
             None => answer,
         };
         self.rewritten(answer)
-    }
-
-    /// Notes what became of a write, before the client hears of it.
-    async fn outcome(&self, feed: &Feed, mut write: Write, status: StatusCode, made: Option<HeaderValue>) {
-        if status.is_server_error() {
-            let (feature, id) = (self.plan.feature.name(), write.id);
-            return tracing::warn!(feature, id, %status, "nobody knows whether a write has happened");
-        }
-        let made = made.as_ref().and_then(|value| value.to_str().ok());
-        let made = made.filter(|path| path.starts_with('/') && !path.starts_with("//"));
-        write.look = write.look.or_else(|| made.map(str::to_owned));
-        if let Err(error) = feed.end(&write, !status.is_client_error()).await {
-            let (feature, id) = (self.plan.feature.name(), write.id);
-            tracing::error!(feature, id, error = chain(&error), "a write is not fed, and shows as unsettled");
-        }
     }
 
     /// Offers request and answer to the shadow once the client has all of it.
@@ -285,15 +212,4 @@ impl Inner {
         head.headers.remove(header::ETAG);
         Response::from_parts(head, Rewritten::around(body, BodyRewriter::new(&rewriting.addresses)))
     }
-}
-
-/// Headers of a write that the other side must see. Credentials are none of them: they would stand in the store.
-fn matter(headers: &HeaderMap) -> Vec<(String, String)> {
-    let matters = |name: &str| {
-        matches!(name, "content-type" | "content-language" | "content-encoding" | "accept")
-            || (name.starts_with("dozen-") && name != "dozen-feature")
-            || name == "traceparent"
-    };
-    let pairs = headers.iter().filter(|(name, _)| matters(name.as_str()));
-    pairs.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }
