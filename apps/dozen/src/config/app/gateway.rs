@@ -125,15 +125,22 @@ pub(crate) fn route(item: &Item) -> Option<RouteOptions> {
 /// A checked tree as JSON, in the words of the options that are read from it.
 pub(super) fn json(item: &Item) -> Json {
     match &item.value {
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(fields) => fields.iter().map(|field| (field.name.clone(), member(field))).collect(),
+        _ => single(item),
+    }
+}
+
+/// What is no list and no mapping, as JSON.
+pub(super) fn single(item: &Item) -> Json {
+    match &item.value {
         Value::Off => Json::Null,
         Value::Text(text) | Value::Secret(text) => text.as_str().into(),
         Value::Flag(flag) => (*flag).into(),
         Value::Number(number) | Value::Size(number) => (*number).into(),
         Value::Duration(duration) => scalar::show_duration(*duration).into(),
         Value::Json { value, .. } => value.clone(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(fields) => fields.iter().map(|field| (field.name.clone(), member(field))).collect(),
-        Value::Rate(_) | Value::Start(_) | Value::Range(..) | Value::Address(_) => item.shown().into(),
+        _ => item.shown().into(),
     }
 }
 
