@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::super::diagnostic::Span;
 use super::super::item::{Field, Item, Value};
 use super::StoreAddress;
-use super::gateway::single;
+use super::json::single;
 
 /// Providers and translators, as far as the process has to know them.
 #[derive(Clone, Default, PartialEq)]
