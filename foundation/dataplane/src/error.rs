@@ -96,19 +96,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The same error, naming the setting that a user has to change.
-    #[must_use]
-    pub fn in_setting(self, setting: &str) -> Self {
-        let setting = setting.to_owned();
-        match self {
-            Self::AddressInUse { address, .. } => Self::AddressInUse { address, setting },
-            Self::Listen { address, source, .. } => Self::Listen { address, source, setting },
-            other => other,
-        }
-    }
-}
-
 impl Diagnose for Error {
     fn fault(&self) -> Fault {
         match self {

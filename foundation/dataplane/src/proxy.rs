@@ -12,7 +12,7 @@
 //! Bodies stream in both directions at once through one buffer each, so the slower side sets the pace.
 //!
 //! Where a side speaks HTTP/2, or the handler has something else to answer, the request becomes a value and so does its
-//! answer (`order`, `serve`, `http2`, `forward`); the handler, the endpoints, the limits and the account of what
+//! answer (`order`, `serve`, `http2`, `stream`, `forward`); the handler, the endpoints, the limits and the account of what
 //! happened are the same. A WebSocket that both sides agreed on becomes a tunnel.
 //!
 //! What fails, and what the client then sees: nothing healthy 503; a connection that cannot be opened, breaks or speaks
@@ -48,12 +48,14 @@ mod reply;
 mod senders;
 mod serve;
 mod stall;
+mod stream;
 mod streamed;
 mod talk;
 pub(crate) mod tasks;
 mod tunnel;
 mod verdict;
 mod worker;
+mod written;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -68,7 +70,7 @@ pub use around::{Around, Next, OwnKey, nested};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
 pub(crate) use feed::trailers;
-pub use fields::{Answered, Changes, Fields};
+pub use fields::{Answered, Changes, Fields, Names};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
 pub use reply::{Content, Reply};
 pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};

@@ -1,7 +1,5 @@
 //! What the gateway says in the answers of a route.
 
-use std::borrow::Cow;
-
 use dozen_dataplane::{Answered, Changes};
 
 use crate::asked::Asked;
@@ -21,7 +19,7 @@ pub(crate) fn spoken(route: &Route, asked: &Asked<'_>) -> Fields {
 /// What a route changes in its service's answer, decided with the request.
 #[derive(Debug, Default)]
 pub(crate) struct Amendment {
-    added: Vec<(Cow<'static, str>, String)>,
+    added: Changes,
     /// What is left of the caller's limits, in the place of what the service says of its own.
     pub(crate) limits: Vec<(&'static str, String)>,
 }
@@ -35,9 +33,9 @@ impl Amendment {
     }
 
     fn new(route: &Route, facts: &Facts<'_>) -> Self {
-        let spoken = spoken(route, facts.asked).into_iter().map(|(name, value)| (name.into(), value));
-        let mut added: Vec<(Cow<'static, str>, String)> = spoken.collect();
-        route.to_client.write(facts, |name, value| added.push((name.to_owned().into(), value.to_owned())));
+        let mut added = Changes::default();
+        spoken(route, facts.asked).iter().for_each(|(name, value)| added.add(name, value.as_bytes()));
+        route.to_client.write(facts, |name, value| added.add(name, value.as_bytes()));
         Self { added, limits: Vec::new() }
     }
 
@@ -49,14 +47,12 @@ impl Amendment {
             let is_ours =
                 ours.into_iter().any(|(known, _)| known != "link" && name.eq_ignore_ascii_case(known));
             if is_ours || (speaks && Cors::drops(name)) || route.to_client.drops(name) {
-                changes.remove(name.to_owned());
+                changes.remove(name);
             }
         }
         for (name, value) in &self.limits {
             changes.set(name, value.as_bytes());
         }
-        for (name, value) in &self.added {
-            changes.add(name, value.as_bytes());
-        }
+        changes.extend(&self.added);
     }
 }

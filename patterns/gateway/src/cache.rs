@@ -15,13 +15,16 @@
 //! It stands inside of what the route checks: who may pass, how often, and whether the request is valid. Two callers never
 //! share an answer to a request with credentials unless the answer says so (§3.5).
 
+mod bring;
 mod directives;
 mod exchange;
 mod flight;
+mod key;
 mod policy;
 mod rules;
 mod said;
 mod store;
+mod whole;
 
 pub(crate) use exchange::answer;
 pub(crate) use policy::Policy;

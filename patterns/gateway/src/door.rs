@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
-use dozen_dataplane::framing::names_equal;
 use dozen_dataplane::{
     Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream,
     Upstreams, Verdict, nested,
@@ -230,10 +229,7 @@ impl Handler for Door {
             Ticket { mark, standing, measure, service, line, amendment, around, witness, pass, refused };
         if !matches!(what, What::Reply(_)) {
             // Said before anybody is asked, so that a decision that comes later need not say it.
-            // Taking out a name takes a copy of it, and hardly a request has one of these.
-            let is_sent =
-                |name: &&String| request.head.fields.iter().any(|sent| names_equal(sent.name, name));
-            snapshot.withheld.iter().filter(is_sent).for_each(|name| outgoing.remove(name.clone()));
+            snapshot.withheld.iter().for_each(|name| outgoing.remove(name));
             forwarded::add(request, is_trusted, outgoing);
             outgoing.add("traceparent", &forwarded::trace_text(&trace));
         }

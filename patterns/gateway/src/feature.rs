@@ -151,7 +151,7 @@ pub(crate) fn rewrite(witness: &dyn Witness, answer: &Answered<'_>, changes: &mu
         }
         done.push(name);
         // All of one name are written anew, in their order.
-        changes.remove(name.to_owned());
+        changes.remove(name);
         for (_, value) in answer.fields().filter(|(known, _)| known.eq_ignore_ascii_case(name)) {
             match witness.header(name, value) {
                 Some(value) => changes.add(name, value.as_bytes()),

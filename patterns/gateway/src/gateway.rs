@@ -119,10 +119,14 @@ impl Gateway {
         Ok(diff)
     }
 
-    /// The configuration that holds for requests that begin now, and its number, counted up from 1.
-    pub fn options(&self) -> (Options, u64) {
-        let snapshot = self.door.snapshot.load();
-        (snapshot.options.clone(), snapshot.revision)
+    /// The configuration that holds for requests that begin now.
+    pub fn options(&self) -> Arc<Options> {
+        self.door.snapshot.load().options.clone()
+    }
+
+    /// Its number, counted up from 1.
+    pub fn revision(&self) -> u64 {
+        self.door.snapshot.load().revision
     }
 
     /// Asks the endpoints of services that are to be probed, while it runs.

@@ -18,12 +18,16 @@
 //! asked for, which a translation may make of any part of the request.
 
 mod accept;
+mod admit;
 mod compress;
 mod document;
+mod encode;
 mod openapi;
 mod problem;
 mod run;
 mod schemas;
+mod stopped;
+mod through;
 mod translate;
 
 use std::sync::Arc;

@@ -29,7 +29,7 @@ use crate::{Error, Features, Options, RouteOptions, RouteTable};
 
 /// One configuration.
 pub(crate) struct Snapshot {
-    pub(crate) options: Options,
+    pub(crate) options: Arc<Options>,
     pub(crate) table: RouteTable,
     /// One for each route of the table, in its order.
     pub(crate) standings: Vec<Arc<Standing>>,
@@ -118,6 +118,7 @@ impl Snapshot {
         let unrouted = before.map_or_else(Arc::default, |before| before.unrouted.clone());
         let revision = before.map_or(1, |before| before.revision + 1);
         let (withheld, features) = (withheld.into(), keeper.features());
+        let options = Arc::new(options);
         Ok(Self { options, table, standings, unrouted, ways, withheld, features, revision })
     }
 

@@ -96,7 +96,7 @@ impl Snapshot {
                     return refused();
                 }
                 for name in way.removed.iter().chain(way.set.iter().map(|(name, _)| name)) {
-                    outgoing.remove(name.clone());
+                    outgoing.remove(name);
                 }
                 way.set.iter().for_each(|(name, value)| outgoing.add(name, value.as_bytes()));
                 self.on_its_way(route, rewrite, &facts, outgoing);
@@ -136,7 +136,7 @@ impl Snapshot {
             outgoing.set_host(text);
         }
         if !route.to_service.is_empty() {
-            route.to_service.dropped().for_each(|name| outgoing.remove(name.to_owned()));
+            route.to_service.dropped().for_each(|name| outgoing.remove(name));
             route.to_service.write(facts, |name, value| outgoing.add(name, value.as_bytes()));
         }
     }

@@ -327,7 +327,7 @@ async fn a_reload_keeps_the_copies_unless_the_route_would_bring_others() {
         origin(|_, number| says(200, "cache-control: max-age=60", &format!("{number}"))).await;
     let (world, _) = world(address, json!({})).await;
     assert_eq!(asking(&world, "").await.text(), "1");
-    let (mut changed, _) = world.gateway.options();
+    let mut changed = (*world.gateway.options()).clone();
     changed.routes[0].timeout = Duration::from_secs(7);
     changed.routes[0].compress = Some(Default::default());
     world.gateway.apply(&changed).unwrap();

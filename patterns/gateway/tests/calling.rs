@@ -64,7 +64,7 @@ async fn another_policy_holds_from_the_next_request_on_and_one_that_cannot_work_
 
     policy.retry = serde_json::from_str(r#"{ "backoff": "1ms" }"#).unwrap();
     wanted.services = called(policy.clone());
-    wanted.listen = world.gateway.options().0.listen;
+    wanted.listen = world.gateway.options().listen;
     let diff = world.gateway.apply(&wanted).unwrap();
     let changed: Vec<_> =
         diff.services_changed.iter().map(|one| (one.service.as_str(), one.keys.join(" "))).collect();

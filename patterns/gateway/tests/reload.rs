@@ -73,7 +73,7 @@ async fn reloads_every_20_ms_under_load_fail_no_request_and_close_no_stream() {
     while start.elapsed() < Duration::from_secs(2) {
         every.tick().await;
         reloads += 1;
-        let before = world.gateway.options().0;
+        let before = (*world.gateway.options()).clone();
         let diff = world.gateway.apply(&Options { routes: generation(reloads), ..before }).unwrap();
         assert!(diff.closes.iter().all(|one| one.route.starts_with("/g")), "{diff:?}");
         next.add_permits(1);
@@ -103,7 +103,7 @@ async fn a_stream_whose_route_goes_ends_after_its_grace_and_others_go_on() {
     let world = World::start(options(vec![going.clone(), stays.clone()]), registry).await;
     let (mut ends, mut lasts) = (stream(&world, "/going").await, stream(&world, "/stays").await);
     going.to[0].service = "echo".into();
-    let before = world.gateway.options().0;
+    let before = (*world.gateway.options()).clone();
     let diff = world.gateway.apply(&Options { routes: vec![going, stays], ..before }).unwrap();
     assert_eq!((diff.closes[0].service.as_str(), diff.closes[0].grace_ms), ("ticking", 100));
     // New requests go the new way at once.

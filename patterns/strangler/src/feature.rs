@@ -3,6 +3,8 @@
 //! What holds at the moment is one snapshot. It carries the epoch; what is seen of a request counts for the epoch that decided
 //! it, and for no other.
 
+mod check;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,11 +17,13 @@ use crate::compare::{Comparator, Difference};
 use crate::decide::Decision;
 use crate::gate::{Counts, Judgement};
 use crate::noise::{Counted, Noise, Noisy};
-use crate::options::ShadowWrites;
 use crate::stage::{Bounds, State};
 use crate::tally::Tally;
 use crate::usage::{Usage, Used};
-use crate::{Error, FeatureOptions, Share, Side, Stage, cohort};
+use crate::{Error, FeatureOptions, Side, Stage, cohort};
+
+use check::check;
+pub(crate) use check::due_moment;
 
 /// A comparison that found a difference, as it is kept for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,48 +73,8 @@ struct Kept {
 impl Feature {
     /// Checks the options; the feature begins at its first stage until the store says otherwise.
     pub fn new(name: &str, options: FeatureOptions, now: Timestamp) -> Result<Self, Error> {
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(is_name) {
-            return Err(Error::Name { name: name.chars().take(80).collect() });
-        }
+        check(name, &options)?;
         let gate = &options.advance;
-        for (setting, share) in [
-            ("advance.parity", gate.parity),
-            ("advance.confidence", gate.confidence),
-            ("advance.reconciled", gate.reconciled),
-        ] {
-            if share == Share::NONE || share == Share::ALL {
-                return Err(Error::share(name, setting, share));
-            }
-        }
-        if !gate.p99.is_finite() || gate.p99 < 1.0 {
-            return Err(Error::setting(
-                name,
-                "advance.p99",
-                "must be 1 or more: 1.1 lets the new side be a tenth slower",
-            ));
-        }
-        if gate.window < Duration::from_secs(1) {
-            return Err(Error::setting(name, "advance.window", "must be a second or more"));
-        }
-        if let Some(due) = &options.due
-            && due_moment(due).is_none()
-        {
-            return Err(Error::setting(name, "due", "must be a day such as `2027-03-31`"));
-        }
-        if let Some(rewrite) = &options.rewrite
-            && !rewrite.is_address()
-        {
-            let problem = "must be a scheme and a host, such as `https://shop.example`";
-            return Err(Error::setting(name, "rewrite.facade", problem));
-        }
-        if options.writes.shadow == ShadowWrites::Record && options.writes.authority.is_none() {
-            return Err(Error::setting(
-                name,
-                "writes.shadow",
-                "can be `record` only where `authority` names a side",
-            ));
-        }
         let bounds = Bounds::new(name, &options.stages, options.on_breach, gate.automatic, gate.hold)?;
         let first = bounds.ladder.first().copied().unwrap_or(Stage::Off);
         let comparator = Comparator::new(name, &options.compare)?;
@@ -335,11 +299,6 @@ impl std::fmt::Debug for Feature {
 
 fn failed(status: Option<u16>) -> bool {
     status.is_none_or(|status| status >= 500)
-}
-
-/// The end of the day that a `due` names.
-pub(crate) fn due_moment(due: &str) -> Option<Timestamp> {
-    Timestamp::parse(&format!("{due}T23:59:59Z"))
 }
 
 #[cfg(test)]

@@ -88,8 +88,7 @@ impl Bridge {
 
     /// Who shows `proof` of side `from`, and what the other side takes for it. `None` when it is not valid.
     pub async fn cross(&self, from: Side, proof: &str) -> Result<Option<Arc<Passport>>, Unsent> {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into();
+        let digest = digest(from, proof);
         let cell = self.cell(digest);
         let found = cell.get_or_try_init(|| self.ask(from, proof)).await.cloned();
         match &found {
@@ -103,9 +102,7 @@ impl Bridge {
 
     /// Forgets a proof: its owner has logged out.
     pub fn end(&self, from: Side, proof: &str) {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into();
-        self.known().remove(&digest);
+        self.known().remove(&digest(from, proof));
     }
 
     async fn ask(&self, from: Side, proof: &str) -> Result<Option<Arc<Passport>>, Unsent> {
@@ -147,6 +144,11 @@ impl Bridge {
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a proof is known by: nobody who reads this memory can show it.
+fn digest(from: Side, proof: &str) -> [u8; 32] {
+    Sha256::new().chain_update(from.name()).chain_update([0]).chain_update(proof).finalize().into()
 }
 
 /// A `cookie` header with one cookie set, others as they were.

@@ -17,6 +17,7 @@
 
 mod look;
 mod observe;
+mod publish;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +73,7 @@ pub struct Registry {
     translators: Option<Translators>,
     unmapped: Unmapped,
     /// Of the looks: one at a time, and what the last one knew.
-    looking: tokio::sync::Mutex<look::Looked>,
+    looking: tokio::sync::Mutex<publish::Looked>,
     /// Of all gateways, for reports.
     seen: Mutex<Seen>,
 }

@@ -3,6 +3,8 @@
 //! Nothing stops at the first mistake. A value that is wrong is left out of the checked tree, so that what depends on
 //! it is not reported as wrong too.
 
+mod short;
+
 use std::borrow::Cow;
 
 use super::diagnostic::{Mistake, Span, nearest, suggest};
@@ -12,6 +14,7 @@ use super::read::read;
 use super::schema::{Key, Kind, Presence, Section, Short};
 use super::yaml::{Data, Entry, Node};
 use super::{data, keys, scalar, template};
+use short::{long_route, request_line};
 
 /// Collects what is wrong while walking.
 pub(crate) struct Checker<'a> {
@@ -296,41 +299,6 @@ impl<'a> Checker<'a> {
                 None
             }
         }
-    }
-}
-
-/// `"GET /orders/{id}": orders` as a route in full.
-fn long_route(entry: Entry) -> Node {
-    let matching = Node::scalar(entry.span, entry.name);
-    match entry.node.data {
-        // `"/orders": { to: orders, timeout: 2s }`
-        Data::Map(mut entries) => {
-            entries.insert(0, Entry { name: "match".into(), span: entry.span, node: matching });
-            Node { span: entry.span, data: Data::Map(entries) }
-        }
-        data => {
-            let to =
-                Node { span: if matches!(data, Data::Null) { entry.span } else { entry.node.span }, data };
-            Node::map(entry.span, vec![("match", matching), ("to", to)])
-        }
-    }
-}
-
-/// `GET /orders` or `GET,POST /orders` or `/orders` as the keys of a match.
-fn request_line(text: &str, span: Span) -> Vec<Entry> {
-    let scalar = |text: &str| Node::scalar(span, text);
-    let (methods, path) = match text.split_once(char::is_whitespace) {
-        Some((methods, path)) => (Some(methods), path.trim_start()),
-        None => (None, text),
-    };
-    let mut entries = vec![("path", scalar(path))];
-    if let Some(methods) = methods {
-        let methods = methods.split(',').map(scalar).collect();
-        entries.push(("method", Node { span, data: Data::List(methods) }));
-    }
-    match Node::map(span, entries).data {
-        Data::Map(entries) => entries,
-        _ => Vec::new(),
     }
 }
 

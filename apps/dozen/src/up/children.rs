@@ -145,11 +145,6 @@ impl Children {
     }
 
     /// The last lines that a child wrote, oldest first.
-    pub fn last_lines(&self, service: &str, instance: u16, count: usize) -> Vec<String> {
-        let at = self.plans.iter().position(|plan| plan.service == service && plan.instance == instance);
-        at.map(|at| self.tail(at, count)).unwrap_or_default()
-    }
-
     pub(crate) fn tail(&self, at: usize, count: usize) -> Vec<String> {
         let kept = self.logs[at].lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().skip(kept.len().saturating_sub(count)).cloned().collect()

@@ -58,7 +58,7 @@ pub(super) fn bind(
     sources.services = Arc::new(move || services(&file, &known, &children.borrow(), &translated));
     let gateway = views.gateway.cloned();
     sources.routes = Arc::new(move || match &gateway {
-        Some(gateway) => gateway.options().0.routes.iter().map(route).collect(),
+        Some(gateway) => gateway.options().routes.iter().map(route).collect(),
         None => Vec::new(),
     });
     let recent = log.clone();

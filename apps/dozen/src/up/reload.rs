@@ -122,25 +122,9 @@ impl Reloader {
             return Ok(Taken { translators: take_over(), ..Taken::default() });
         };
         // What the file does not name stays as it was set when it began.
-        let (running, _) = gateway.options();
-        let wanted = dozen_gateway::Options {
-            routes: wanted.routes,
-            trusted: wanted.trusted,
-            listen: wanted.listen,
-            tls: wanted.tls,
-            connections_max: wanted.connections_max,
-            head_max: wanted.head_max,
-            header_timeout: wanted.header_timeout,
-            idle_timeout: wanted.idle_timeout,
-            stall_timeout: wanted.stall_timeout,
-            services: wanted.services,
-            access_log: wanted.access_log,
-            identity: wanted.identity,
-            consumers: wanted.consumers,
-            plans: wanted.plans,
-            shed: wanted.shed,
-            ..running
-        };
+        let running = gateway.options();
+        let wanted =
+            dozen_gateway::Options { workers: running.workers, usual: running.usual.clone(), ..wanted };
         // Bounds alone: how far a feature has come stands in the store.
         let bounds = &self.running.features;
         let before = bounds.options();
@@ -154,7 +138,7 @@ impl Reloader {
             }
         })?;
         let translators = take_over();
-        Ok(Taken { diff, revision: gateway.options().1, features, translators })
+        Ok(Taken { diff, revision: gateway.revision(), features, translators })
     }
 
     /// Whether the file can be read, and only has changes that another process may come up with beside this one.

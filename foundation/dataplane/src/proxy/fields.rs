@@ -1,7 +1,5 @@
 //! Headers that a handler adds to a request, or changes in an answer.
 
-use std::borrow::Cow;
-
 use http::HeaderMap;
 
 use super::Failure;
@@ -35,11 +33,27 @@ impl Fields {
     }
 }
 
+/// Names of headers, behind one another in one piece of memory.
+#[derive(Clone, Debug, Default)]
+pub struct Names(String);
+
+impl Names {
+    /// Adds a name, which must be a header's.
+    pub fn add(&mut self, name: &str) {
+        self.0.push_str(name);
+        self.0.push('\n');
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split_terminator('\n')
+    }
+}
+
 /// What a handler changes in the head of a request. Kept from one request to the next, so that it costs no memory anew.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
     pub(super) added: Fields,
-    pub(super) dropped: Vec<Cow<'static, str>>,
+    pub(super) dropped: Names,
     /// Asked for instead of the client's.
     pub(super) host: Option<String>,
 }
@@ -47,19 +61,25 @@ pub(super) struct Edits {
 impl Edits {
     pub(super) fn clear(&mut self) {
         self.added.0.clear();
-        self.dropped.clear();
+        self.dropped.0.clear();
         self.host = None;
     }
 
     pub(super) fn drops(&self, name: &str) -> bool {
         self.dropped.iter().any(|dropped| names_equal(name, dropped))
     }
+
+    /// Makes these changes, too.
+    pub(super) fn extend(&mut self, added: &Fields, dropped: &Names) {
+        self.added.0.extend_from_slice(&added.0);
+        self.dropped.0.push_str(&dropped.0);
+    }
 }
 
 /// What a handler changes in the head of an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    dropped: Vec<Cow<'static, str>>,
+    dropped: Names,
     pub(super) added: Fields,
 }
 
@@ -73,14 +93,20 @@ impl Changes {
     }
 
     /// Replaces all headers of this name by one.
-    pub fn set(&mut self, name: &'static str, value: &[u8]) {
+    pub fn set(&mut self, name: &str, value: &[u8]) {
         self.remove(name);
         self.add(name, value);
     }
 
     /// Takes out all headers of this name that the service sent.
-    pub fn remove(&mut self, name: impl Into<Cow<'static, str>>) {
-        self.dropped.push(name.into());
+    pub fn remove(&mut self, name: &str) {
+        self.dropped.add(name);
+    }
+
+    /// Makes these changes, too.
+    pub fn extend(&mut self, others: &Self) {
+        self.dropped.0.push_str(&others.dropped.0);
+        self.added.0.extend_from_slice(&others.added.0);
     }
 
     pub(super) fn drops(&self, name: &str) -> bool {
@@ -134,6 +160,17 @@ mod tests {
         fields.add("x-bad", b"a\r\nx-evil: 1");
         let read: Vec<_> = fields.iter().collect();
         assert_eq!(read, [(&b"x-one"[..], &b"1: 2"[..]), (b"x-two", b"")]);
+    }
+
+    #[test]
+    fn names_are_taken_out_whole() {
+        let mut edits = Edits::default();
+        edits.dropped.add("x-one");
+        edits.extend(&Fields::default(), &Names("x-two\n".into()));
+        assert!(edits.drops("X_One") && edits.drops("x-two"));
+        assert!(!edits.drops("x-") && !edits.drops("") && !edits.drops("one"));
+        edits.clear();
+        assert!(!edits.drops("x-one"));
     }
 
     #[test]

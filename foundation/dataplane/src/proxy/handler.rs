@@ -1,6 +1,5 @@
 //! The decisions that a proxy leaves to its user.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,8 +75,8 @@ impl Outgoing<'_> {
     }
 
     /// Takes out all headers of this name that the client sent.
-    pub fn remove(&mut self, name: impl Into<Cow<'static, str>>) {
-        self.edits.dropped.push(name.into());
+    pub fn remove(&mut self, name: &str) {
+        self.edits.dropped.add(name);
     }
 
     /// Asks for this host instead of the client's, if it can be one.

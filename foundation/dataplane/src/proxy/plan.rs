@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use http::{Method, Request, Uri, Version, header};
+use http::Request;
 
 use super::deadline::heard;
 use super::fields::Edits;
 use super::order::Order;
 use super::worker::{Scratch, Worker};
-use super::{Decision, Fields, Forward, Handler, Incoming, Outgoing, Reply, Verdict};
-use crate::framing::{self, Length, Refusal, RequestHead, Slashes, length_field, names_equal};
+use super::written::{valued, write};
+use super::{Decision, Forward, Handler, Incoming, Outgoing, Reply, Verdict};
+use crate::framing::{self, Length, Refusal, RequestHead, Slashes, names_equal};
 use crate::resilience::deadline;
-use crate::{Protocol, TlsSession, headers};
+use crate::{Protocol, TlsSession};
 
 /// Where the requests of a connection come from.
 #[derive(Clone, Debug)]
@@ -141,8 +142,7 @@ fn decide<T>(decision: Decision<T>, target: &mut String, edits: &mut Edits) -> V
     if let Some(changed) = decision.target {
         *target = changed;
     }
-    edits.added.0.extend_from_slice(&decision.fields.0);
-    edits.dropped.extend(decision.dropped);
+    edits.extend(&decision.fields, &decision.dropped);
     if let Some(host) = decision.host {
         Outgoing { target, edits }.set_host(host);
     }
@@ -263,72 +263,4 @@ fn settle<H: Handler>(
         fields_end,
     };
     Planned::Now(Plan { settled, facts })
-}
-
-/// The request as bytes of HTTP/1.1; returns where its last field ends.
-fn write(
-    head: &RequestHead<'_, '_>,
-    host: &str,
-    target: &str,
-    fields: &Fields,
-    announced: &str,
-    strip: impl Fn(&str) -> bool,
-    wire: &mut Vec<u8>,
-) -> usize {
-    wire.clear();
-    framing::request_line(head.method, target, wire);
-    framing::field("host", host.as_bytes(), wire);
-    framing::copy_fields(head.fields, head.names_more, strip, wire);
-    wire.extend_from_slice(&fields.0);
-    match head.length {
-        Length::Exactly(0) if !states_length(head) => {}
-        Length::Exactly(length) => length_field(length, wire),
-        _ => framing::field("transfer-encoding", b"chunked", wire),
-    }
-    if !announced.is_empty() {
-        framing::field("trailer", announced.as_bytes(), wire);
-    }
-    if head.websocket {
-        wire.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
-    } else if head.takes_trailers {
-        wire.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
-    }
-    let fields_end = wire.len();
-    wire.extend_from_slice(b"\r\n");
-    fields_end
-}
-
-/// The request as a value.
-fn valued(
-    head: &RequestHead<'_, '_>,
-    announced: &str,
-    target: &str,
-    edits: &Edits,
-    strip: impl Fn(&str) -> bool,
-) -> Result<Box<Request<()>>, Refusal> {
-    let mut map = headers::map(head.fields, head.names_more, |name| strip(name))?;
-    let host = edits.host.as_deref().unwrap_or(head.host);
-    if !host.is_empty() {
-        headers::append(&mut map, b"host", host.as_bytes())?;
-    }
-    for (name, value) in edits.added.iter() {
-        headers::append(&mut map, name, value)?;
-    }
-    if head.takes_trailers {
-        map.insert(header::TE, http::HeaderValue::from_static("trailers"));
-    }
-    if !announced.is_empty() {
-        headers::append(&mut map, b"trailer", announced.as_bytes())?;
-    }
-    let mut request = Box::new(Request::new(()));
-    *request.method_mut() = Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::Malformed)?;
-    *request.uri_mut() = Uri::try_from(target).map_err(|_| Refusal::Target)?;
-    *request.version_mut() = if head.is_v11 { Version::HTTP_11 } else { Version::HTTP_10 };
-    *request.headers_mut() = map;
-    Ok(request)
-}
-
-/// Whether an empty body was stated: a `POST` without a length makes some servers ask for one.
-fn states_length(head: &RequestHead<'_, '_>) -> bool {
-    !matches!(head.method, "GET" | "HEAD")
 }

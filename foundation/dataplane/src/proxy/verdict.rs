@@ -1,13 +1,12 @@
 //! What can become of a request.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
-use super::{Around, Cutoff, Fields, Reply};
+use super::{Around, Cutoff, Fields, Names, Reply};
 use crate::{Body, TlsSession, Transport, Upstream};
 
 /// What becomes of a request.
@@ -46,7 +45,7 @@ pub struct Decision<T> {
     /// Path and query, if they change. Must be canonical.
     pub target: Option<String>,
     /// Headers of the client's that are taken out.
-    pub dropped: Vec<Cow<'static, str>>,
+    pub dropped: Names,
     /// The host that is asked for instead of the client's, if it can be one.
     pub host: Option<String>,
 }
@@ -54,7 +53,7 @@ pub struct Decision<T> {
 impl<T> Decision<T> {
     /// A decision that changes nothing in the request.
     pub fn new(verdict: Verdict<T>) -> Self {
-        Self { verdict, fields: Fields::default(), target: None, dropped: Vec::new(), host: None }
+        Self { verdict, fields: Fields::default(), target: None, dropped: Names::default(), host: None }
     }
 }
 

@@ -91,6 +91,21 @@ enum Does {
     Hang,
 }
 
+/// A service that takes a request and never answers; it says when its connection is closed.
+async fn hangs() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
+    let (gone, ended) = mpsc::unbounded_channel();
+    let address = service(move |mut wire| {
+        let gone = gone.clone();
+        async move {
+            wire.head().await;
+            wire.rest().await;
+            let _ = gone.send(());
+        }
+    })
+    .await;
+    (address, ended)
+}
+
 fn asked(count: &AtomicU32) -> u32 {
     count.load(Ordering::SeqCst)
 }
@@ -200,16 +215,7 @@ async fn a_body_that_comes_in_pieces_is_sent_again_from_its_beginning() {
 
 #[tokio::test]
 async fn an_attempt_that_hangs_is_given_up_and_its_connection_closed() {
-    let (gone, mut ended) = mpsc::unbounded_channel();
-    let hanging = service(move |mut wire| {
-        let gone = gone.clone();
-        async move {
-            wire.head().await;
-            wire.rest().await;
-            let _ = gone.send(());
-        }
-    })
-    .await;
+    let (hanging, mut ended) = hangs().await;
     let (good, _) = does(|_| Does::Answer(200)).await;
     let mut policy = again();
     policy.retry.per_try_timeout = Some(Duration::from_millis(100));
@@ -254,16 +260,7 @@ async fn a_storm_is_bounded_by_the_budget() {
 
 #[tokio::test]
 async fn a_hedge_wins_and_the_loser_is_cancelled() {
-    let (gone, mut ended) = mpsc::unbounded_channel();
-    let slow = service(move |mut wire| {
-        let gone = gone.clone();
-        async move {
-            wire.head().await;
-            wire.rest().await;
-            let _ = gone.send(());
-        }
-    })
-    .await;
+    let (slow, mut ended) = hangs().await;
     let (quick, count) = does(|_| Does::Answer(200)).await;
     let after = HedgeAfter::Time(Duration::from_millis(50));
     let policy = ServicePolicy { hedge: Some(HedgePolicy { after, max: 1 }), ..ServicePolicy::default() };

@@ -1,33 +1,20 @@
 //! A request that may be answered from the cache.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
-use dozen_dataplane::{Body, BoxError, Failure};
+use dozen_dataplane::{Body, Failure};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as _;
 
+use super::bring::Brought;
 use super::directives::Directives;
 use super::flight::Boarding;
+use super::key;
 use super::policy::Policy;
-use super::rules::{Times, Use, invalidates, is_failure, is_for_cache, is_known, keeps};
+use super::rules::{Use, Usual, invalidates, is_failure, is_for_cache, is_known};
 use super::said::{Cached, say};
 use super::store::{Cache, Kept};
 use crate::shape::{Given, Origin, problem};
-
-/// Headers of an exchange that say nothing of what is kept (§3.1).
-const NOT_KEPT: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Answers from the cache, or from the service by way of it.
 pub(crate) async fn answer(
@@ -38,7 +25,7 @@ pub(crate) async fn answer(
     mut request: Request<Body>,
     made: &str,
 ) -> Result<Response<Body>, Failure> {
-    let key = key(policy, given, given.at, request.uri(), request.headers(), made);
+    let key = key::key(policy, given, given.at, request.uri(), request.headers(), made);
     // What a request with a body is answered may depend on that, and a copy is not known by it.
     let is_bodiless = request.body().is_end_stream() || request.body().size_hint().exact() == Some(0);
     if !is_bodiless || !is_for_cache(request.method(), request.headers()) {
@@ -47,8 +34,8 @@ pub(crate) async fn answer(
         let mut response = origin.ask(request).await?;
         if invalidates(&method, response.status()) {
             (0..given.services.max(1))
-                .for_each(|at| cache.forget(&self::key(policy, given, at, &uri, &headers, made)));
-            forget(cache, given, &response);
+                .for_each(|at| cache.forget(&key::key(policy, given, at, &uri, &headers, made)));
+            key::forget(cache, given, &response);
         }
         cache.count(Cached::Bypass);
         say(&mut response, Cached::Bypass, None, false);
@@ -72,77 +59,18 @@ pub(crate) async fn answer(
     Arc::new(lookup).run().await
 }
 
-/// What requests have in common that one answer may serve.
-///
-/// What the service is asked for is a part of it: the route may make its target, its host and headers (`made`) of more than
-/// the client's address. And so is the service, where there are several.
-fn key(policy: &Policy, given: &Given, at: usize, target: &Uri, headers: &HeaderMap, made: &str) -> Arc<str> {
-    let mut key = address(given, &given.path, given.query.as_deref());
-    if target.path() != given.path || target.query() != given.query.as_deref() {
-        key.push('\n');
-        key.push_str(target.path_and_query().map_or("", |target| target.as_str()));
-    }
-    let host = headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
-    if !host.eq_ignore_ascii_case(given.host.as_bytes()) {
-        key.push_str(&format!("\n@{}", host.escape_ascii()));
-    }
-    key.push_str(made);
-    if given.services > 1 {
-        key.push_str(&format!("\n{at}"));
-    }
-    for name in &policy.by {
-        key.push('\n');
-        for value in headers.get_all(name) {
-            // Exactly as it came, and so that two values are not one.
-            key.push_str(&format!("{}\t", value.as_bytes().escape_ascii()));
-        }
-    }
-    key.into()
-}
-
-fn address(given: &Given, path: &str, query: Option<&str>) -> String {
-    let Given { scheme, host, .. } = given;
-    match query {
-        Some(query) => format!("{scheme}://{host}\n{path}?{query}"),
-        None => format!("{scheme}://{host}\n{path}"),
-    }
-}
-
-/// Forgets what else an unsafe request has changed: the addresses that its answer names, where these are all that a copy
-/// is known by (§4.4).
-fn forget(cache: &Cache, given: &Given, response: &Response<Body>) {
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
-        let named = response.headers().get(name).and_then(|value| Uri::try_from(value.as_bytes()).ok());
-        let Some(uri) = named else { continue };
-        // Only of the same host: nobody may have others forgotten.
-        if uri.authority().is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(&given.host)) {
-            cache.forget(&address(given, uri.path(), uri.query()).into());
-        }
-    }
-}
-
 /// One request on its way through the cache.
-struct Lookup {
-    cache: Arc<Cache>,
-    usual: super::rules::Usual,
-    entry_max: usize,
-    key: Arc<str>,
-    is_personal: bool,
-    asked: Directives,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    origin: Origin,
-}
-
-/// What the service said.
-enum Brought {
-    /// Something to keep, and it is kept.
-    Kept(Arc<Kept>),
-    /// The copy still holds, and is fresh again.
-    Holds(Arc<Kept>),
-    /// Something to pass on.
-    Other(Response<Body>),
+pub(super) struct Lookup {
+    pub(super) cache: Arc<Cache>,
+    pub(super) usual: Usual,
+    pub(super) entry_max: usize,
+    pub(super) key: Arc<str>,
+    pub(super) is_personal: bool,
+    pub(super) asked: Directives,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) origin: Origin,
 }
 
 impl Lookup {
@@ -233,86 +161,6 @@ impl Lookup {
         });
     }
 
-    /// Asks the service: whether the copy still holds, if there is one, and for the whole otherwise.
-    async fn bring(&self, found: Option<&Arc<Kept>>) -> Result<Brought, Failure> {
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        if let Some(kept) = found {
-            let headers = request.headers_mut();
-            for (validator, condition) in
-                [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)]
-            {
-                headers.remove(&condition);
-                if let Some(value) = kept.headers.get(validator) {
-                    headers.insert(condition, value.clone());
-                }
-            }
-        } else if self.method == Method::GET {
-            // The whole is worth keeping also where this client has it; it is told so all the same.
-            request.headers_mut().remove(header::IF_NONE_MATCH);
-            request.headers_mut().remove(header::IF_MODIFIED_SINCE);
-        }
-        let asked = self.cache.now();
-        let response = self.origin.ask(request).await?;
-        let times = Times { asked, came: self.cache.now() };
-        match found {
-            Some(kept) if response.status() == StatusCode::NOT_MODIFIED => {
-                Ok(self.holds(kept, &response, times))
-            }
-            _ => self.keep(response, times).await,
-        }
-    }
-
-    /// The copy with what a 304 says of it (§4.3.4).
-    fn holds(&self, kept: &Arc<Kept>, response: &Response<Body>, times: Times) -> Brought {
-        let mut headers = kept.headers.clone();
-        // How old the copy was when it came says nothing of how old what is said of it now is.
-        headers.remove(header::AGE);
-        for name in response.headers().keys() {
-            let is_of_body = matches!(
-                name.as_str(),
-                "content-length" | "content-encoding" | "content-type" | "content-range"
-            );
-            if is_of_body || NOT_KEPT.contains(&name.as_str()) {
-                continue;
-            }
-            headers.remove(name);
-            headers
-                .extend(response.headers().get_all(name).iter().map(|value| (name.clone(), value.clone())));
-        }
-        let fresh = keeps(&self.asked, self.is_personal, kept.status, &headers, self.usual, times);
-        let freshness = fresh.clone().unwrap_or_else(|| kept.freshness.clone());
-        let again =
-            Kept::new(&self.headers, kept.status, headers.clone(), kept.body.clone(), freshness.clone());
-        match fresh {
-            Some(_) => self.cache.keep(&self.key, again),
-            None => self.cache.forget(&self.key),
-        }
-        Brought::Holds(Arc::new(Kept::new(&self.headers, kept.status, headers, kept.body.clone(), freshness)))
-    }
-
-    /// Keeps an answer that may be kept and has come whole.
-    async fn keep(&self, response: Response<Body>, times: Times) -> Result<Brought, Failure> {
-        let (mut parts, body) = response.into_parts();
-        let is_small = body.size_hint().lower() <= self.entry_max as u64;
-        let freshness = keeps(&self.asked, self.is_personal, parts.status, &parts.headers, self.usual, times);
-        let Some(freshness) = freshness.filter(|_| is_small && self.method == Method::GET) else {
-            return Ok(Brought::Other(Response::from_parts(parts, body)));
-        };
-        let body = match whole(body, self.entry_max).await? {
-            Ok(body) => body,
-            Err(beyond) => return Ok(Brought::Other(Response::from_parts(parts, Body::new(beyond)))),
-        };
-        NOT_KEPT.iter().for_each(|name| drop(parts.headers.remove(*name)));
-        parts.headers.remove(header::CONTENT_LENGTH);
-        let kept =
-            || Kept::new(&self.headers, parts.status, parts.headers.clone(), body.clone(), freshness.clone());
-        self.cache.keep(&self.key, kept());
-        Ok(Brought::Kept(Arc::new(kept())))
-    }
-
     /// A copy as an answer to this request.
     fn give(&self, kept: &Kept, cached: Cached) -> Response<Body> {
         let mut response = self.plain(kept);
@@ -345,59 +193,4 @@ impl Lookup {
 fn shares(kept: &Kept) -> bool {
     let said = Directives::of(&kept.headers);
     said.public || said.s_maxage.is_some() || said.must_revalidate
-}
-
-/// A body that turned out to be longer than what is kept: what has come, and the rest of it.
-struct Beyond {
-    come: Option<Bytes>,
-    rest: Body,
-}
-
-/// The whole of a body, if it is at most `max` bytes.
-async fn whole(mut body: Body, max: usize) -> Result<Result<Bytes, Beyond>, Failure> {
-    let mut come = BytesMut::new();
-    loop {
-        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
-        match frame {
-            None => return Ok(Ok(come.freeze())),
-            Some(Ok(frame)) => {
-                // Trailers are not kept; they say how the exchange went.
-                let Ok(data) = frame.into_data() else { continue };
-                come.extend_from_slice(&data);
-                if come.len() > max {
-                    return Ok(Err(Beyond { come: Some(come.freeze()), rest: body }));
-                }
-            }
-            Some(Err(error)) => {
-                return Err(error.downcast_ref::<Failure>().copied().unwrap_or(Failure::Broken));
-            }
-        }
-    }
-}
-
-impl HttpBody for Beyond {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.come.take() {
-            Some(come) => Poll::Ready(Some(Ok(Frame::data(come)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.come.is_none() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let come = self.come.as_ref().map_or(0, Bytes::len) as u64;
-        match self.rest.size_hint().exact() {
-            Some(rest) => SizeHint::with_exact(come + rest),
-            None => SizeHint::default(),
-        }
-    }
 }

@@ -9,9 +9,9 @@ use http::{Method, Request, Response, StatusCode, Uri, header};
 
 use super::compress::{Wanted, media_type, weaken};
 use super::document::{OF_BYTES, Trouble, decoded, gather};
-use super::problem::{Flaw, Part, Refused};
-use super::schemas::hold;
-use super::translate::Unfit;
+use super::problem::Refused;
+use super::stopped::Stopped;
+use super::through::{Through, Unfit};
 use super::{Given, Shaping};
 use crate::cache::{self, Cache};
 
@@ -27,43 +27,6 @@ pub(super) struct Run {
 pub(crate) struct Origin {
     run: Arc<Run>,
     next: Next,
-}
-
-/// Why a request goes no further.
-enum Stopped {
-    Refused(Box<Refused>),
-    Failed(Failure),
-}
-
-impl From<Refused> for Stopped {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(Box::new(refused))
-    }
-}
-
-impl From<Trouble> for Stopped {
-    /// Of a request's body.
-    fn from(trouble: Trouble) -> Self {
-        let refused = match trouble {
-            Trouble::TooLarge => {
-                Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than it may be")
-            }
-            Trouble::Coding => {
-                let mut refused = Refused::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "the body has a content coding that cannot be looked into",
-                );
-                let codings = http::HeaderValue::from_static("gzip, deflate, br, zstd, identity");
-                refused.fields.push((header::ACCEPT_ENCODING, codings));
-                refused
-            }
-            Trouble::Broken => {
-                Refused::new(StatusCode::BAD_REQUEST, "the body is not what its content coding says")
-            }
-            Trouble::Ended(failure) => return Self::Failed(failure),
-        };
-        refused.into()
-    }
 }
 
 /// What stands around one exchange.
@@ -88,7 +51,7 @@ impl Run {
 
     async fn answer(self: Arc<Self>, request: Request<Body>, next: Next) -> Result<Response<Body>, Failure> {
         let wanted = Wanted::of(request.method(), request.headers());
-        let translated = match self.admit(request).await {
+        let translated = match self.shaping.admit(&self.given, request).await {
             Ok(request) => self.translated(request).await,
             Err(stopped) => Err(stopped),
         };
@@ -109,53 +72,6 @@ impl Run {
             Some(compress) => compress.answer(&wanted, answered),
             None => answered,
         })
-    }
-
-    /// The request, if it is what the route takes.
-    async fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Stopped> {
-        let Shaping { schemas, api, .. } = &*self.shaping;
-        if schemas.is_none() && api.is_none() {
-            return Ok(request);
-        }
-        let Given { method, path, query, .. } = &self.given;
-        let (mut parts, body) = request.into_parts();
-        let mut flaws = Vec::new();
-        let operation = match api {
-            Some(api) => {
-                let found = api.find(method, path)?;
-                found.head(query.as_deref(), &parts.headers, &mut flaws);
-                Some(found)
-            }
-            None => None,
-        };
-        if let Some(schemas) = schemas {
-            flaws.extend(schemas.head(query.as_deref(), &parts.headers));
-        }
-        if !flaws.is_empty() {
-            return Err(Refused::flawed(flaws).into());
-        }
-        let schema = schemas.as_ref().and_then(|schemas| schemas.body.as_ref());
-        let is_looked_into =
-            schema.is_some() || operation.as_ref().is_some_and(|found| found.looks_into_body());
-        if !is_looked_into {
-            return Ok(Request::from_parts(parts, body));
-        }
-        let max = self.shaping.body_max;
-        let bytes = decoded(gather(body, max).await?, &mut parts.headers, max)?;
-        let kind = media_type(&parts.headers);
-        if let Some(found) = &operation {
-            found.body(&bytes, kind.as_deref(), &mut flaws)?;
-        }
-        if let Some(schema) = schema {
-            match serde_json::from_slice(&bytes) {
-                Ok(document) => hold(schema, &document, Part::Body, "", &mut flaws),
-                Err(error) => return Err(no_json(&error).into()),
-            }
-        }
-        match flaws.is_empty() {
-            true => Ok(Request::from_parts(parts, Body::from(bytes))),
-            false => Err(Refused::flawed(flaws).into()),
-        }
     }
 
     /// The request as the service gets it, and what a table has made of its headers.
@@ -197,7 +113,7 @@ impl Run {
                 false => {
                     let stated =
                         parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-                    let made = through.apply(&bytes, stated, max).map_err(unfit)?;
+                    let made = through.apply(&bytes, stated, max)?;
                     parts.headers.insert(header::CONTENT_TYPE, through.content_type());
                     OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(name)));
                     Body::from(made)
@@ -229,7 +145,7 @@ impl Run {
 
     fn made(
         &self,
-        through: &super::translate::Through,
+        through: &Through,
         bytes: Bytes,
         stated: Option<&str>,
         max: usize,
@@ -264,22 +180,4 @@ impl Origin {
     pub(crate) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.next.beside(work);
     }
-}
-
-/// A request's body that does not come through.
-fn unfit(unfit: Unfit) -> Stopped {
-    match unfit {
-        Unfit::Unread(detail) => {
-            let flaws = vec![Flaw { part: Part::Body, pointer: String::new(), detail }];
-            Refused { flaws, ..Refused::new(StatusCode::BAD_REQUEST, "the body cannot be read") }.into()
-        }
-        Unfit::Unexpected(flaw) => Refused::flawed(vec![flaw]).into(),
-    }
-}
-
-/// What is said of a body that had to be JSON.
-pub(super) fn no_json(error: &serde_json::Error) -> Refused {
-    let detail = format!("it is no JSON, at line {}, column {}", error.line(), error.column());
-    let flaws = vec![Flaw { part: Part::Body, pointer: String::new(), detail }];
-    Refused { flaws, ..Refused::new(StatusCode::BAD_REQUEST, "the body cannot be read") }
 }

@@ -56,7 +56,7 @@ async fn gw_m3_each_client_has_its_own_limit_and_is_told_what_is_left() {
     // What was used stays used, whatever else is changed.
     let mut slower = route;
     slower["timeout"] = json!("3s");
-    let listen = world.gateway.options().0.listen;
+    let listen = world.gateway.options().listen;
     world.gateway.apply(&Options { listen, ..options(shared, vec![slower]) }).unwrap();
     assert_eq!(send(&mobile).await.status, 429);
     world.end().await;

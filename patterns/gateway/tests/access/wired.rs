@@ -269,7 +269,7 @@ async fn gw_m2_another_configuration_keeps_what_is_known_and_takes_other_rules()
     let fetches = issuer.fetches();
     let apply = |require: &str| {
         let next = options(shared.clone(), vec![route(require)]);
-        world.gateway.apply(&Options { listen: world.gateway.options().0.listen, ..next })
+        world.gateway.apply(&Options { listen: world.gateway.options().listen, ..next })
     };
     let diff = apply("claims.sub == 'bob'").unwrap();
     assert_eq!(diff.changed[0].keys, ["auth.require"]);

@@ -8,7 +8,7 @@ use dozen_gateway::auth::{KeySource, MethodOptions};
 use serde_json::from_value;
 
 use super::super::item::Item;
-use super::gateway::json;
+use super::json::json;
 
 /// What all routes share, as it stands in the file.
 #[derive(Clone, Copy)]

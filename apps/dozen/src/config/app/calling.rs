@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::super::item::{Item, Value};
 use super::super::keys::CALLING;
-use super::gateway::json;
+use super::json::json;
 
 /// What the keys of a service say of calling it.
 pub(crate) fn calling(service: &Item, folder: &Path) -> Result<ServiceOptions, String> {

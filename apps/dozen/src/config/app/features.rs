@@ -3,7 +3,7 @@
 use dozen_strangler::FeatureOptions;
 
 use super::super::item::Item;
-use super::gateway::json;
+use super::json::json;
 
 /// One feature, in the words of the pattern. The error says what cannot be read.
 pub(crate) fn feature(item: &Item) -> Result<FeatureOptions, String> {

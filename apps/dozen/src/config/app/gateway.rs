@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use dozen_gateway::access::AccessOptions;
 use dozen_gateway::{AccessLogOptions, Compose, QueryShown, RouteOptions, TlsOptions};
-use serde_json::Value as Json;
 
-use super::super::item::{Field, Item, Value};
-use super::super::scalar;
+use super::super::item::Item;
 use super::App;
 use super::access::AccessItems;
+use super::json::json;
 
 /// The door for requests from outside.
 #[derive(Clone)]
@@ -120,27 +119,4 @@ fn access_log(item: &Item, folder: &Path) -> AccessLogOptions {
 /// One route, as far as the file says something of it.
 pub(crate) fn route(item: &Item) -> Option<RouteOptions> {
     serde_json::from_value(json(item)).ok()
-}
-
-/// A checked tree as JSON, in the words of the options that are read from it.
-pub(super) fn json(item: &Item) -> Json {
-    match &item.value {
-        Value::Off => Json::Null,
-        Value::Text(text) | Value::Secret(text) => text.as_str().into(),
-        Value::Flag(flag) => (*flag).into(),
-        Value::Number(number) | Value::Size(number) => (*number).into(),
-        Value::Duration(duration) => scalar::show_duration(*duration).into(),
-        Value::Json { value, .. } => value.clone(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(fields) => fields.iter().map(|field| (field.name.clone(), member(field))).collect(),
-        Value::Rate(_) | Value::Start(_) | Value::Range(..) | Value::Address(_) => item.shown().into(),
-    }
-}
-
-/// `per: { by: consumer }` is `per: consumer` in the gateway's words.
-fn member(field: &Field) -> Json {
-    match field.item.fields() {
-        [by] if field.name == "per" && by.name == "by" => json(&by.item),
-        _ => json(&field.item),
-    }
 }

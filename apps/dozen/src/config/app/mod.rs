@@ -4,6 +4,7 @@ mod access;
 mod calling;
 mod features;
 mod gateway;
+mod json;
 mod messages;
 mod services;
 mod store;

@@ -12,8 +12,8 @@ use serde_json::Value as Json;
 
 use super::super::diagnostic::Span;
 use super::super::item::{Field, Item, Value};
-use super::super::scalar;
 use super::StoreAddress;
+use super::json::single;
 
 /// Providers and translators, as far as the process has to know them.
 #[derive(Clone, Default, PartialEq)]
@@ -197,19 +197,7 @@ fn json(item: &Item, out: &mut String) {
             }
             out.push(']');
         }
-        single => out.push_str(&scalar(single, item).to_string()),
-    }
-}
-
-fn scalar(value: &Value, item: &Item) -> Json {
-    match value {
-        Value::Off => Json::Null,
-        Value::Text(text) | Value::Secret(text) => text.as_str().into(),
-        Value::Flag(flag) => (*flag).into(),
-        Value::Number(number) | Value::Size(number) => (*number).into(),
-        Value::Duration(duration) => scalar::show_duration(*duration).into(),
-        Value::Json { value, .. } => value.clone(),
-        _ => item.shown().into(),
+        _ => out.push_str(&single(item).to_string()),
     }
 }
 

@@ -2,10 +2,15 @@
 //!
 //! The keys are those of [`dozen_strangler::FeatureOptions`], by the same names: the checked tree becomes one through serde.
 
+mod compare;
+mod face;
+
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::route::MATCH;
 use super::{NAME, TEXT};
+use compare::COMPARE;
+use face::{LOGIN, REWRITE};
 
 const TEXTS: Kind = Kind::Many(&TEXT);
 const COUNT: Kind = Kind::Count(0, 1_000_000_000);
@@ -76,106 +81,6 @@ pub(crate) static FEATURE: Section = Section {
             Kind::Section(&LOGIN),
             Optional,
             "How somebody who is logged in on one side is known on the other.",
-        ),
-    ],
-};
-
-static COMPARE: Section = Section {
-    noun: "a comparison",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "sample",
-            TEXT,
-            Default("100%"),
-            "How many of the requests are also sent to the other side.",
-        ),
-        Key::new(
-            "headers",
-            TEXTS,
-            Optional,
-            "Headers that must be equal. Without them: content-type and location.",
-        ),
-        Key::new(
-            "ignore",
-            TEXTS,
-            Optional,
-            "Places that do not matter: `$.generatedAt`, `$.items[*].id`, `$..etag`.",
-        ),
-        Key::new(
-            "unordered",
-            TEXTS,
-            Optional,
-            "Arrays whose order does not matter: `$.tags`, or `$.items by sku`.",
-        ),
-        Key::new(
-            "tolerance",
-            Kind::Named { noun: "place", name: &TEXT, of: &Kind::Data },
-            Default("{}"),
-            "How far values may be apart: `0.01`, `1%`, or for times `2s`.",
-        ),
-        Key::new("any-case", TEXTS, Optional, "Texts whose case does not matter."),
-        Key::new("trailing-slash", TEXTS, Optional, "Texts that may end with a slash or not."),
-        Key::new("hosts", TEXTS, Optional, "Host names that are one and the same in texts and headers."),
-        Key::new(
-            "redact",
-            TEXTS,
-            Optional,
-            "Places whose values are not kept when they differ. What looks like personal data by its name never is.",
-        ),
-        Key::new(
-            "differences-max",
-            Kind::Count(1, 1_000),
-            Default("20"),
-            "Differences of one comparison that are kept.",
-        ),
-        Key::new("body-max", Kind::Size, Default("256KiB"), "The longest body that is compared."),
-        Key::new(
-            "confirm-after",
-            Kind::Duration,
-            Default("250ms"),
-            "How long to wait before two answers that differ are asked for once more.",
-        ),
-        Key::new("noise", Kind::Section(&NOISE), Default("{}"), "What the old system is unsure of itself."),
-        Key::new(
-            "translators",
-            Kind::Section(&TRANSLATORS),
-            Optional,
-            "Compares in the domain's model: a translator for each side.",
-        ),
-    ],
-};
-
-static TRANSLATORS: Section = Section {
-    noun: "the translators of a comparison",
-    short: Short::None,
-    keys: &[
-        Key::new("old", NAME, Required, "The translator of the old side's answers."),
-        Key::new("new", NAME, Required, "The translator of the new side's answers."),
-    ],
-};
-
-static NOISE: Section = Section {
-    noun: "noise",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "replay-old",
-            TEXT,
-            Default("2%"),
-            "How many of the compared reads are sent to the old side twice. `0%` learns nothing.",
-        ),
-        Key::new(
-            "samples",
-            Kind::Count(0, 1_000_000),
-            Default("20"),
-            "How many must have been before comparisons count.",
-        ),
-        Key::new(
-            "floor",
-            TEXT,
-            Default("1%"),
-            "From this rate on, a place that differs between two answers of the old side is noise.",
         ),
     ],
 };
@@ -275,94 +180,6 @@ static RETIRE: Section = Section {
             Kind::Count(400, 599),
             Default("410"),
             "What requests for the old side get once it is retired.",
-        ),
-    ],
-};
-
-static REWRITE: Section = Section {
-    noun: "a rewriting",
-    short: Short::None,
-    keys: &[
-        Key::new("facade", TEXT, Required, "What clients know: scheme and host, `https://shop.example`."),
-        Key::new("old", Kind::Section(&SIDE), Default("{}"), "What the old system says of itself."),
-        Key::new("new", Kind::Section(&SIDE), Default("{}"), "What the new system says of itself."),
-    ],
-};
-
-static SIDE: Section = Section {
-    noun: "a side",
-    short: Short::None,
-    keys: &[
-        Key::new("hosts", TEXTS, Optional, "Host names of its own, with their port if they have one."),
-        Key::new("mounted", Kind::Path, Optional, "The path at which it is mounted."),
-        Key::new("facade-path", Kind::Path, Optional, "The path of the facade that stands for it.")
-            .with("mounted"),
-        Key::new("bodies", Kind::Flag, Default("false"), "Whether links in text bodies are rewritten, too."),
-        Key::new(
-            "cookies",
-            Kind::Section(&COOKIES),
-            Optional,
-            "What becomes of its cookies. Without it they stay as they are.",
-        ),
-    ],
-};
-
-static COOKIES: Section = Section {
-    noun: "rules for cookies",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "domain",
-            Kind::Host,
-            Optional,
-            "The domain that they get. Without one they belong to the facade's host alone.",
-        ),
-        Key::new("secure", Kind::Flag, Default("false"), "Whether they go over TLS only."),
-        Key::new(
-            "same-site",
-            Kind::Choice(&["strict", "lax", "none"]),
-            Optional,
-            "What they get as `SameSite`.",
-        ),
-    ],
-};
-
-static LOGIN: Section = Section {
-    noun: "a login",
-    short: Short::None,
-    keys: &[
-        Key::new("old", Kind::Section(&PROOF), Required, "What the old side takes as a proof."),
-        Key::new("new", Kind::Section(&PROOF), Required, "What the new side takes as a proof."),
-        Key::new(
-            "keep",
-            Kind::Duration,
-            Default("30s"),
-            "How long somebody is known without asking again; a logout may go unnoticed as long.",
-        ),
-    ],
-};
-
-static PROOF: Section = Section {
-    noun: "a proof",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "cookie",
-            TEXT,
-            Optional,
-            "The cookie that carries it. Without one: `authorization: Bearer …`.",
-        ),
-        Key::new(
-            "whose",
-            Kind::Target,
-            Required,
-            "Service and path that say whose it is: `GET` with the proof; 200 with a JSON object that has `sub`, or 401.",
-        ),
-        Key::new(
-            "issue",
-            Kind::Target,
-            Required,
-            "Service and path that make one: `POST` with that object; 200 with a JSON object that has `proof`.",
         ),
     ],
 };

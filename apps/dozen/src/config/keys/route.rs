@@ -2,11 +2,16 @@
 //!
 //! The keys are those of [`dozen_gateway::RouteOptions`], by the same names: the checked tree becomes one through serde.
 
+mod action;
+mod headers;
+
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::TEXT;
 use super::access::{AUTH, IN_FLIGHT, LIMIT_KEY, PRIORITY_KEY};
 use super::shape::{CACHE, COMPRESS, OPENAPI, REQUEST, RESPONSE, VALIDATE};
+use action::{ANSWER, DESTINATION, REDIRECT, REWRITE};
+use headers::{CORS, DEPRECATED, HEADERS};
 
 const METHOD: Kind = Kind::Method;
 const DESTINATIONS: Kind = Kind::Section(&DESTINATION);
@@ -124,149 +129,6 @@ pub(super) static ROUTE: Section = Section {
             Optional,
             "How long streams may go on when a reload leaves them no route. Without one: 30s.",
         ),
-    ],
-};
-
-static DESTINATION: Section = Section {
-    noun: "a destination",
-    short: Short::Key("service"),
-    keys: &[
-        Key::new(
-            "service",
-            Kind::Destination,
-            Required,
-            "The service, and the path there if it differs from the request's: `orders` or `orders:/orders/{id}`.",
-        ),
-        Key::new("weight", Kind::Count(0, 1_000_000), Default("1"), "Its share, beside the others' weights."),
-    ],
-};
-
-static REWRITE: Section = Section {
-    noun: "a rewrite",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "path-prefix",
-            Kind::Text,
-            Optional,
-            "Stands in the place of all that the match has before its `{*rest}`.",
-        ),
-        Key::new("regex", Kind::Text, Optional, "A regular expression over the whole path."),
-        Key::new(
-            "with",
-            Kind::Text,
-            Optional,
-            "The path to put in the place of one that `regex` matches; `{1}` and `{name}` are its groups.",
-        ),
-        Key::new("host", Kind::Text, Optional, "The `Host` that the service sees."),
-    ],
-};
-
-static REDIRECT: Section = Section {
-    noun: "a redirect",
-    short: Short::Key("to"),
-    keys: &[
-        Key::new(
-            "to",
-            Kind::Text,
-            Required,
-            "A URL, or a path that begins with `/`: `https://shop.example/{id}`. `https` is the same URL with that \
-             scheme.",
-        ),
-        Key::new("status", Kind::Count(301, 308), Default("307"), "301, 302, 307 or 308."),
-    ],
-};
-
-static ANSWER: Section = Section {
-    noun: "an answer",
-    short: Short::None,
-    keys: &[
-        Key::new("status", Kind::Count(200, 599), Default("200"), "Its status."),
-        Key::new(
-            "body",
-            Kind::Text,
-            Optional,
-            "Its body. Without one: a problem document from 400 on, else nothing. `{{` stands for a brace.",
-        ),
-        Key::new("content-type", Kind::Text, Default("text/plain; charset=utf-8"), "What its body is."),
-    ],
-};
-
-static HEADERS: Section = Section {
-    noun: "headers",
-    short: Short::None,
-    keys: &[
-        Key::new("request", Kind::Section(&CHANGE), Optional, "On the way to the service."),
-        Key::new("response", Kind::Section(&CHANGE), Optional, "On the way to the client."),
-    ],
-};
-
-static CHANGE: Section = Section {
-    noun: "a change of headers",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "set",
-            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
-            Optional,
-            "Headers that have this value and no other; `{id}`, `{consumer}`, `{query.x}` and the like are filled in.",
-        ),
-        Key::new(
-            "add",
-            Kind::Named { noun: "header", name: &TEXT, of: &TEXT },
-            Optional,
-            "Headers that get this value beside those that they have.",
-        ),
-        Key::new("remove", Kind::Many(&TEXT), Optional, "Headers that are taken away."),
-    ],
-};
-
-static CORS: Section = Section {
-    noun: "a CORS policy",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "origins",
-            Kind::Many(&TEXT),
-            Required,
-            "`https://shop.example`, `https://*.shop.example`, or `*` for every origin.",
-        ),
-        Key::new(
-            "methods",
-            Kind::Many(&METHOD),
-            Optional,
-            "Methods that may be used. Without them: the route's.",
-        ),
-        Key::new(
-            "headers",
-            Kind::Many(&TEXT),
-            Optional,
-            "Request headers that may be sent beside those that always may; `*` is every header.",
-        ),
-        Key::new("expose", Kind::Many(&TEXT), Optional, "Response headers that a page may read."),
-        Key::new(
-            "credentials",
-            Kind::Flag,
-            Default("false"),
-            "Whether cookies may come along. Not together with the origin `*`.",
-        ),
-        Key::new("max-age", Kind::Duration, Default("10m"), "How long a browser may remember a preflight."),
-    ],
-};
-
-static DEPRECATED: Section = Section {
-    noun: "a deprecation",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "since",
-            Kind::Text,
-            Optional,
-            "Since when it should not be used any more: `2027-01-31T00:00:00Z`; the header `deprecation`.",
-        ),
-        Key::new("sunset", Kind::Text, Optional, "When it goes away; the header `sunset`."),
-        Key::new("link", Kind::Text, Optional, "Where the reader finds what to use instead."),
-        Key::new("gone", Kind::Flag, Default("false"), "Whether requests from the sunset on get 410."),
     ],
 };
 

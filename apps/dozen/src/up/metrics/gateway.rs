@@ -58,7 +58,7 @@ impl Collector for Routes {
             }
         }
         page.gauge("dozen_gateway_revision", "Counted up with each configuration that was taken over.")
-            .sample(&[], self.0.options().1 as f64);
+            .sample(&[], self.0.revision() as f64);
         Ok(())
     }
 }

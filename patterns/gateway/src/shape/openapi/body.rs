@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json};
 use super::parameter::is_json;
 use super::schema::{Document, Types};
 use crate::shape::problem::{Flaw, Part, Refused};
-use crate::shape::run::no_json;
 use crate::shape::schemas::{hold, pairs};
+use crate::shape::stopped::no_json;
 
 /// What an operation takes.
 #[derive(Debug)]
