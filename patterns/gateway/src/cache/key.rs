@@ -13,7 +13,14 @@ use crate::shape::Given;
 ///
 /// What the service is asked for is a part of it: the route may make its target, its host and headers (`made`) of more than
 /// the client's address. And so is the service, where there are several.
-pub(super) fn key(policy: &Policy, given: &Given, at: usize, target: &Uri, headers: &HeaderMap, made: &str) -> Arc<str> {
+pub(super) fn key(
+    policy: &Policy,
+    given: &Given,
+    at: usize,
+    target: &Uri,
+    headers: &HeaderMap,
+    made: &str,
+) -> Arc<str> {
     let mut key = address(given, &given.path, given.query.as_deref());
     if target.path() != given.path || target.query() != given.query.as_deref() {
         key.push('\n');

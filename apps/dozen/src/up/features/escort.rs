@@ -15,7 +15,7 @@ use dozen_core::{Ids, chain};
 use dozen_dataplane::{Around, Body, Context, Failure, Next, problem_document};
 use dozen_strangler::compare::Answer;
 use dozen_strangler::rewrite::{BodyRewriter, is_text};
-use dozen_strangler::{Decision, Feature, Feed, Job, Primary, Reserved, Shadow, Side, Write};
+use dozen_strangler::{Decision, Feature, Feed, Job, Primary, Reserved, Shadow, Side};
 use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;

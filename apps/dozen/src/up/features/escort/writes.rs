@@ -110,13 +110,7 @@ impl Inner {
     }
 
     /// Notes what became of a write, before the client hears of it.
-    async fn outcome(
-        &self,
-        feed: &Feed,
-        mut write: Write,
-        status: StatusCode,
-        made: Option<HeaderValue>,
-    ) {
+    async fn outcome(&self, feed: &Feed, mut write: Write, status: StatusCode, made: Option<HeaderValue>) {
         if status.is_server_error() {
             let (feature, id) = (self.plan.feature.name(), write.id);
             return tracing::warn!(feature, id, %status, "nobody knows whether a write has happened");
