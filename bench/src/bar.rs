@@ -44,12 +44,13 @@ impl Measured {
 }
 
 impl Figure {
-    fn target(&self) -> String {
+    /// The number alone; which side of it is good.
+    fn target(&self) -> Option<(&'static str, String)> {
         let unit = self.unit.split('(').next().unwrap_or("");
         match self.target {
-            Target::AtLeast(target) => format!(">={target:.2}{unit}"),
-            Target::AtMost(target) => format!("<={target:.2}{unit}"),
-            Target::None => "–".into(),
+            Target::AtLeast(target) => Some((">=", format!("{target:.2}{unit}"))),
+            Target::AtMost(target) => Some(("<=", format!("{target:.2}{unit}"))),
+            Target::None => None,
         }
     }
 
@@ -78,14 +79,12 @@ impl Suite {
 
     /// One line for a person and for a script.
     pub(crate) fn print(&mut self, figure: Figure) {
-        let Figure { name, measured, unit, target, .. } = &figure;
-        match target {
-            Target::None => println!("figure {name}  measured={measured:.2}{unit}"),
-            _ => println!(
-                "bar {name}  measured={measured:.2}{unit}  target{}  {}",
-                figure.target(),
-                figure.verdict()
-            ),
+        let Figure { name, measured, unit, .. } = &figure;
+        match figure.target() {
+            None => println!("figure {name} measured={measured:.2}{unit}"),
+            Some((_, target)) => {
+                println!("bar {name} measured={measured:.2}{unit} target={target} {}", figure.verdict());
+            }
         }
         self.figures.push(figure);
     }
@@ -119,7 +118,7 @@ impl Suite {
         text.push_str("| figure | measured | target | | how |\n|---|---|---|---|---|\n");
         for figure in &self.figures {
             let Figure { name, measured, unit, note, .. } = figure;
-            let target = figure.target();
+            let target = figure.target().map_or("–".to_owned(), |(side, target)| format!("{side}{target}"));
             writeln!(text, "| {name} | {measured:.2}{unit} | {target} | {} | {note} |", figure.verdict())?;
         }
         Ok(text + &self.tables)
