@@ -10,7 +10,7 @@
 
 use std::fs::File;
 use std::io::{Result, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The log's length is a multiple of this. Filling up a step takes about a millisecond, once in hundreds of commits.
 const STEP: u64 = 1024 * 1024;
@@ -25,10 +25,8 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(path: &Path) -> Self {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        Self { log: log.into(), file: None, has_failed: false }
+    pub(crate) fn new(log: PathBuf) -> Self {
+        Self { log, file: None, has_failed: false }
     }
 
     /// Fills up the last step. For who holds the write lock. Where it cannot be done, commits take longer, and that is all.

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{BUSY_WAIT, translate};
 use crate::pool::{self, Pool};
+use crate::room::Room;
 use crate::schema;
 use crate::watch::{self, Hints};
 use crate::writer::{GROUP_MAX, Job, Step, Steps, TRANSACTION_MAX, Writer};
@@ -64,13 +65,17 @@ impl Sqlite {
         connection
             .pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })
             .map_err(fail)?;
-        let writer = Writer::new(connection, path.to_owned(), identity, hints.clone(), inbox, durable);
+        let log = log(path).map_err(|error| Error::Open {
+            location: path.display().to_string(),
+            problem: format!("the links to it cannot be followed: {error}"),
+        })?;
+        let room = Room::new(log.clone());
+        let writer = Writer::new(connection, path.to_owned(), identity, hints.clone(), inbox, durable, room);
         let pool = Pool::start(path, options.readers)?;
         let watching = pool::connect(path)?;
         let mut engine =
             Self { jobs: Some(jobs), pool: Some(pool), hints: hints.clone(), threads: Vec::new() };
-        let place: PathBuf = path.to_owned();
-        engine.spawn("sqlite-watch", move || watch::run(&place, &watching, &hints))?;
+        engine.spawn("sqlite-watch", move || watch::run(&log, &watching, &hints))?;
         engine.spawn("sqlite-write", move || writer.run())?;
         Ok(Arc::new(engine))
     }
@@ -87,6 +92,13 @@ impl Sqlite {
     fn jobs(&self) -> Result<&mpsc::Sender<Job>, Error> {
         self.jobs.as_ref().ok_or(Error::Closed)
     }
+}
+
+/// Where SQLite keeps the write-ahead log: beside the file itself, wherever a link to that stands.
+fn log(path: &Path) -> std::io::Result<PathBuf> {
+    let mut log = path.canonicalize()?.into_os_string();
+    log.push("-wal");
+    Ok(log.into())
 }
 
 /// Waits a moment for another process's commit, which takes about as long as a sync of the disk. SQLite's own waiting

@@ -10,7 +10,7 @@
 //! Hints only: whoever misses one still finds everything by asking.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -114,15 +114,15 @@ impl Hints {
     }
 }
 
-/// Looks for other processes' commits until the hints are closed.
-pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
+/// Looks for other processes' commits in the write-ahead log until the hints are closed.
+pub(crate) fn run(log: &Path, connection: &Connection, hints: &Hints) {
     // How many commits of others were seen, counted from an unknown beginning. What is read here is never more than the
     // truth: the head row is read first, and our own commits are counted before they show in it. So whenever somebody
     // else has committed, a look at a quiet moment reads more than any look before; one that falls into a commit of ours
     // reads less, and means nothing. (Read the other way round, one of our own could stand in for one of theirs, and a
     // hint be lost.)
     let mut others = None;
-    let mut bell = Bell::new(path);
+    let mut bell = Bell::new(log);
     let mut quiet_from = Instant::now();
     let mut step = STEP;
     while !hints.closed.load(Ordering::Relaxed) {
@@ -155,25 +155,20 @@ pub(crate) fn run(path: &Path, connection: &Connection, hints: &Hints) {
 struct Bell {
     #[cfg(target_os = "linux")]
     watch: Option<rustix::fd::OwnedFd>,
-    #[allow(dead_code, reason = "only where there is no watch")]
-    path: PathBuf,
 }
 
 impl Bell {
     #[cfg(target_os = "linux")]
-    fn new(path: &Path) -> Self {
+    fn new(log: &Path) -> Self {
         use rustix::fs::inotify;
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok();
-        let watch = watch
-            .filter(|watch| inotify::add_watch(watch, Path::new(&log), inotify::WatchFlags::MODIFY).is_ok());
-        Self { watch, path: path.to_owned() }
+        let watch = watch.filter(|watch| inotify::add_watch(watch, log, inotify::WatchFlags::MODIFY).is_ok());
+        Self { watch }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+    fn new(_: &Path) -> Self {
+        Self {}
     }
 
     /// Waits for a change, `at_most` this long; says whether there was one.

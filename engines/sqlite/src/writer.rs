@@ -73,10 +73,10 @@ impl Writer {
         hints: Arc<Hints>,
         inbox: mpsc::Receiver<Job>,
         durable: bool,
+        room: Room,
     ) -> Self {
         // No other opening of this file gives the same fences.
         let memory = Memory { fence: identity.opened << 40, ..Memory::default() };
-        let room = Room::new(&path);
         Self { connection, path, identity, hints, inbox, durable, memory, room, synced: durable }
     }
 

@@ -273,6 +273,48 @@ async fn a_writer_killed_between_two_instructions_keeps_what_it_acknowledged() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_that_make_room_in_one_log_take_nothing_from_each_other_when_one_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    // One of them has the file by another name; the log is one.
+    let linked = tempfile::tempdir().unwrap();
+    drop(engine(folder.path()));
+    std::os::unix::fs::symlink(folder.path().join("test.db"), linked.path().join("test.db")).unwrap();
+    let ours = engine(linked.path());
+    let (appending, ids) = (ours.clone(), Ids::new(Arc::new(SystemClock), 12));
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let appended = tokio::spawn(async move {
+        let mut known = BTreeMap::new();
+        while stopped.try_recv().is_err() {
+            let id = ids.next().to_string();
+            known.insert(append_on(&appending, vec![message(&id)]).await.0, id);
+        }
+        known
+    });
+    let mut theirs = Vec::new();
+    for lines in [1, 20, 50, 90, 150] {
+        let path = folder.path().to_owned();
+        theirs.extend(tokio::task::spawn_blocking(move || life(&path, lines)).await.unwrap());
+    }
+    stop.send(()).unwrap();
+    let known = appended.await.unwrap();
+    let filled = std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len();
+    assert!(filled > 0 && filled.is_multiple_of(64 * 1024), "room is made where the log is: {filled}");
+    let store = Store::new(ours, Arc::new(SystemClock));
+    let kept = entries(&store.journal()).await;
+    let kept: BTreeMap<u64, String> =
+        kept.into_iter().map(|entry| (entry.position, entry.record.id)).collect();
+    assert!(known.iter().all(|(position, id)| kept.get(position) == Some(id)));
+    for (batch, first, last) in &theirs {
+        for (position, part) in (*first..=*last).zip(0..) {
+            assert_eq!(kept.get(&position), Some(&format!("{batch}/{part}")));
+        }
+    }
+    let integrity = store.select("select * from pragma_integrity_check", []).await.unwrap();
+    assert_eq!(integrity[0].text(0).unwrap(), "ok");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_is_held_open_is_rolled_back_and_the_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
