@@ -317,7 +317,6 @@ fn what_cannot_work_is_told_where_it_stands() {
         let run = Command::new(env!("CARGO_BIN_EXE_dozen")).arg("check").current_dir(folder.path()).output();
         String::from_utf8(run.unwrap().stderr).unwrap()
     };
-    let composed = "routes: { /b: { compose: { one: { get: 's:/x' } } } }";
     let certificates = "tls: { certificates: { cert: a.pem, key: a.key } }";
     for (service, gateway, says) in [
         (", retry: { on: [conect] }", "", "did you mean `connect`?"),
@@ -333,7 +332,6 @@ fn what_cannot_work_is_told_where_it_stands() {
         (", protocol: h2c, health: /up", "", "let the gateway ask with `probe`"),
         ("", certificates, "a.pem cannot be used for TLS"),
         ("", "head-max: 100B", "a head is bounded by 1KiB at least"),
-        (", protocol: h2c", composed, "compositions ask in plain HTTP/1.1"),
     ] {
         let said = check(service, gateway);
         assert!(said.contains(says), "{service} {gateway}: {said}");

@@ -10,11 +10,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dozen_anticorruption::{Foreign, ForeignAnswer, ForeignError, ForeignRequest, Translator, Translators};
-use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
-use dozen_dataplane::Resolve;
+use dozen_core::{Ids, SystemClock};
 use dozen_mapping::{Value, json as exact};
 use serde_json::json;
-use tokio::sync::watch;
 
 use super::documents;
 use crate::bar::{Figure, Measured, Target, median};
@@ -109,12 +107,7 @@ fn translators(format: &str, document: Bytes) -> Result<Translators, Failure> {
         "providers": { "erp": {} },
         "translators": { "order": { "calls": { "order": { "ask": [ask] } } } },
     });
-    let resolve: Resolve = Arc::new(|service: &str| {
-        let endpoints = vec![Endpoint::at("127.0.0.1:1")];
-        let set = EndpointSet { service: service.to_owned(), version: 1, endpoints };
-        Some(watch::channel(Arc::new(set)).1)
-    });
     let ids = Ids::new(Arc::new(SystemClock), u64::from(std::process::id()));
     let options = serde_json::from_value(options)?;
-    Ok(Translators::compile(&options, &BTreeMap::new(), resolve, Arc::new(Always(document)), ids)?)
+    Ok(Translators::compile(&options, &BTreeMap::new(), Arc::new(Always(document)), ids)?)
 }

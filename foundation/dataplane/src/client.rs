@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::buffer::Buffer;
 use crate::stream::Stream;
+use crate::streams::Claim;
 use crate::tls::connect;
 use crate::{Body, Error, Protocol, Transport};
 
@@ -62,38 +63,78 @@ impl Client {
         deadline: Duration,
     ) -> Result<http::Response<Body>, Error> {
         let until = Instant::now() + deadline;
-        let attempt = self.attempt(address, request, deadline);
-        timeout_at(until, attempt).await.map_err(|_| Error::TimedOut { address: address.to_owned() })?
+        let sent = async { self.reach(address).await?.send(request, deadline).await };
+        timeout_at(until, sent).await.map_err(|_| Error::TimedOut { address: address.to_owned() })?
     }
 
-    async fn attempt(
-        &self,
-        address: &str,
+    /// A connection to `address`, kept or new. Nothing has been sent on it.
+    pub(crate) async fn reach(&self, address: &str) -> Result<Reached, Error> {
+        let key: Key = (self.transport.as_ref().map_or(0, |transport| transport.id), address.to_owned());
+        let link = match self.shares() {
+            Some(transport) => Link::Shared(self.pool.shared.stream(&key, transport).await?),
+            None => match self.pool.take(&key) {
+                Some(kept) => Link::Kept(kept),
+                None => Link::Fresh(self.open(address).await?),
+            },
+        };
+        Ok(Reached { client: self.clone(), key, link })
+    }
+
+    /// The transport, if requests share connections over it.
+    fn shares(&self) -> Option<&Transport> {
+        self.transport.as_deref().filter(|transport| transport.protocol() == Protocol::Http2)
+    }
+
+    async fn open(&self, address: &str) -> Result<Connection, Error> {
+        let opened = connect(address, None, self.transport.as_deref()).await;
+        opened.map(Connection::new).map_err(|source| Error::Connect { address: address.to_owned(), source })
+    }
+}
+
+/// A connection for one request.
+pub(crate) struct Reached {
+    client: Client,
+    key: Key,
+    link: Link,
+}
+
+enum Link {
+    /// It lay idle, and may be dead.
+    Kept(Connection),
+    Fresh(Connection),
+    Shared(Claim),
+}
+
+impl Reached {
+    /// Sends `request`, and waits for the head of its answer. Each wait for more of the body takes `stall` at most.
+    pub(crate) async fn send(
+        self,
         request: http::Request<Body>,
         stall: Duration,
     ) -> Result<http::Response<Body>, Error> {
-        let transport = self.transport.as_deref();
-        if let Some(transport) = transport.filter(|transport| transport.protocol() == Protocol::Http2) {
-            return self.pool.shared.send(address, request, transport, stall).await;
-        }
-        let outgoing = Outgoing::new(address, request)?;
-        let key: Key = (transport.map_or(0, |transport| transport.id), address.to_owned());
-        if let Some(kept) = self.pool.take(&key) {
-            let Some(first) = outgoing.again() else {
-                let answered = exchange(kept, outgoing, address, stall, self.pool.keeper(key)).await;
-                return answered.map_err(|failure| failure.error);
-            };
-            match exchange(kept, first, address, stall, self.pool.keeper(key.clone())).await {
-                Err(answer::Failure { error: Error::Broken { .. }, untouched: true }) => {}
-                other => return other.map_err(|failure| failure.error),
+        let Self { client, key, link } = self;
+        let (address, pool) = (key.1.clone(), &client.pool);
+        let (connection, is_kept) = match (link, client.shares()) {
+            (Link::Shared(claim), Some(transport)) => {
+                return pool.shared.send(key, claim, request, transport, stall).await;
             }
+            (Link::Shared(_), None) => {
+                return Err(Error::Request { why: "its connection is of another kind" });
+            }
+            (Link::Kept(connection), _) => (connection, true),
+            (Link::Fresh(connection), _) => (connection, false),
+        };
+        let outgoing = Outgoing::new(&address, request)?;
+        let again = if is_kept { outgoing.again() } else { None };
+        let answered = exchange(connection, outgoing, &address, stall, pool.keeper(key.clone())).await;
+        match (answered, again) {
+            (Err(answer::Failure { error: Error::Broken { .. }, untouched: true }), Some(again)) => {
+                let fresh = client.open(&address).await?;
+                let answered = exchange(fresh, again, &address, stall, pool.keeper(key)).await;
+                answered.map_err(|failure| failure.error)
+            }
+            (answered, _) => answered.map_err(|failure| failure.error),
         }
-        let stream = connect(address, None, transport)
-            .await
-            .map_err(|source| Error::Connect { address: address.to_owned(), source })?;
-        let fresh = Connection::new(stream);
-        let answered = exchange(fresh, outgoing, address, stall, self.pool.keeper(key)).await;
-        answered.map_err(|failure| failure.error)
     }
 }
 

@@ -46,6 +46,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The peer has turned the request away, and has certainly not looked at it.
+    #[error("{address} takes no more requests on this connection")]
+    Unprocessed {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The peer sent something that is no unambiguous HTTP/1.1.
     #[error("{address} sent a message that is refused")]
     Refused {
@@ -102,7 +110,8 @@ impl Diagnose for Error {
             Self::AddressInUse { .. } | Self::Listen { .. } => Fault::Caller,
             Self::Certificate { .. } | Self::Tls { .. } => Fault::Caller,
             Self::BodyTooLarge { .. } | Self::Request { .. } => Fault::Caller,
-            Self::Connect { .. } | Self::Broken { .. } | Self::Refused { .. } => Fault::Dependency,
+            Self::Connect { .. } | Self::Unprocessed { .. } => Fault::Dependency,
+            Self::Broken { .. } | Self::Refused { .. } => Fault::Dependency,
             Self::TimedOut { .. } | Self::Body { .. } => Fault::Dependency,
         }
     }
@@ -112,9 +121,8 @@ impl Diagnose for Error {
             Self::AddressInUse { .. } | Self::Listen { .. } => Retry::Never,
             Self::Certificate { .. } | Self::Tls { .. } => Retry::Never,
             Self::BodyTooLarge { .. } | Self::Request { .. } | Self::Refused { .. } => Retry::Never,
-            Self::Connect { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::Body { .. } => {
-                Retry::Later
-            }
+            Self::Connect { .. } | Self::Unprocessed { .. } | Self::Broken { .. } => Retry::Later,
+            Self::TimedOut { .. } | Self::Body { .. } => Retry::Later,
         }
     }
 
@@ -124,7 +132,7 @@ impl Diagnose for Error {
             Self::Certificate { .. } | Self::Tls { .. } => "http-tls",
             Self::BodyTooLarge { .. } | Self::Request { .. } => "http-request",
             Self::Refused { .. } => "http-framing",
-            Self::Connect { .. } | Self::Broken { .. } => "http-upstream",
+            Self::Connect { .. } | Self::Unprocessed { .. } | Self::Broken { .. } => "http-upstream",
             Self::TimedOut { .. } | Self::Body { .. } => "http-upstream",
         }
     }

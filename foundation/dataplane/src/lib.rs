@@ -7,32 +7,39 @@
 //!                                                              └─► service    `Serve`, and so every `Server`
 //! ```
 //!
-//! A [`Proxy`] relays what its [`Handler`] decides; a [`Server`] hands everything to a `tower` service; a [`Client`] makes
-//! the calls of the runtime itself. All three read what comes by the rules of [`framing`].
+//! A [`Proxy`] relays what its [`Handler`] decides; a [`Server`] hands everything to a `tower` service; a [`Caller`] asks a
+//! service by its name for the runtime itself, and a [`Client`] whoever is at an address. All read what comes by the rules of
+//! [`framing`].
 
+mod attempts;
 mod body;
 mod buffer;
+mod caller;
 mod client;
 mod error;
 pub mod framing;
 mod headers;
 mod listen;
 mod moment;
+mod place;
 mod problem;
 mod proxy;
 pub mod resilience;
 mod server;
 mod stream;
+mod streams;
 mod ticker;
 mod tls;
 mod upstream;
 
 pub use body::Body;
+pub use caller::{CallError, Caller};
 pub use client::Client;
 pub use dozen_lifecycle::BoxError;
 pub use error::Error;
 pub use listen::{Listening, Sockets};
 pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
+pub use place::{Place, PlaceError};
 pub use problem::problem_document;
 pub use proxy::{
     Answered, Around, Changes, Content, Context, Cutoff, Decision, Draft, Failure, Fields, Forward, Handler,

@@ -123,6 +123,20 @@ impl Upstreams {
         Some(upstream)
     }
 
+    /// Whether an instance of `name` is known, without remembering the name: it may come from anybody. `None` for a service
+    /// that nobody knows.
+    pub fn look(&self, name: &str) -> Option<bool> {
+        if self.services().called.contains_key(name) {
+            return Some(true);
+        }
+        (self.resolve)(name).map(|set| !set.borrow().endpoints.is_empty())
+    }
+
+    /// How the service `name` is spoken to, known or not; plain HTTP/1.1 without.
+    pub fn transport(&self, name: &str) -> Option<Arc<Transport>> {
+        self.services().transports.get(name).cloned()
+    }
+
     /// All services that have been asked for.
     pub fn all(&self) -> Vec<Arc<Upstream>> {
         self.services().called.values().cloned().collect()

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dozen_core::Ids;
-use dozen_dataplane::Resolve;
 use dozen_mapping::{Format, Limits, Mapping, Options as TableOptions};
 use dozen_schema::Schema;
 use serde_json::Value as Json;
@@ -34,14 +33,12 @@ pub struct Translators {
 }
 
 impl Translators {
-    /// Compiles them. `resolve` finds the services that providers are reached as, `foreign` asks them, and `examples` are
-    /// those of each translator, by its name.
+    /// Compiles them. `foreign` asks their providers, and `examples` are those of each translator, by its name.
     ///
     /// Nothing is asked: a provider that is away keeps nobody from starting.
     pub fn compile(
         options: &Options,
         examples: &BTreeMap<String, Vec<Example>>,
-        resolve: Resolve,
         foreign: Arc<dyn Foreign>,
         ids: Ids,
     ) -> Result<Self, Error> {
@@ -51,7 +48,8 @@ impl Translators {
             let at = format!("providers.{name}");
             scope::check_name(name, &at, &mut gathered);
             gathered.take(&at, provider::policy(options).check());
-            let provider = Provider { name: name.as_str().into(), options: options.clone() };
+            let service = options.service.as_deref().unwrap_or(name).into();
+            let provider = Provider { name: name.as_str().into(), service, options: options.clone() };
             shared.insert(name, Arc::new(provider));
         }
         let mut recorded = Recorded::default();
@@ -70,7 +68,7 @@ impl Translators {
         }
         let providers = Arc::new(Providers {
             all: shared.into_values().collect(),
-            upstreams: provider::upstreams(options, resolve),
+            upstreams: provider::upstreams(options),
             live: foreign,
             recorded: Arc::new(recorded),
             ids,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dozen_core::{Diagnose, Fault, Retry};
-use dozen_dataplane::{Body, Client, Error};
+use dozen_dataplane::{Body, CallError, Caller, Error};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -18,8 +18,8 @@ use crate::statement::Statement;
 pub struct ForeignRequest {
     /// Whose question it is.
     pub place: Place,
-    /// `host:port` of the instance that was chosen.
-    pub address: Arc<str>,
+    /// The service that is the provider, where it is asked over HTTP.
+    pub service: Arc<str>,
     /// The request, with its document at hand. `SQL /` asks `statement` with the values in the document, `SEND /` sends it
     /// as a message.
     pub request: http::Request<Bytes>,
@@ -53,7 +53,7 @@ pub type ForeignAnswer = http::Response<Bytes>;
 
 /// Asks a system of somebody else.
 ///
-/// * It asks once; nothing is retried. A kept connection that turns out to be dead may be replaced.
+/// * It asks once. What has certainly not been looked at may be sent again, and what the policy of the service says.
 /// * It ends within `timeout`, and never holds more of the answer than `answer_max` bytes.
 /// * Every answer that came whole is `Ok`, whatever its status.
 /// * Dropping the future ends the request.
@@ -120,24 +120,25 @@ impl Diagnose for ForeignError {
     }
 }
 
-/// Over HTTP, with connections of its own.
-#[derive(Clone, Debug, Default)]
-pub struct Http(Client);
+/// Over HTTP: as the service is called that the provider is.
+#[derive(Clone, Debug)]
+pub struct Http(Caller);
 
 impl Http {
-    /// Through this client.
-    pub fn new(client: Client) -> Self {
-        Self(client)
+    /// Through this caller.
+    pub fn new(caller: Caller) -> Self {
+        Self(caller)
     }
 }
 
 #[async_trait]
 impl Foreign for Http {
     async fn ask(&self, asked: ForeignRequest) -> Result<ForeignAnswer, ForeignError> {
-        let ForeignRequest { address, request, timeout, answer_max, .. } = asked;
+        let ForeignRequest { service, request, timeout, answer_max, .. } = asked;
         let until = Instant::now() + timeout;
         let exchange = async {
-            let answer = self.0.send(&address, request.map(Body::from), timeout).await.map_err(failed)?;
+            let sent = self.0.send(&service, request.map(Body::from), timeout).await;
+            let answer = sent.map_err(unanswered)?;
             let (parts, body) = answer.into_parts();
             let body = body.collect(answer_max).await.map_err(failed)?;
             Ok(http::Response::from_parts(parts, body))
@@ -146,9 +147,16 @@ impl Foreign for Http {
     }
 }
 
+fn unanswered(error: CallError) -> ForeignError {
+    match error {
+        CallError::Failed { source: error, .. } => failed(error),
+        unavailable => ForeignError::Unreachable(unavailable.into()),
+    }
+}
+
 fn failed(error: Error) -> ForeignError {
     match error {
-        Error::Connect { .. } | Error::Tls { .. } | Error::Certificate { .. } => {
+        Error::Connect { .. } | Error::Unprocessed { .. } | Error::Tls { .. } | Error::Certificate { .. } => {
             ForeignError::Unreachable(error.into())
         }
         Error::Request { .. } => ForeignError::Unsendable(error.into()),

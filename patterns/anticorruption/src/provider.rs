@@ -1,7 +1,8 @@
 //! The systems of others, and what keeps a slow or broken one from taking its callers with it.
 //!
-//! Each provider has a bulkhead (requests in flight, and a bounded row of those that wait), a circuit, and balancing over its
-//! instances. They are the data plane's own, [`Upstreams`], kept by the provider's name: all translators share them.
+//! Each provider has a bulkhead (requests in flight, and a bounded row of those that wait) and a circuit. They are the data
+//! plane's own, [`Upstreams`], kept by the provider's name: all translators share them. Where it is asked, and what a service
+//! that it is adds of its own, is known to whoever asks it ([`Foreign`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,16 +13,18 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::foreign::Foreign;
-use crate::options::{Options, ProviderOptions, Speaks};
+use crate::options::{Options, ProviderOptions};
 
-/// The addresses of providers that are no service: examples answer in their place, or they are asked another way.
+/// The instance that a guard sees behind which examples answer, and behind which a provider does.
 const RECORDED: &str = "recorded:0";
-const ELSEWHERE: &str = "elsewhere:0";
+const PROVIDER: &str = "provider:0";
 
 /// One of them.
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) name: Arc<str>,
+    /// The service that it is, if it is one.
+    pub(crate) service: Arc<str>,
     pub(crate) options: ProviderOptions,
 }
 
@@ -69,18 +72,13 @@ impl Providers {
     }
 }
 
-/// The guards of all providers. `resolve` finds services; one that it does not know yet may come later.
-pub(crate) fn upstreams(options: &Options, resolve: Resolve) -> Upstreams {
+/// The guards of all providers.
+pub(crate) fn upstreams(options: &Options) -> Upstreams {
     let providers = options.providers.clone();
     let policies = providers.iter().map(|(name, provider)| (name.clone(), policy(provider))).collect();
     let find: Resolve = Arc::new(move |name: &str| {
         let provider = providers.get(name)?;
-        let address = match (provider.mock, provider.speaks) {
-            (true, _) => RECORDED,
-            (false, Speaks::Http) => return resolve(provider.service.as_deref().unwrap_or(name)),
-            (false, Speaks::Sql | Speaks::Messages) => ELSEWHERE,
-        };
-        let endpoints = vec![Endpoint::at(address)];
+        let endpoints = vec![Endpoint::at(if provider.mock { RECORDED } else { PROVIDER })];
         let set = EndpointSet { service: name.to_owned(), version: 1, endpoints };
         // Without its sender the set stays as it is, which is what is wanted.
         Some(watch::channel(Arc::new(set)).1)

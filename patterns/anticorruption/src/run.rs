@@ -139,7 +139,7 @@ impl Run<'_> {
     async fn ask(&self, way: &Ask, with: &Value) -> Result<Value, Failed> {
         let request = way.request(with).map_err(|problem| Failed { problem, next: false })?;
         let answered = match &self.source {
-            Source::Instead(foreign) => self.exchange(way, request, foreign, "example:0".into()).await,
+            Source::Instead(foreign) => self.exchange(way, request, foreign).await,
             Source::Live => return self.guarded(way, request).await,
         };
         meant(way, answered)
@@ -160,7 +160,7 @@ impl Run<'_> {
             next: true,
         })?;
         let foreign = providers.foreign(&way.provider);
-        let answered = self.exchange(way, request, foreign, lease.address().clone()).await;
+        let answered = self.exchange(way, request, foreign).await;
         let is_well = match &answered {
             Ok(meaning) => !meaning.is_unwell(),
             Err(error) => matches!(error, ForeignError::Unsendable(_) | ForeignError::NotRecorded),
@@ -182,7 +182,6 @@ impl Run<'_> {
         way: &Ask,
         request: http::Request<bytes::Bytes>,
         foreign: &Arc<dyn Foreign>,
-        address: Arc<str>,
     ) -> Result<Meaning, ForeignError> {
         let options = &way.provider.options;
         let timeout = self.left().min(options.timeout);
@@ -191,7 +190,8 @@ impl Run<'_> {
         }
         let answer_max = options.answer_max.get();
         let (place, statement) = (way.place.clone(), way.question.statement());
-        let asked = ForeignRequest { place, address, request, statement, timeout, answer_max };
+        let service = way.provider.service.clone();
+        let asked = ForeignRequest { place, service, request, statement, timeout, answer_max };
         let answer = foreign.ask(asked).await?;
         let meaning = way.understand(&answer);
         match &meaning {

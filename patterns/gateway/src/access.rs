@@ -186,6 +186,8 @@ pub enum Admission {
 pub struct Pass {
     /// Who asks; nobody in particular on a route that does not ask.
     pub identity: Arc<Identity>,
+    /// How much it matters: by its plan, or else by its route.
+    pub(crate) priority: Priority,
     decisions: Vec<(Arc<Limiter>, Decision)>,
     permits: Vec<Permit>,
 }
@@ -266,9 +268,9 @@ impl Entrance {
             let permit = places.enter(view, &pass.identity);
             pass.permits.push(permit.ok_or_else(|| Refusal { status: 429, ..busy() })?);
         }
+        pass.priority = plan.and_then(|plan| plan.priority).unwrap_or(self.priority);
         if let Some(shedder) = &self.shedder {
-            let priority = plan.and_then(|plan| plan.priority).unwrap_or(self.priority);
-            pass.permits.push(shedder.enter(priority).ok_or_else(busy)?);
+            pass.permits.push(shedder.enter(pass.priority).ok_or_else(busy)?);
         }
         Ok(pass)
     }

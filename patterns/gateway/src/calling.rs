@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use dozen_dataplane::{Tls, Transport, Upstreams};
+use async_trait::async_trait;
+use dozen_dataplane::{Resolve, ServicePolicy, Tls, Transport, Upstreams};
+use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio::time::sleep;
 
 #[cfg(feature = "acme")]
@@ -26,9 +28,12 @@ use crate::{Error, Options};
 /// How often files of certificates are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What is in use.
-#[derive(Default)]
-pub(crate) struct Calling {
+/// How the services of a file are called, and what the gateway's own listener shows. One for each process: whoever calls a
+/// service asks its [`Upstreams`], and a gateway that takes over another file changes them for all.
+///
+/// As a [`Service`] it reads the files of certificates again when they change. A gateway does that itself.
+pub struct Calling {
+    upstreams: Arc<Upstreams>,
     inner: Mutex<Inner>,
     standing: Standing,
 }
@@ -51,7 +56,43 @@ pub(crate) struct Prepared {
 /// What distinguishes two states of the files without reading them.
 type Stamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
+impl std::fmt::Debug for Calling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Calling").field("upstreams", &self.upstreams).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Service for Calling {
+    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        ready.ready();
+        tokio::select! {
+            () = stop.soft.cancelled() => Ok(()),
+            () = self.watch() => Ok(()),
+        }
+    }
+}
+
 impl Calling {
+    /// Services that `resolve` finds: those in `services` are called as it says, and all others by `usual` in plain
+    /// HTTP/1.1. Reads the files of their TLS.
+    pub fn new(
+        resolve: Resolve,
+        services: BTreeMap<String, ServiceOptions>,
+        usual: ServicePolicy,
+    ) -> Result<Arc<Self>, Error> {
+        let upstreams = Arc::new(Upstreams::new(resolve, usual.clone()));
+        let calling = Self { upstreams, inner: Mutex::default(), standing: Standing::default() };
+        let options = Options { services, usual, ..Options::default() };
+        calling.adopt(calling.prepare(&options)?, &options)?;
+        Ok(Arc::new(calling))
+    }
+
+    /// The services, and how they fare.
+    pub fn upstreams(&self) -> &Arc<Upstreams> {
+        &self.upstreams
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,12 +145,7 @@ impl Calling {
     }
 
     /// Takes over what was prepared from `options`.
-    pub(crate) fn adopt(
-        &self,
-        prepared: Prepared,
-        options: &Options,
-        upstreams: &Upstreams,
-    ) -> Result<(), Error> {
+    pub(crate) fn adopt(&self, prepared: Prepared, options: &Options) -> Result<(), Error> {
         let mut inner = self.inner();
         if let Some(wanted) = prepared.tls {
             let wrong = |source| Error::Tls { what: "gateway.tls".into(), source };
@@ -126,12 +162,12 @@ impl Calling {
         }
         inner.services.clone_from(&options.services);
         inner.transports = prepared.transports;
-        upstreams.speak(inner.transports.clone());
+        self.upstreams.speak(inner.transports.clone());
         let own = options.services.iter().map(|(name, service)| (name.clone(), service.policy.clone()));
-        upstreams.configure_all(options.usual.clone(), own.collect());
+        self.upstreams.configure_all(options.usual.clone(), own.collect());
         // Those that are probed are known from now on, not from their first request on.
         let probed = options.services.iter().filter(|(_, service)| service.policy.health.is_some());
-        probed.for_each(|(name, _)| drop(upstreams.get(name)));
+        probed.for_each(|(name, _)| drop(self.upstreams.get(name)));
         Ok(())
     }
 
@@ -148,7 +184,7 @@ impl Calling {
     }
 
     /// Reads all files again.
-    fn renew(&self, upstreams: &Upstreams) -> Result<(), Error> {
+    fn renew(&self) -> Result<(), Error> {
         let mut inner = self.inner();
         let mut transports = Transports::new();
         for name in inner.transports.keys() {
@@ -163,12 +199,12 @@ impl Calling {
             tls.reload(&options.compiled()).map_err(wrong)?;
         }
         inner.transports = transports;
-        upstreams.speak(inner.transports.clone());
+        self.upstreams.speak(inner.transports.clone());
         Ok(())
     }
 
     /// Watches the files for ever, and reads them again when they have changed.
-    pub(crate) async fn watch(&self, upstreams: &Upstreams) {
+    pub(crate) async fn watch(&self) {
         let mut known = self.stamps();
         let mut seen = known.clone();
         loop {
@@ -181,7 +217,7 @@ impl Calling {
             } else if now != known && now == seen {
                 // Twice the same: whoever writes them has finished.
                 known = now.clone();
-                match self.renew(upstreams) {
+                match self.renew() {
                     Ok(()) => tracing::info!("certificates were read again"),
                     Err(error) => tracing::error!(
                         "certificates cannot be read again, and those from before stay: {}",

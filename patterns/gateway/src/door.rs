@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
+use dozen_dataplane::resilience::Priority;
 use dozen_dataplane::{
     Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream,
     Upstreams, Verdict, nested,
@@ -34,7 +35,7 @@ pub(crate) struct Door {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) turn: Mutex<()>,
     pub(crate) upstreams: Arc<Upstreams>,
-    pub(crate) calling: Calling,
+    pub(crate) calling: Arc<Calling>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) ids: Ids,
     pub(crate) journal: Arc<RequestLog>,
@@ -64,6 +65,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// How much its request matters to a service that is busy.
+    fn priority(&self) -> Priority {
+        self.pass.as_ref().map_or_else(Priority::default, |pass| pass.priority.of_service())
+    }
+
     /// Another for the same request, which is not decided upon.
     fn again(&self) -> Self {
         Self {
@@ -122,6 +128,7 @@ impl Door {
             upstream,
             random,
             key,
+            priority: ticket.priority(),
             body_max: route.body_max,
             timeout: route.timeout,
             total: route.total,
@@ -147,6 +154,7 @@ impl Door {
             upstream,
             random,
             key: None,
+            priority: ticket.priority(),
             body_max: route.body_max,
             timeout: route.timeout,
             total: route.total,
@@ -167,8 +175,7 @@ impl Door {
             return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
         };
         let (body_max, total) = (standing.route.body_max, standing.route.total);
-        let find = |service: &str| self.upstreams.get(service);
-        let composition = Composition::new(plan, given, find, self.callers.clone(), self.ids.clone());
+        let composition = Composition::new(plan, given, self.callers.clone(), self.ids.clone());
         let around = ticket.around.take();
         Verdict::Serve(Serving { service: Arc::new(composition), around, body_max, total, ticket })
     }

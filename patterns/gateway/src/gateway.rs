@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dozen_core::Ids;
-use dozen_dataplane::{Probes, Proxy, ProxyOptions, Resolve, ServiceView, Transport, Upstreams};
+use dozen_dataplane::{Caller, Client, Probes, Proxy, ProxyOptions, Resolve, ServiceView};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::AccessLog;
-use crate::auth::Callers;
 use crate::calling::Calling;
 use crate::diff::{diff, fixed};
 use crate::door::Door;
@@ -40,21 +39,24 @@ impl Gateway {
         journal: Arc<RequestLog>,
     ) -> Result<Self, Error> {
         let keeper = Keeper::new(None, ids.clone());
-        Ok(Self { runs_keeper: true, ..Self::beside(keeper, options, resolve, ids, journal)? })
+        let calling = Calling::new(resolve, options.services.clone(), options.usual.clone())?;
+        Ok(Self { runs_keeper: true, ..Self::beside(keeper, options, calling, ids, journal)? })
     }
 
-    /// The same beside a keeper that is run by somebody else: keys are fetched and limits shared while it runs.
+    /// The same beside a keeper that is run by somebody else: keys are fetched and limits shared while it runs. Services
+    /// are called through `calling`, with whoever else calls them.
     pub fn beside(
         keeper: Arc<Keeper>,
         options: Options,
-        resolve: Resolve,
+        calling: Arc<Calling>,
         ids: Ids,
         journal: Arc<RequestLog>,
     ) -> Result<Self, Error> {
+        let upstreams = calling.upstreams().clone();
+        let caller = Caller::new(upstreams.clone(), Client::new(), ids.clone());
+        let callers = keeper.ask_through(&caller);
         let snapshot = Snapshot::new(options.clone(), &keeper, None)?;
-        let upstreams = Arc::new(Upstreams::new(resolve, options.usual.clone()));
-        let calling = Calling::default();
-        calling.adopt(calling.prepare(&options)?, &options, &upstreams)?;
+        calling.adopt(calling.prepare(&options)?, &options)?;
         let tls = calling.tls();
         let defaults = ProxyOptions::default();
         let sockets = keeper.sockets().cloned();
@@ -66,7 +68,7 @@ impl Gateway {
             turn: Mutex::new(()),
             upstreams,
             calling,
-            callers: Arc::new(Callers::new()),
+            callers,
             ids,
             journal,
             access: options.access_log.as_ref().map(|log| AccessLog::new(log, workers)),
@@ -108,7 +110,7 @@ impl Gateway {
         }
         let next = Snapshot::new(options.clone(), &self.door.keeper, Some(&before))?;
         let prepared = self.door.calling.prepare(options)?;
-        self.door.calling.adopt(prepared, options, &self.door.upstreams)?;
+        self.door.calling.adopt(prepared, options)?;
         let diff = diff(&before.options, &next.options);
         let next = Arc::new(next);
         self.door.snapshot.store(next.clone());
@@ -141,11 +143,6 @@ impl Gateway {
         views
     }
 
-    /// How a service is spoken to, as its file has it now; `None` is plain HTTP/1.1. For whoever asks it beside the gateway.
-    pub fn transport(&self, service: &str) -> Option<Arc<Transport>> {
-        self.door.upstreams.get(service)?.transport()
-    }
-
     /// What would become of a request at this moment.
     pub fn explain(&self, question: &Question<'_>) -> Explanation {
         self.door.snapshot.load().table.explain(question, Some(&self.door.upstreams))
@@ -174,7 +171,7 @@ impl Gateway {
     async fn serve(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {
         tokio::select! {
             ended = self.serve_logged(stop, ready) => ended,
-            () = self.door.calling.watch(&self.door.upstreams) => Ok(()),
+            () = self.door.calling.watch() => Ok(()),
             () = self.obtain() => Ok(()),
         }
     }

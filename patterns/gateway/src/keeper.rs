@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Ids;
-use dozen_dataplane::Sockets;
+use dozen_dataplane::{Caller, Sockets};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::Store;
 use tokio::sync::Notify;
@@ -21,7 +21,9 @@ use tokio::time::timeout;
 
 use crate::Features;
 use crate::access::ConsumerTable;
-use crate::auth::{Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing};
+use crate::auth::{
+    Callers, Introspect, IntrospectOptions, Jwt, JwtOptions, Keys, KeysHealth, Source, Timing,
+};
 use crate::cache::Cache;
 use crate::limit::{
     InFlight, InFlightOptions, LimitOptions, Limiter, Members, SharedHealth, ShedOptions, Shedder,
@@ -58,6 +60,7 @@ pub struct Keeper {
     caches: Named<(u64, u64), Cache>,
     members: Mutex<Weak<Members>>,
     features: OnceLock<Arc<dyn Features>>,
+    callers: OnceLock<Arc<Callers>>,
 }
 
 struct Job {
@@ -98,6 +101,7 @@ impl Keeper {
             caches: Named::default(),
             members: Mutex::default(),
             features: OnceLock::new(),
+            callers: OnceLock::new(),
         }
     }
 
@@ -129,6 +133,16 @@ impl Keeper {
     /// Has `features` asked about routes that go to one. Before a gateway is made beside it, and once.
     pub fn ask_features(&self, features: Arc<dyn Features>) {
         let _ = self.features.set(features);
+    }
+
+    /// Has those who issue keys and decide asked through `caller`. Before anything is compiled, and once.
+    pub(crate) fn ask_through(&self, caller: &Caller) -> Arc<Callers> {
+        self.callers.get_or_init(|| Arc::new(Callers::new(caller))).clone()
+    }
+
+    /// Who asks them; in a rehearsal, nobody.
+    pub(crate) fn callers(&self) -> Arc<Callers> {
+        self.ask_through(&Caller::plain(Arc::new(|_| None), self.ids.clone()))
     }
 
     pub(crate) fn features(&self) -> Option<Arc<dyn Features>> {

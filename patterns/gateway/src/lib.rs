@@ -67,6 +67,7 @@ mod waiting;
 
 pub use acme::{AcmeOptions, AcmeView};
 pub use cache::{CACHED, Cached};
+pub use calling::Calling;
 pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, Recalled, diff};
 pub use error::Error;

@@ -5,8 +5,11 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dozen_dataplane::resilience::LimitPolicy;
 use dozen_dataplane::{ServicePolicy, Strategy};
+use dozen_gateway::limit::Priority;
 use dozen_gateway::{RouteOptions, ServiceOptions};
+use tokio::io::AsyncWriteExt as _;
 use world::{Registry, World, always, echo, options};
 
 fn called(policy: ServicePolicy) -> BTreeMap<String, ServiceOptions> {
@@ -78,4 +81,33 @@ async fn another_policy_holds_from_the_next_request_on_and_one_that_cannot_work_
     assert_eq!(statuses().await, BTreeSet::from([200]));
     let view = &world.gateway.services()[0];
     assert!(view.service == "service" && view.totals.retries >= 2, "{view:?}");
+}
+
+#[tokio::test]
+async fn under_pressure_a_route_of_low_priority_is_refused_and_one_of_high_is_not() {
+    let registry = Registry::default();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    registry.set("service", &[silent.local_addr().unwrap()]);
+    let route = |name: &str, priority| {
+        let mut route = RouteOptions::new(&format!("/{name}"), "service");
+        route.priority = priority;
+        route
+    };
+    let mut options = options(vec![route("low", Priority::Low), route("high", Priority::High)]);
+    let limit = LimitPolicy { first: 10, ..LimitPolicy::default() };
+    options.services = called(ServicePolicy { limit: Some(limit), ..ServicePolicy::default() });
+    let world = World::start(options, registry).await;
+    let in_flight = || world.gateway.services().first().map_or(0, |service| service.in_flight);
+    let mut under_way = Vec::new();
+    for count in 1..=8 {
+        let mut client = tokio::net::TcpStream::connect(world.gateway.local_addr()).await.unwrap();
+        client.write_all(b"GET /high HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        under_way.push(client);
+        while in_flight() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(world.get("/low").await.status, 503);
+    let view = &world.gateway.services()[0];
+    assert_eq!((view.in_flight, view.totals.shed), (8, 1), "{view:?}");
 }

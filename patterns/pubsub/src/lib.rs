@@ -38,7 +38,7 @@ mod tests;
 
 pub use dozen_messaging::TopicSettings as TopicOptions;
 pub use pattern::Pattern;
-pub use push::{Mode, Push, Resolve, SecretError, Secrets};
+pub use push::{Mode, Push, SecretError, Secrets};
 pub use pushing::Pushing;
 pub use status::{SubscriptionStatus, TopicStatus};
 pub use subscription::Subscription;

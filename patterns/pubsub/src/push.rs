@@ -5,22 +5,18 @@
 //! answer in time or answers 5xx has failed, and its [`Circuit`] counts that.
 
 mod signature;
-mod target;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dozen_core::{Clock, EndpointSet, Message, SystemClock, chain};
-use dozen_dataplane::{Body, Client};
-use dozen_messaging::{Circuit, Delivery, Error, Handler, Verdict};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use tokio::sync::watch;
+use dozen_core::{Clock, Message, SystemClock, chain};
+use dozen_dataplane::{Body, Caller, Place};
+use dozen_messaging::{Circuit, Delivery, Handler, Verdict};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 pub use signature::{SecretError, Secrets};
-pub use target::Resolve;
-use target::Target;
 
 /// The longest wait that a receiver can ask for.
 const LATER_MAX: Duration = Duration::from_secs(3600);
@@ -42,8 +38,8 @@ pub enum Mode {
 
 /// POSTs deliveries to a service or to an address.
 pub struct Push {
-    target: Target,
-    client: Client,
+    place: Place,
+    caller: Caller,
     deadline: Duration,
     mode: Mode,
     secrets: Option<Secrets>,
@@ -62,25 +58,10 @@ enum Sent {
 }
 
 impl Push {
-    /// Deliveries to `path` of `service`, each of which may take `deadline`.
-    pub fn new(
-        service: impl Into<String>,
-        path: impl Into<String>,
-        endpoints: watch::Receiver<Arc<EndpointSet>>,
-        client: Client,
-        deadline: Duration,
-    ) -> Self {
-        Self::to(Target::service(service.into(), path.into(), endpoints), client, deadline)
-    }
-
-    /// Deliveries to `url`, which begins with `http://`, each of which may take `deadline`.
-    pub fn to_url(url: &str, client: Client, deadline: Duration) -> Result<Self, Error> {
-        Ok(Self::to(Target::url(url)?, client, deadline))
-    }
-
-    fn to(target: Target, client: Client, deadline: Duration) -> Self {
+    /// Deliveries to `place`, a service or a URL, each of which may take `deadline`.
+    pub fn new(place: Place, caller: Caller, deadline: Duration) -> Self {
         let (mode, clock) = (Mode::default(), Arc::new(SystemClock));
-        Self { target, client, deadline, mode, secrets: None, circuit: None, clock }
+        Self { place, caller, deadline, mode, secrets: None, circuit: None, clock }
     }
 
     /// In this form.
@@ -138,20 +119,16 @@ impl Push {
             Ok(request) => request,
             Err(why) => return Sent::Answered(Verdict::Poison(why)),
         };
-        let Some((address, host)) = self.target.next() else {
-            return Sent::Away(format!("no instance of `{}` is healthy", self.target.name));
-        };
-        let request = Request::builder().method(Method::POST).uri(&self.target.path);
-        let mut request = match request.header(header::HOST, host).body(Body::from(body)) {
+        let mut request = match self.place.request(Method::POST).body(Body::from(body)) {
             Ok(request) => request,
             Err(error) => {
                 return Sent::Answered(Verdict::Poison(format!("it cannot be sent as HTTP: {error}")));
             }
         };
         request.headers_mut().extend(headers);
-        let response = match self.client.send(&address, request, self.deadline).await {
+        let response = match self.caller.ask(&self.place, request, self.deadline).await {
             Ok(response) => response,
-            Err(error @ dozen_dataplane::Error::Connect { .. }) => return Sent::Away(chain(&error)),
+            Err(error) if error.is_unsent() => return Sent::Away(chain(&error)),
             Err(error) => return Sent::Failed(chain(&error)),
         };
         let (head, body) = response.into_parts();
@@ -172,7 +149,7 @@ impl Push {
             return Sent::Answered(Verdict::Later(Duration::from_secs(seconds).min(LATER_MAX)));
         }
         let says: String = String::from_utf8_lossy(says).chars().take(300).collect();
-        let error = format!("`{}` answered {status}: {}", self.target.name, says.trim());
+        let error = format!("`{}` answered {status}: {}", self.place.name(), says.trim());
         let may_change = matches!(
             status,
             StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dozen_core::chain;
-use dozen_dataplane::{Body, Client, Error};
+use dozen_dataplane::{Body, Caller, Client, Error};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use tokio::sync::{Notify, watch};
 
@@ -23,7 +23,8 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) address: String,
-    client: Client,
+    app_id: String,
+    caller: Caller,
     token: Option<Secret>,
     here: watch::Sender<bool>,
     /// What the app subscribes to should be read, again.
@@ -47,9 +48,15 @@ impl Silence {
 }
 
 impl Channel {
-    pub(crate) fn new(address: String, client: Client, options: &Options) -> Self {
-        let here = watch::Sender::new(false);
-        Self { address, client, token: options.app_token.clone(), here, nudge: Notify::new() }
+    pub(crate) fn new(address: String, caller: Caller, options: &Options) -> Self {
+        let (here, app_id, token) =
+            (watch::Sender::new(false), options.app_id.clone(), options.app_token.clone());
+        Self { address, app_id, caller, token, here, nudge: Notify::new() }
+    }
+
+    /// What speaks to the app as it wants to be spoken to.
+    pub(crate) fn client(&self) -> Client {
+        self.caller.client(&self.app_id)
     }
 
     /// One call, its answer read whole.
@@ -71,7 +78,7 @@ impl Channel {
             request.headers_mut().insert("dapr-api-token", token);
         }
         let exchange = async {
-            let response = self.client.send(&self.address, request, deadline).await?;
+            let response = self.client().send(&self.address, request, deadline).await?;
             let status = response.status();
             Ok((status, response.into_body().collect(ANSWER_BYTES_MAX).await?))
         };

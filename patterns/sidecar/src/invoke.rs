@@ -1,8 +1,8 @@
-//! Calling another app: found by name, chosen by load, streamed both ways.
+//! Calling another app: found by name, streamed both ways.
 //!
-//! The answer is passed on as it is, whatever its status. A call is made once; only when no connection could be made is
-//! it made again, on another instance while there is one, and after a pause on all of them, as Dapr does
-//! (`DaprBuiltInServiceRetries`: three times, a second apart).
+//! The app is called as its service is: which instance, in which protocol and TLS, within which bounds, and what is sent again,
+//! the file says ([`dozen_dataplane::Caller`]). The answer is passed on as it is, whatever its status. When no connection could be
+//! made the call is made again after a pause, as Dapr does (`DaprBuiltInServiceRetries`: three times, a second apart).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -11,17 +11,16 @@ use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
-use dozen_core::{Endpoint, EndpointSet, chain};
-use dozen_dataplane::{Body, BoxError, Error, Peer};
+use dozen_core::chain;
+use dozen_dataplane::{Body, BoxError, CallError, Error, Peer};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::choice::Ticket;
 use crate::envelope::trace;
 use crate::fault::Fault;
 use crate::sidecar::Sidecar;
 
-/// Rounds over all instances after the first.
+/// Rounds after the first.
 const RETRIES: u32 = 3;
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -49,54 +48,66 @@ where
     }
     let headers = outgoing_headers(sidecar, target, &parts);
     let body = Kept::new(body);
-    let mut tried = Vec::new();
-    let mut retries = 0;
-    loop {
-        let set = instances(sidecar, target)?;
-        let Some(ticket) = sidecar.load.choose(&set, &tried, sidecar.ids.random()) else {
-            if tried.is_empty() {
-                let message = format!("app `{target}` has no healthy instance");
-                return Err(Fault::invoke(StatusCode::INTERNAL_SERVER_ERROR, message));
-            }
-            // Every instance refused the connection: one that restarts gets the time to.
-            tokio::time::sleep(PAUSE).await;
-            retries += 1;
-            tried.clear();
-            continue;
-        };
+    let service = known(sidecar, target)?;
+    for round in 0.. {
         let request = outgoing(&parts.method, &uri, &headers, body.lend());
-        match sidecar.client.send(&ticket.address, request, sidecar.options.invoke_timeout).await {
-            Ok(response) => return Ok(incoming(response, ticket)),
-            Err(Error::Connect { .. }) if body.is_whole() && retries < RETRIES => {
-                tried.push(ticket.address.clone());
-            }
-            Err(error) => {
-                let status = match error {
-                    Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-                    _ => StatusCode::INTERNAL_SERVER_ERROR,
-                };
-                let message = format!("failed to invoke app `{target}`: {}", chain(&error));
-                return Err(Fault::invoke(status, message));
-            }
+        let error = match call(sidecar, service, request).await {
+            Ok(response) => return Ok(incoming(response)),
+            Err(error) => error,
+        };
+        if !refuses(&error) || !body.is_whole() || round >= RETRIES {
+            let status = match error {
+                CallError::Failed { source: Error::BodyTooLarge { .. }, .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                CallError::Unknown { .. } => StatusCode::NOT_FOUND,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            let message = format!("failed to invoke app `{target}`: {}", chain(&error));
+            return Err(Fault::invoke(status, message));
         }
+        // Every instance that was asked refused the connection: one that restarts gets the time to.
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(unreachable_app(target))
+}
+
+async fn call(
+    sidecar: &Sidecar,
+    service: &str,
+    request: Request<Body>,
+) -> Result<http::Response<Body>, CallError> {
+    let timeout = sidecar.options.invoke_timeout;
+    match &sidecar.channel {
+        // An app that calls itself means its own instance.
+        Some(own) if service == sidecar.options.app_id => {
+            let failed = |source| CallError::Failed { service: service.to_owned(), source };
+            own.client().send(&own.address, request, timeout).await.map_err(failed)
+        }
+        _ => sidecar.caller.send(service, request, timeout).await,
     }
 }
 
-/// The instances of an app. `name.namespace` is looked for as it is, and then without its namespace.
-fn instances(sidecar: &Sidecar, target: &str) -> Result<Arc<EndpointSet>, Fault> {
-    if target == sidecar.options.app_id
-        && let Some(address) = &sidecar.options.app_address
-    {
-        let endpoints = vec![Endpoint::at(address.as_str())];
-        return Ok(Arc::new(EndpointSet { service: target.to_owned(), version: 0, endpoints }));
+/// Whether no connection could be made.
+fn refuses(error: &CallError) -> bool {
+    matches!(error, CallError::Failed { source: Error::Connect { .. }, .. })
+}
+
+/// The service of an app. `name.namespace` is looked for as it is, and then without its namespace.
+fn known<'t>(sidecar: &Sidecar, target: &'t str) -> Result<&'t str, Fault> {
+    if target == sidecar.options.app_id && sidecar.channel.is_some() {
+        return Ok(target);
     }
-    let find = |name: &str| (sidecar.resolve)(name).map(|watch| watch.borrow().clone());
-    let found = find(target);
-    if found.as_ref().is_some_and(|set| !set.endpoints.is_empty()) {
-        return found.ok_or_else(|| unreachable_app(target));
+    let look = |name: &str| sidecar.caller.upstreams().look(name);
+    let is_there = look(target);
+    let bare = target.rsplit_once('.').map(|(name, _)| name).filter(|name| look(name) == Some(true));
+    match (is_there, bare) {
+        (Some(true), _) => Ok(target),
+        (_, Some(bare)) => Ok(bare),
+        (Some(false), None) => {
+            let message = format!("app `{target}` has no healthy instance");
+            Err(Fault::invoke(StatusCode::INTERNAL_SERVER_ERROR, message))
+        }
+        (None, None) => Err(unreachable_app(target)),
     }
-    let bare = target.rsplit_once('.').and_then(|(name, _)| find(name));
-    bare.filter(|set| !set.endpoints.is_empty()).or(found).ok_or_else(|| unreachable_app(target))
 }
 
 fn unreachable_app(target: &str) -> Fault {
@@ -182,7 +193,7 @@ fn outgoing(method: &Method, uri: &Uri, headers: &HeaderMap, body: Body) -> Requ
     request
 }
 
-fn incoming(response: http::Response<Body>, ticket: Ticket) -> Response {
+fn incoming(response: http::Response<Body>) -> Response {
     let (mut parts, body) = response.into_parts();
     // A body of known length keeps its length, which a HEAD's answer has no body to tell.
     let length = parts.headers.get(header::CONTENT_LENGTH).cloned();
@@ -190,33 +201,8 @@ fn incoming(response: http::Response<Body>, ticket: Ticket) -> Response {
     if let Some(length) = length {
         parts.headers.insert(header::CONTENT_LENGTH, length);
     }
-    Response::from_parts(parts, axum::body::Body::new(Answering { body, _ticket: ticket }))
-}
-
-/// An answer's body; the call counts as under way until it has ended.
-struct Answering {
-    body: Body,
-    _ticket: Ticket,
-}
-
-impl HttpBody for Answering {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    // The call counts as under way until its body has ended.
+    Response::from_parts(parts, axum::body::Body::new(body))
 }
 
 /// A request's body that can be sent again as long as nobody has begun to read it.

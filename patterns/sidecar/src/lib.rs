@@ -3,7 +3,7 @@
 //! ```text
 //!              ┌──────────────── Sidecar ────────────────┐
 //!  the app ───►│ publish ──► envelope ──► Publisher      │──► the broker
-//!  (an SDK)    │ invoke  ──► least request ──► Client    │──► another app's instance, found through `resolve`
+//!  (an SDK)    │ invoke  ──────────────────────► Caller  │──► another app's instance, as its service is called
 //!              │ metadata · healthz · shutdown           │
 //!  the app ◄───│ POST route ◄── Delivery ◄── Worker      │◄── its durable subscriptions
 //!              └─────────────────────────────────────────┘
@@ -23,7 +23,6 @@
 mod answer;
 mod api;
 mod channel;
-mod choice;
 mod delivery;
 mod envelope;
 mod fault;
@@ -37,4 +36,4 @@ mod subscription;
 mod subscriptions;
 
 pub use options::{Options, Secret};
-pub use sidecar::{Resolve, Sidecar};
+pub use sidecar::Sidecar;

@@ -4,30 +4,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use dozen_core::{EndpointSet, Ids};
-use dozen_dataplane::{Client, Server};
+use dozen_core::Ids;
+use dozen_dataplane::{Caller, Server};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_messaging::Broker;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::channel::Channel;
-use crate::choice::Load;
 use crate::metadata::Extended;
 use crate::subscription::Subscription;
 use crate::{Options, api, subscriptions};
-
-/// Finds a service's instances by its name. `None` means that there can be no such service.
-pub type Resolve = Arc<dyn Fn(&str) -> Option<watch::Receiver<Arc<EndpointSet>>> + Send + Sync>;
 
 /// The sidecar of one app.
 pub struct Sidecar {
     pub(crate) options: Options,
     pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) resolve: Resolve,
-    pub(crate) client: Client,
+    pub(crate) caller: Caller,
     pub(crate) ids: Ids,
-    pub(crate) load: Load,
     pub(crate) extended: Extended,
     /// The way to the app, if it listens.
     pub(crate) channel: Option<Arc<Channel>>,
@@ -37,23 +31,15 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// A sidecar that publishes to and subscribes from `broker`, and finds other apps by `resolve`.
-    pub fn new(
-        options: Options,
-        broker: Arc<dyn Broker>,
-        resolve: Resolve,
-        client: Client,
-        ids: Ids,
-    ) -> Self {
+    /// A sidecar that publishes to and subscribes from `broker`, and reaches apps, its own among them, through `caller`.
+    pub fn new(options: Options, broker: Arc<dyn Broker>, caller: Caller, ids: Ids) -> Self {
         let address = options.app_address.clone();
-        let channel = address.map(|address| Arc::new(Channel::new(address, client.clone(), &options)));
+        let channel = address.map(|address| Arc::new(Channel::new(address, caller.clone(), &options)));
         Self {
             options,
             broker,
-            resolve,
-            client,
+            caller,
             ids,
-            load: Load::default(),
             extended: Extended::default(),
             channel,
             wanted: watch::Sender::new(Vec::new()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dozen_core::{Ids, SystemClock};
-use dozen_dataplane::{Client, Limits, Server};
+use dozen_dataplane::{Caller, Limits, Server};
 use dozen_harness::{Program, free_port};
 use dozen_lifecycle::{Ready, Stop};
 use dozen_pubsub::{TopicOptions, Topics};
@@ -26,7 +26,8 @@ async fn the_javascript_sdk_publishes_subscribes_invokes_and_reads_metadata() {
     let app_port = free_port();
     let options = Options::new("js-app", Some(format!("127.0.0.1:{app_port}")));
     let ids = Ids::new(Arc::new(SystemClock), 1);
-    let sidecar = Arc::new(Sidecar::new(options, Arc::new(topics), Arc::new(|_| None), Client::new(), ids));
+    let caller = Caller::plain(Arc::new(|_| None), ids.clone());
+    let sidecar = Arc::new(Sidecar::new(options, Arc::new(topics), caller, ids));
     let server = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).unwrap();
     let sidecar_port = server.local_addr().port();
     let (stop, mut tasks) = (Stop::new(), JoinSet::new());

@@ -212,8 +212,10 @@ async fn ps_m4_a_message_reaches_every_subscription_pushed_or_pulled() {
         endpoints: vec![dozen_core::Endpoint::at(at)],
     };
     let (_keep, endpoints) = tokio::sync::watch::channel(Arc::new(set));
-    let client = dozen_dataplane::Client::new();
-    let push = dozen_pubsub::Push::new("mail", "/on-order", endpoints, client, DEADLINE);
+    let resolve = Arc::new(move |name: &str| (name == "mail").then(|| endpoints.clone()));
+    let caller = dozen_dataplane::Caller::plain(resolve, place.ids());
+    let mail = dozen_dataplane::Place::service("mail", "/on-order");
+    let push = dozen_pubsub::Push::new(mail, caller, DEADLINE);
     let pushed = topics.subscribe("orders", "mail", from(Start::Latest)).await.unwrap();
     let worker =
         Running::start(Worker::new("mail", pushed, Arc::new(push), WorkerOptions::default(), place.ids()));

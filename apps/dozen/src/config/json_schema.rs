@@ -77,8 +77,8 @@ fn kind(of: &Kind) -> Value {
             json!({ "anyOf": [{ "type": "integer", "minimum": 0 },
                 { "type": "string", "pattern": "^(latest|earliest|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+)$|\\$\\{" }] })
         }
-        Kind::Hook => pattern("^http://[^/]+"),
-        Kind::Url => pattern("^http://[^/]+:[0-9]+/?$"),
+        Kind::Hook => pattern("^https?://[^/]+"),
+        Kind::Url => pattern("^(http://[^/]+:[0-9]+|https://[^/]+)/?$"),
         Kind::Address => pattern("^.+:[0-9]+$"),
         Kind::Port => count(1, 65_535),
         Kind::Count(min, max) => count(*min, *max),

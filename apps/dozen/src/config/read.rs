@@ -1,12 +1,11 @@
 //! Single values: whether a text is what should stand in its place.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use dozen_core::chain;
-use dozen_dataplane::Client;
+use dozen_dataplane::Place;
 use dozen_expression::Expression;
-use dozen_pubsub::{Pattern, Push};
+use dozen_pubsub::Pattern;
 use dozen_queue::{CronEntry, Missed};
 
 use super::item::Value;
@@ -53,9 +52,9 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
             Err(mistake) => Err(format!("is no filter: {mistake}").into()),
         },
         Kind::Start => scalar::start(text).map(Value::Start).ok_or("".into()),
-        Kind::Hook => match Push::to_url(text, Client::new(), Duration::ZERO) {
+        Kind::Hook => match Place::url(text) {
             Ok(_) => Ok(Value::Text(text.to_owned())),
-            Err(error) => Err(format!("is refused: {error}").into()),
+            Err(error) => Err(format!("is refused: it {error}").into()),
         },
         Kind::Path => match template::Template::parse(text) {
             Ok(template) if template.names().next().is_none() => checked(true),

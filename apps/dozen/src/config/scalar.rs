@@ -126,15 +126,29 @@ pub(crate) fn show_size(bytes: u64) -> String {
     format!("{}{unit}", bytes / factor)
 }
 
-/// An `http://host:port` address of a service that runs elsewhere: the `host:port`.
-pub(crate) fn base_url(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix("http://")?;
+/// Where a service runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// `host:port`.
+    pub(crate) address: String,
+    /// Whether it begins with `https`.
+    pub(crate) is_tls: bool,
+}
+
+/// An `http://host:port` or `https://host[:port]` address of a service that runs elsewhere.
+pub(crate) fn base_url(text: &str) -> Option<Base> {
+    let (rest, is_tls) = match text.strip_prefix("https://") {
+        Some(rest) => (rest, true),
+        None => (text.strip_prefix("http://")?, false),
+    };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = rest.rsplit_once(':')?;
+    let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let address = if is_tls && !has_port { format!("{rest}:443") } else { rest.to_owned() };
+    let (host, port) = address.rsplit_once(':')?;
     let host_is_fine = !host.is_empty()
         && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'));
     let port: u16 = whole(port)?.try_into().ok()?;
-    (host_is_fine && port > 0).then_some(rest)
+    (host_is_fine && port > 0).then_some(Base { address, is_tls })
 }
 
 /// A command line in words, as a shell would cut it: quotes group, a backslash takes the next character as it is.
@@ -225,9 +239,15 @@ mod tests {
 
     #[test]
     fn a_base_url_is_a_host_and_a_port() {
-        assert_eq!(base_url("http://127.0.0.1:9001"), Some("127.0.0.1:9001"));
-        assert_eq!(base_url("http://[::1]:9001/"), Some("[::1]:9001"));
-        for wrong in ["127.0.0.1:9001", "http://host", "http://host:0", "https://host:1", "http://a/b:1"] {
+        let base = |address: &str, is_tls| Some(Base { address: address.into(), is_tls });
+        assert_eq!(base_url("http://127.0.0.1:9001"), base("127.0.0.1:9001", false));
+        assert_eq!(base_url("http://[::1]:9001/"), base("[::1]:9001", false));
+        assert_eq!(base_url("https://pay.example"), base("pay.example:443", true));
+        assert_eq!(base_url("https://[::1]/"), base("[::1]:443", true));
+        assert_eq!(base_url("https://pay.example:8443"), base("pay.example:8443", true));
+        for wrong in
+            ["127.0.0.1:9001", "http://host", "http://host:0", "https://", "https://a/b", "http://a/b:1"]
+        {
             assert_eq!(base_url(wrong), None, "{wrong}");
         }
     }

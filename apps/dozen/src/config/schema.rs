@@ -225,10 +225,10 @@ impl Kind {
                 "write an expression in CEL, for example `type == \"order.placed\" && data.total > 100`"
             }
             Self::Start => "write `latest`, `earliest`, a moment like `2026-01-31T12:00:00Z`, or a position",
-            Self::Hook => "write `http://host/path` or `http://host:port/path`",
+            Self::Hook => "write `https://host/path` or `http://host:port/path`",
             Self::Folder => "write the folder's path; a relative one starts from the folder of this file",
             Self::Command => "write `[python, stock.py]` or `python stock.py`",
-            Self::Url => "write `http://host:port`, for example `http://127.0.0.1:9001`",
+            Self::Url => "write `http://host:port` or `https://host`, for example `http://127.0.0.1:9001`",
             Self::Address => "write an IP address and a port, for example `127.0.0.1:8080`",
             Self::Port => "write a number from 1 to 65535",
             Self::Count(..) => "write the number in digits",

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use dozen_core::Ids;
-use dozen_dataplane::{Client, Sockets};
+use dozen_dataplane::{Caller, Client, Probes, ServicePolicy, Sockets};
+use dozen_gateway::Calling;
 use dozen_lifecycle::Service;
 use dozen_messaging::Broker;
 use dozen_sidecar::Sidecar;
@@ -37,7 +38,8 @@ pub(super) struct Bound {
     pub(super) children: Arc<Children>,
     pub(super) registry: Arc<dozen_discovery::Registry>,
     resolve: Resolve,
-    client: Client,
+    calling: Arc<Calling>,
+    caller: Caller,
     messages: Arc<Messages>,
     /// What sends to queues by the clock.
     schedules: Parts,
@@ -74,21 +76,19 @@ impl Bound {
         let registry = registry::declared(app)?;
         registry::restore(&registry, predecessor.map_or(&[], Predecessor::registered));
         let resolve = registry::resolve(&registry);
-        let client = Client::new();
+        let calling = Calling::new(resolve.clone(), super::calling(app), ServicePolicy::default());
+        let calling = calling.map_err(Error::pattern("call the services"))?;
+        let caller = Caller::new(calling.upstreams().clone(), Client::new(), ids.clone());
         let (messages, schedules) = messages::open(app, &store, ids).await?;
         let broker: Arc<dyn Broker> = Arc::new(messages.topics.clone());
-        let sidecars = sidecars::bind(app, &broker, &resolve, &client, ids, &sockets)?;
-        let around = translators::Around {
-            resolve: resolve.clone(),
-            client: client.clone(),
-            queues: messages.by_name(),
-            ids: ids.clone(),
-        };
+        let sidecars = sidecars::bind(app, &broker, &caller, ids, &sockets)?;
+        let around =
+            translators::Around { caller: caller.clone(), queues: messages.by_name(), ids: ids.clone() };
         let bound = translators::bind(app, around, &registry)?;
-        let features = features::bind(app, &resolve, &store, ids, bound.domain())?;
+        let features = features::bind(app, &caller, &store, ids, bound.domain())?;
         // Before the first request: nobody is served by the side of a stage that is long past.
         features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
-        let gateway = gateway::bind(app, &resolve, &store, ids, &features, &sockets)?;
+        let gateway = gateway::bind(app, &calling, &store, ids, &features, &sockets)?;
         let rows = table::parts(app).into_iter().chain(bound.rows()).collect();
         let translators = bound.current.clone();
         let (faces, reloading) = bound.into_parts();
@@ -109,7 +109,8 @@ impl Bound {
             children: Arc::new(children),
             registry,
             resolve,
-            client,
+            calling,
+            caller,
             messages,
             schedules,
             sidecars,
@@ -180,6 +181,12 @@ impl Bound {
         if let Some(api) = self.api().bind(self.reloader.router(), &self.sockets)? {
             parts.push(("api".into(), api));
         }
+        if self.gateway.gateway.is_none() {
+            // A gateway looks after the services that it calls, and others call as well.
+            let probes = Probes::new(self.calling.upstreams().clone(), self.ids.clone());
+            parts.push(("probes".into(), Arc::new(probes)));
+            parts.push(("certificates".into(), self.calling.clone()));
+        }
         if let Some(gateway) = &self.gateway.gateway {
             // Before the gateway, and so stopped after it.
             parts.push(("keys and limits".into(), self.gateway.keeper.clone()));
@@ -199,7 +206,7 @@ impl Bound {
             store: &self.store,
             messages: &self.messages,
             resolve: &self.resolve,
-            client: &self.client,
+            caller: &self.caller,
             ids: &self.ids,
             tallies: &self.tallies,
         };

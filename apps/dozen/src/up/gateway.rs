@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use dozen_core::Ids;
 use dozen_dataplane::Sockets;
-use dozen_gateway::{Gateway, Keeper, RequestLog};
+use dozen_gateway::{Calling, Gateway, Keeper, RequestLog};
 use dozen_store::Store;
 
 use super::features::Facade;
 use super::gateway_options;
-use super::registry::Resolve;
 use crate::Error;
 use crate::config::App;
 
@@ -29,7 +28,7 @@ pub(super) struct Bound {
 /// Binds the gateway of the file.
 pub(super) fn bind(
     app: &App,
-    resolve: &Resolve,
+    calling: &Arc<Calling>,
     store: &Store,
     ids: &Ids,
     features: &Arc<Facade>,
@@ -38,11 +37,8 @@ pub(super) fn bind(
     let log = Arc::new(RequestLog::new(REMEMBERED));
     let keeper = Keeper::with_sockets(Some(store.clone()), ids.clone(), sockets.clone());
     keeper.ask_features(features.clone());
-    let bind = |options| Gateway::beside(keeper.clone(), options, resolve.clone(), ids.clone(), log.clone());
+    let bind = |options| Gateway::beside(keeper.clone(), options, calling.clone(), ids.clone(), log.clone());
     let gateway = gateway_options(app).map(bind).transpose();
     let gateway = gateway.map_err(Error::pattern("open the gateway"))?.map(Arc::new);
-    if let Some(gateway) = &gateway {
-        features.speak_as(gateway);
-    }
     Ok(Bound { gateway, keeper, log })
 }

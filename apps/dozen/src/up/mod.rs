@@ -61,7 +61,7 @@ pub(crate) use messages::topics;
 pub use children::Children;
 pub use output::{Printer, colours_wanted};
 pub use plan::{Plan, plans};
-pub use routes::{gateway_options, routes};
+pub use routes::{calling, gateway_options, routes};
 pub use state::{Child, State};
 
 use crate::Error;

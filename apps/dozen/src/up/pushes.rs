@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use dozen_core::{Ids, SystemClock};
-use dozen_dataplane::Client;
+use dozen_dataplane::{Caller, Place};
 use dozen_messaging::{
     Circuit, DeadLetterTo, Handler, Policy, Subscriber, SubscriptionOptions, WhileClosed, WhileHealthy,
     Worker, WorkerOptions,
@@ -30,7 +30,7 @@ pub(super) struct Pushes<'a> {
     pub(super) store: &'a Store,
     pub(super) messages: &'a Messages,
     pub(super) resolve: &'a Resolve,
-    pub(super) client: &'a Client,
+    pub(super) caller: &'a Caller,
     pub(super) ids: &'a Ids,
     pub(super) tallies: &'a Tallies,
 }
@@ -60,19 +60,15 @@ impl Pushes<'_> {
         let subscriber = self.messages.topics.subscription(pattern, &subscription.name, options).await;
         let mut subscriber: Arc<dyn Subscriber> =
             Arc::new(subscriber.map_err(Error::pattern("open the subscriptions"))?);
-        let (client, deadline) = (self.client.clone(), subscription.lease);
-        let mut push = match &subscription.to {
+        let place = match &subscription.to {
             Receiver::Service(to) => {
                 let Some(endpoints) = (self.resolve)(&to.service) else { return Ok(None) };
-                subscriber = Arc::new(WhileHealthy::new(subscriber, endpoints.clone()));
-                let path = to.path.as_deref().unwrap_or("/");
-                Push::new(&to.service, path, endpoints, client, deadline)
+                subscriber = Arc::new(WhileHealthy::new(subscriber, endpoints));
+                Place::service(&to.service, to.path.as_deref().unwrap_or("/"))
             }
-            Receiver::Url(url) => {
-                Push::to_url(&url.full, client, deadline).map_err(Error::pattern("open the subscriptions"))?
-            }
+            Receiver::Url(url) => Place::url(&url.full).map_err(Error::pattern("open the subscriptions"))?,
         };
-        push = push.in_mode(subscription.mode);
+        let mut push = Push::new(place, self.caller.clone(), subscription.lease).in_mode(subscription.mode);
         if let Some(secrets) = &subscription.secrets {
             push = push.signed(secrets.clone(), Arc::new(SystemClock));
         }

@@ -1,6 +1,8 @@
 //! The gateway of the file in the gateway's words.
 
-use dozen_gateway::{Options, RouteOptions};
+use std::collections::BTreeMap;
+
+use dozen_gateway::{Options, RouteOptions, ServiceOptions};
 
 use crate::config::App;
 
@@ -15,7 +17,7 @@ pub fn gateway_options(app: &App) -> Option<Options> {
         header_timeout: gateway.header_timeout,
         idle_timeout: gateway.idle_timeout,
         stall_timeout: gateway.stall_timeout,
-        services: app.services.iter().map(|one| (one.name.clone(), one.calling.clone())).collect(),
+        services: calling(app),
         trusted: gateway.trusted.clone(),
         access_log: gateway.access_log.clone(),
         identity: gateway.access.identity.clone(),
@@ -25,6 +27,11 @@ pub fn gateway_options(app: &App) -> Option<Options> {
         routes: gateway.routes.clone(),
         ..Options::default()
     })
+}
+
+/// How each service of a file is called.
+pub fn calling(app: &App) -> BTreeMap<String, ServiceOptions> {
+    app.services.iter().map(|one| (one.name.clone(), one.calling.clone())).collect()
 }
 
 /// The gateway's routes, in the order of the file; none where it has no gateway.

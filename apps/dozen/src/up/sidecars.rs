@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use dozen_core::Ids;
-use dozen_dataplane::{Client, Server, Sockets};
+use dozen_dataplane::{Caller, Server, Sockets};
 use dozen_lifecycle::Service;
 use dozen_messaging::Broker;
 use dozen_sidecar::{Options, Sidecar};
 
 use super::listening;
-use super::registry::Resolve;
 use crate::Error;
 use crate::config::App;
 
@@ -32,8 +31,7 @@ impl Beside {
 pub(super) fn bind(
     app: &App,
     broker: &Arc<dyn Broker>,
-    resolve: &Resolve,
-    client: &Client,
+    caller: &Caller,
     ids: &Ids,
     sockets: &Sockets,
 ) -> Result<Vec<Beside>, Error> {
@@ -42,8 +40,7 @@ pub(super) fn bind(
         let Some(address) = service.sidecar else { continue };
         let mut options = Options::new(&service.name, service.addresses().into_iter().next());
         options.invoke_timeout = service.timeout;
-        let sidecar =
-            Arc::new(Sidecar::new(options, broker.clone(), resolve.clone(), client.clone(), ids.clone()));
+        let sidecar = Arc::new(Sidecar::new(options, broker.clone(), caller.clone(), ids.clone()));
         let limits = listening(&format!("services.{}.sidecar.port", service.name), sockets);
         let server = Server::bind(address, limits).map_err(Error::pattern("serve the sidecars"))?;
         sidecars.push(Beside { service: service.name.clone(), sidecar, server });

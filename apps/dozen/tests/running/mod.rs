@@ -33,6 +33,11 @@ impl Up {
         Self::start_in(folder, Path::new(env!("CARGO_BIN_EXE_dozen")), file, &[])
     }
 
+    /// The same with these variables.
+    pub(crate) fn in_folder(folder: tempfile::TempDir, file: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_in(folder, Path::new(env!("CARGO_BIN_EXE_dozen")), file, variables)
+    }
+
     /// The same with a copy of the program, which is called `dozen` in the folder, and can be replaced.
     /// Other files lie beside it.
     pub(crate) fn start_copy(file: &str, files: &[(&str, &str)]) -> Self {

@@ -1,12 +1,11 @@
-//! Connections of HTTP/2: each is shared by all who ask at its address at the same time.
+//! Over HTTP/2: requests as streams of connections that are shared.
 //!
-//! Whoever gives up on an answer takes the connection out of the pool, since it may be dead; streams on it go on, and the next
+//! Whoever gives up on an answer takes its connection out of the pool, since it may be dead; streams on it go on, and the next
 //! request opens another. A connection ends when nobody asks on it and nobody keeps it.
 
-use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,100 +13,115 @@ use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::rt::Executor as _;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::client::conn::http2::Builder;
+use hyper_util::rt::TokioTimer;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{IDLE, Key};
+use crate::moment::{Monotonic as _, RunningTime, micros};
 use crate::proxy::tasks::{Spawner, Tasks};
+use crate::streams::{self, Claim, Streams};
 use crate::tls::connect;
 use crate::{Body, BoxError, Error, Transport, framing};
 
 /// The connections, by transport and address.
 #[derive(Default)]
 pub(super) struct Shared {
-    open: Mutex<HashMap<Key, (Instant, SendRequest<Body>)>>,
+    streams: Streams<Key>,
+    clock: RunningTime,
     /// What works them; it ends with the pool.
     tasks: Arc<Tasks>,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("open", &self.open().len()).finish_non_exhaustive()
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 
 impl Shared {
-    fn open(&self) -> MutexGuard<'_, HashMap<Key, (Instant, SendRequest<Body>)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A stream to `key`'s address, on a connection that is open or is opened for it.
+    pub(super) async fn stream(&self, key: &Key, transport: &Transport) -> Result<Claim, Error> {
+        let now = self.clock.now().0;
+        // Each look sweeps, so that addresses that are never called again do not keep their connections.
+        self.streams.sweep(now.saturating_sub(micros(IDLE)));
+        match self.streams.claim(key, now) {
+            Some(claim) => Ok(claim),
+            None => self.streams.open(key, now, self.connect(key, transport)).await,
+        }
     }
 
-    /// Sends `request`, and waits for the head of its answer. Each wait for more of the body takes `stall` at most.
+    async fn connect(&self, key: &Key, transport: &Transport) -> Result<streams::Connection, Error> {
+        let (_, address) = key;
+        let failed = |source| Error::Connect { address: address.clone(), source };
+        let stream = connect(address, None, Some(transport)).await.map_err(failed)?;
+        let spawner = Spawner::new(&self.tasks);
+        let mut builder = Builder::new(spawner.clone());
+        builder.timer(TokioTimer::new());
+        streams::handshake(&builder, stream, &spawner).await.map_err(failed)
+    }
+
+    /// Sends `request` on `claim`, and waits for the head of its answer. Each wait for more of the body takes `stall` at
+    /// most.
     pub(super) async fn send(
         self: &Arc<Self>,
-        address: &str,
+        key: Key,
+        claim: Claim,
         request: Request<Body>,
         transport: &Transport,
         stall: Duration,
     ) -> Result<Response<Body>, Error> {
-        let request = outgoing(address, request, transport)?;
-        let key = (transport.id, address.to_owned());
-        let mut sender = match self.kept(&key) {
-            Some(sender) => sender,
-            None => self.connect(&key, transport).await?,
-        };
-        let mut doubt = Doubt { shared: self, key: Some(key) };
-        let answer = sender.send_request(request).await.map_err(|error| broken(address, error))?;
-        doubt.key = None;
-        let body = |inner| Patient { inner, stall, until: Box::pin(sleep(stall)), _pool: self.clone() };
-        Ok(answer.map(|inner| Body::new(body(inner))))
-    }
-
-    fn kept(&self, key: &Key) -> Option<SendRequest<Body>> {
-        let mut open = self.open();
-        // Each look sweeps, so that addresses that are never called again do not keep their connections.
-        open.retain(|_, (used, sender)| used.elapsed() < IDLE && !sender.is_closed());
-        let (used, sender) = open.get_mut(key)?;
-        *used = Instant::now();
-        Some(sender.clone())
-    }
-
-    async fn connect(&self, key: &Key, transport: &Transport) -> Result<SendRequest<Body>, Error> {
-        let (_, address) = key;
-        let opened = connect(address, None, Some(transport)).await;
-        let stream = opened.map_err(|source| Error::Connect { address: address.clone(), source })?;
-        let spawner = Spawner::new(&self.tasks);
-        let mut builder = Builder::new(spawner.clone());
-        builder.timer(TokioTimer::new());
-        let made = builder.handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = made.map_err(|error| broken(address, error))?;
-        spawner.execute(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of HTTP/2 to a service ended");
+        let mut request = outgoing(&key.1, request, transport)?;
+        let mut doubt = Doubt { shared: self, key, claim: Some(claim) };
+        loop {
+            let Some(claim) = &mut doubt.claim else { return Err(gone(&doubt.key.1)) };
+            let mut error = match claim.sender.try_send_request(request).await {
+                Ok(answer) => {
+                    let claim = doubt.claim.take();
+                    let until = Box::pin(sleep(stall));
+                    let body = |inner| Patient { inner, stall, until, _claim: claim, _pool: self.clone() };
+                    return Ok(answer.map(|inner| Body::new(body(inner))));
+                }
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // It was never sent: the connection had ended.
+                Some(unsent) if claim.is_kept => {
+                    self.streams.forget(&doubt.key, claim);
+                    let opened = self.stream(&doubt.key, transport).await;
+                    (request, doubt.claim) = (unsent, Some(opened?));
+                }
+                unsent => {
+                    let (address, source) = (doubt.key.1.clone(), error.into_error());
+                    let is_unprocessed = unsent.is_some() || streams::is_unprocessed(&source);
+                    let source = io::Error::other(source);
+                    return Err(match is_unprocessed {
+                        true => Error::Unprocessed { address, source },
+                        false => Error::Broken { address, source },
+                    });
+                }
             }
-        });
-        self.open().insert(key.clone(), (Instant::now(), sender.clone()));
-        Ok(sender)
-    }
-}
-
-/// Takes its connection out of the pool unless an answer has come.
-struct Doubt<'s> {
-    shared: &'s Shared,
-    key: Option<Key>,
-}
-
-impl Drop for Doubt<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.shared.open().remove(&key);
         }
     }
 }
 
-fn broken(address: &str, error: hyper::Error) -> Error {
-    Error::Broken { address: address.to_owned(), source: io::Error::other(error) }
+fn gone(address: &str) -> Error {
+    Error::Broken { address: address.to_owned(), source: io::ErrorKind::NotConnected.into() }
+}
+
+/// Takes its own connection out of the pool unless an answer has come.
+struct Doubt<'s> {
+    shared: &'s Shared,
+    key: Key,
+    claim: Option<Claim>,
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.shared.streams.forget(&self.key, &claim);
+        }
+    }
 }
 
 /// The request in the words of HTTP/2.
@@ -144,6 +158,7 @@ struct Patient {
     inner: Incoming,
     stall: Duration,
     until: Pin<Box<Sleep>>,
+    _claim: Option<Claim>,
     _pool: Arc<Shared>,
 }
 

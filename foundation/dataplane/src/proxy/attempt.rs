@@ -3,47 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, Uri, header, uri};
+use http::{Request, Uri, header, uri};
 use tokio::time::timeout;
 
 use super::account::{failure_of, refusal_of};
-use super::dial::{Unconnected, link, sender};
+use super::dial::{Unconnected, link, stream};
 use super::forward::Call;
 use super::paced::{Pace, Paced, Watched};
 use super::pool::Key;
 use super::{Failure, Handler};
+use crate::attempts::{Answered, Ended, Failed};
 use crate::client::{self, Connection, Outgoing};
 use crate::framing::Refusal;
 use crate::resilience::Cause;
-use crate::{Body, BoxError, Error, Lease, Protocol, Transport};
+use crate::{Body, BoxError, Error, Lease, Protocol, Transport, streams};
 
-/// An attempt that came to an answer, or did not.
-pub(super) type Ended = Result<Answered, Failed>;
-
-/// An answer whose head is there.
-pub(super) struct Answered {
-    pub(super) response: Response<Body>,
-    pub(super) lease: Lease,
-}
-
-/// An attempt without one.
-pub(super) struct Failed {
-    pub(super) failure: Failure,
-    /// How it failed, if another attempt could do better.
-    pub(super) cause: Option<Cause>,
-    pub(super) lease: Option<Lease>,
-    /// Whether the service has heard of it.
-    pub(super) is_told: bool,
-}
-
-impl From<Unconnected> for Failed {
+impl From<Unconnected> for Failed<Failure> {
     /// Other endpoints have been tried already.
     fn from((failure, lease): Unconnected) -> Self {
         Self { failure, cause: None, lease, is_told: true }
     }
 }
 
-impl Failed {
+impl Failed<Failure> {
     fn on(lease: Lease, failure: Failure) -> Self {
         let cause = match failure {
             Failure::Broken | Failure::Refused(_) => Some(Cause::Reset),
@@ -56,12 +38,12 @@ impl Failed {
 
 impl<H: Handler> Call<H> {
     /// Makes one.
-    pub(super) async fn attempt(&self) -> Ended {
-        let worker = &self.worker;
+    pub(super) async fn one(&self) -> Ended<Failure> {
+        let (worker, errand) = (&self.worker, &self.errand);
         let alarm = worker.ticker.alarm();
-        let total = self.deadline.map(|end| end.saturating_duration_since(std::time::Instant::now()));
+        let total = errand.deadline.map(|end| end.saturating_duration_since(std::time::Instant::now()));
         alarm.set_last(total);
-        let wait = if self.tried.count() == 0 { self.route.timeout } else { self.left() };
+        let wait = if errand.tried.count() == 0 { self.route.timeout } else { errand.left() };
         let pace = Arc::new(Pace::new(alarm, worker.options.stall_timeout, wait));
         let protocol = self.route.transport.as_ref().map_or(Protocol::Http1, |transport| transport.protocol);
         let ended = match protocol {
@@ -71,21 +53,21 @@ impl<H: Handler> Call<H> {
         // If the request itself broke off, the endpoint could only do so, too.
         ended.map_err(|failed| match pace.refused() {
             Some(refusal) => Failed { failure: Failure::Request(refusal), cause: None, ..failed },
-            None if self.route.is_hurried && self.is_over() && failed.failure == Failure::TimedOut => {
+            None if self.route.is_hurried && errand.is_over() && failed.failure == Failure::TimedOut => {
                 Failed { failure: Failure::NoTime, cause: None, ..failed }
             }
             None => failed,
         })
     }
 
-    async fn over_http1(&self, pace: &Arc<Pace>, wait: Duration) -> Ended {
+    async fn over_http1(&self, pace: &Arc<Pace>, wait: Duration) -> Ended<Failure> {
         let (worker, route) = (&self.worker, &self.route);
-        let per_try = self.per_try();
+        let per_try = self.errand.per_try();
         let within = per_try.unwrap_or(wait);
         let mut outgoing = None;
         let mut replaced = false;
         loop {
-            let (lease, link) = link(worker, route, &pace.alarm, &self.tried, within).await?;
+            let (lease, link) = link(worker, route, &pace.alarm, &self.errand.tried, within).await?;
             let key = Key::new(&lease, route.transport.as_deref());
             let sending = match outgoing.take() {
                 Some(sending) => sending,
@@ -110,7 +92,7 @@ impl<H: Handler> Call<H> {
                     // It was dead before we wrote to it. The others that were kept are likely to be, too.
                     replaced = true;
                     outgoing = again;
-                    self.tried.take_back();
+                    self.errand.tried.take_back();
                     worker.pool.forget(key);
                 }
                 Some(Err(failed)) => return Err(Failed::on(lease, failure_in(failed.error))),
@@ -120,36 +102,41 @@ impl<H: Handler> Call<H> {
     }
 
     fn written(&self, pace: &Arc<Pace>) -> Option<Outgoing> {
-        Outgoing::new("", self.request(|body| Paced::around(body, pace))?).ok()
+        Outgoing::new("", self.errand.request(|body| Paced::around(body, pace))?).ok()
     }
 
-    async fn over_http2(&self, pace: &Arc<Pace>, wait: Duration) -> Ended {
+    async fn over_http2(&self, pace: &Arc<Pace>, wait: Duration) -> Ended<Failure> {
         let (worker, route) = (&self.worker, &self.route);
         let transport = route.transport.as_deref();
-        let per_try = self.per_try();
+        let per_try = self.errand.per_try();
         let mut unsent = None;
         loop {
             let within = per_try.unwrap_or(wait);
-            let (lease, mut sender, is_kept) =
-                sender(worker, route, &pace.alarm, &self.tried, within).await?;
+            let (lease, mut stream) = stream(worker, route, &pace.alarm, &self.errand.tried, within).await?;
             let is_first = unsent.is_none();
-            let made = || Some(addressed(self.request(|body| Paced::around(body, pace))?, transport));
+            let made = || Some(addressed(self.errand.request(|body| Paced::around(body, pace))?, transport));
             let Some(request) = unsent.take().or_else(made) else {
                 return Err(Failed::on(lease, Failure::Request(Refusal::Malformed)));
             };
             pace.alarm.set(wait);
-            match in_time(per_try, pace, sender.try_send_request(request)).await {
+            match in_time(per_try, pace, stream.sender.try_send_request(request)).await {
                 Some(Ok(response)) => {
                     let stall = worker.options.stall_timeout;
-                    let response = response.map(|body| Body::new(Watched::new(body, stall)));
+                    let response = response.map(|body| Body::new(Watched::new(body, stall, stream)));
                     return Ok(Answered { response, lease });
                 }
                 Some(Err(mut error)) => match error.take_message() {
                     // It was never sent: the connection had ended.
-                    Some(message) if is_kept && is_first => {
+                    Some(message) if stream.is_kept && is_first => {
                         unsent = Some(message);
-                        self.tried.take_back();
-                        worker.senders.forget(Key::new(&lease, transport));
+                        self.errand.tried.take_back();
+                        worker.streams.forget(&Key::new(&lease, transport), &stream);
+                    }
+                    unsent if unsent.is_some() || streams::is_unprocessed(error.error()) => {
+                        // An end that goes away says so to those whom it does not serve any more. That is no fault of it.
+                        worker.streams.forget(&Key::new(&lease, transport), &stream);
+                        let (failure, cause) = (Failure::Broken, Some(Cause::Connect));
+                        return Err(Failed { failure, cause, lease: Some(lease), is_told: true });
                     }
                     _ => return Err(Failed::on(lease, Failure::Broken)),
                 },

@@ -47,7 +47,7 @@ pub(super) fn tell(left: Duration, request: &mut Vec<u8>, at: usize, before: usi
 }
 
 /// The same in the head of a request that is a value; in the words of gRPC as well, if it came with those.
-pub(super) fn told(left: Duration, headers: &mut HeaderMap) {
+pub(crate) fn told(left: Duration, headers: &mut HeaderMap) {
     let tell = |name: HeaderName, write: fn(Duration, &mut Vec<u8>), headers: &mut HeaderMap| {
         let mut text = Vec::new();
         write(left, &mut text);

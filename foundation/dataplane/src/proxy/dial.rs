@@ -5,28 +5,24 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::client::conn::http2;
-use hyper::rt::Executor;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::time::sleep;
 
 use super::order::Route;
 use super::pool::Key;
-use super::senders::Sender;
 use super::tasks::Spawner;
 use super::worker::Worker;
 use super::{Failure, Handler};
+use crate::attempts::Tried;
 use crate::resilience::{Attempt, Cause, Decision};
 use crate::stream::Stream;
+use crate::streams::{self, Claim, Connection};
 use crate::ticker::Alarm;
 use crate::tls::connect;
-use crate::{Lease, Transport, Unavailable, Want};
-
-/// Endpoints that are avoided because they were tried for the same request.
-const AVOIDED_MAX: usize = 8;
+use crate::{Lease, Transport, Unavailable};
 
 /// A connection to an endpoint.
 pub(super) struct Link {
@@ -34,40 +30,12 @@ pub(super) struct Link {
     pub(super) is_kept: bool,
 }
 
-/// The endpoints that were tried for a request, and how often one was. Shared by attempts that run side by side.
-#[derive(Default)]
-pub(super) struct Tried {
-    ids: [AtomicU64; AVOIDED_MAX],
-    count: AtomicU32,
-}
-
 impl Tried {
-    /// Attempts that were begun.
-    pub(super) fn count(&self) -> u32 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// One more, on this endpoint. The oldest is forgotten when there are too many to remember.
-    fn add(&self, id: u64) {
-        let at = self.count.fetch_add(1, Ordering::Relaxed) as usize;
-        self.ids[at % AVOIDED_MAX].store(id, Ordering::Relaxed);
-    }
-
-    /// The last attempt was none: nothing left on a connection that had ended.
-    pub(super) fn take_back(&self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Another endpoint than these.
-    async fn pick(&self, route: &Route, alarm: &Alarm) -> Result<Lease, Unconnected> {
-        let ids: [u64; AVOIDED_MAX] = std::array::from_fn(|at| self.ids[at].load(Ordering::Relaxed));
-        let count = self.count();
-        let avoid = &ids[..AVOIDED_MAX.min(count as usize)];
-        let want = Want { avoid, attempt: count + 1, key: route.key, ..Want::new(route.random) };
+    /// Another endpoint than these, for a request on `route`.
+    async fn on(&self, route: &Route, alarm: &Alarm) -> Result<Lease, Unconnected> {
         let patience = alarm.left().map_or(route.timeout, |left| left.min(route.timeout));
-        let lease = route.upstream.pick_or_wait(&want, patience).await.map_err(none)?;
-        self.add(lease.id());
-        Ok(lease)
+        let wants = (route.key, route.priority);
+        self.pick(&route.upstream, wants, route.random, patience).await.map_err(none)
     }
 
     /// Whether another endpoint is tried after one that could not be connected to. Waits as long as that takes.
@@ -111,7 +79,7 @@ pub(super) async fn link<H: Handler>(
 ) -> Result<(Lease, Link), Unconnected> {
     let transport = route.transport.as_deref();
     loop {
-        let lease = tried.pick(route, alarm).await?;
+        let lease = tried.on(route, alarm).await?;
         if let Some(stream) = worker.pool.take(Key::new(&lease, transport)) {
             return Ok((lease, Link { stream, is_kept: true }));
         }
@@ -142,27 +110,25 @@ fn unconnected(error: Option<&io::Error>) -> Failure {
     if error.is_some() { Failure::Connect } else { Failure::TimedOut }
 }
 
-/// The same for a connection of HTTP/2. The flag says whether it was open already.
-pub(super) async fn sender<H: Handler>(
+/// The same for a stream on a connection of HTTP/2.
+pub(super) async fn stream<H: Handler>(
     worker: &Arc<Worker<H>>,
     route: &Route,
     alarm: &Alarm,
     tried: &Tried,
     within: Duration,
-) -> Result<(Lease, Sender, bool), Unconnected> {
+) -> Result<(Lease, Claim), Unconnected> {
     let transport = route.transport.as_deref();
     loop {
-        let lease = tried.pick(route, alarm).await?;
-        let key = Key::new(&lease, transport);
-        if let Some(sender) = worker.senders.get(key, worker.ticker.now()) {
-            return Ok((lease, sender, true));
+        let lease = tried.on(route, alarm).await?;
+        let (key, now) = (Key::new(&lease, transport), worker.ticker.now());
+        if let Some(stream) = worker.streams.claim(&key, now) {
+            return Ok((lease, stream));
         }
         alarm.set(route.upstream.policy().connect_timeout.min(within));
-        match alarm.bound(open(worker, &lease, transport)).await {
-            Some(Ok(sender)) => {
-                worker.senders.put(key, sender.clone(), worker.ticker.now());
-                return Ok((lease, sender, false));
-            }
+        let opened = worker.streams.open(&key, now, open(worker, &lease, transport));
+        match alarm.bound(opened).await {
+            Some(Ok(stream)) => return Ok((lease, stream)),
             outcome => {
                 let error = outcome.as_ref().and_then(|opened| opened.as_ref().err());
                 let failure = unconnected(error);
@@ -179,7 +145,7 @@ async fn open<H: Handler>(
     worker: &Arc<Worker<H>>,
     lease: &Lease,
     transport: Option<&Transport>,
-) -> io::Result<Sender> {
+) -> io::Result<Connection> {
     let stream = connect(lease.address(), lease.state.socket, transport).await?;
     let options = &worker.options;
     let spawner = Spawner::new(&worker.tasks);
@@ -189,11 +155,5 @@ async fn open<H: Handler>(
         .keep_alive_interval(options.http2.ping_interval)
         .keep_alive_timeout(options.http2.ping_timeout)
         .max_header_list_size(u32::try_from(options.head_max).unwrap_or(u32::MAX));
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    spawner.execute(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection of HTTP/2 to an endpoint ended");
-        }
-    });
-    Ok(sender)
+    streams::handshake(&builder, stream, &spawner).await
 }

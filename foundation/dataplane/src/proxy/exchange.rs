@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::account::Account;
 use super::connection::Next;
 use super::deadline::{tell, too_late};
-use super::dial::{Tried, link};
+use super::dial::link;
 use super::order::Route;
 use super::plan::{Asked, Facts, Origin, Plan, Settled};
 use super::pool::Key;
@@ -14,6 +14,7 @@ use super::relay::Upload;
 use super::talk::{Ended, Talk};
 use super::worker::{Scratch, Worker};
 use super::{Changes, Failure, Forward, Handler, Reply, serve};
+use crate::attempts::Tried;
 use crate::framing::{Decoder, Length, Refusal};
 use crate::stream::Stream;
 use crate::ticker::Alarm;
@@ -89,10 +90,21 @@ impl<H: Handler> Client<'_, H> {
 /// Relays between the client's connection and an endpoint's, both of HTTP/1.1.
 async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket>, facts: Facts) -> Next {
     let Forward {
-        upstream, random, key, body_max, timeout, total, cutoff, transport, websocket, ticket, ..
+        upstream,
+        random,
+        key,
+        priority,
+        body_max,
+        timeout,
+        total,
+        cutoff,
+        transport,
+        websocket,
+        ticket,
+        ..
     } = forward;
     let Facts { asked, length, expects_continue, is_idempotent, announced, is_hurried, fields_end } = facts;
-    let route = Route { upstream, random, key, timeout, is_hurried, transport };
+    let route = Route { upstream, random, key, priority, timeout, is_hurried, transport };
     let worker = client.worker;
     let mut account = Account::new(&**worker, ticket, client.started);
     account.upstream = Some(route.upstream.clone());

@@ -10,6 +10,7 @@ use http::{Request, Response};
 use super::account::Account;
 use super::worker::Worker;
 use super::{Around, Context, Cutoff, Failure, Forward, Handler, Serve, Serving, around, forward};
+use crate::resilience::Priority;
 use crate::{Body, Lease, Transport, Upstream};
 
 /// By whom a request is to be answered, and within which limits.
@@ -37,6 +38,7 @@ pub(super) struct Route {
     pub(super) upstream: Arc<Upstream>,
     pub(super) random: u64,
     pub(super) key: Option<u64>,
+    pub(super) priority: Priority,
     pub(super) timeout: Duration,
     /// Whether it is the client that gives no more time.
     pub(super) is_hurried: bool,
@@ -66,6 +68,7 @@ impl<T> From<Forward<T>> for Order<T> {
             upstream,
             random,
             key,
+            priority,
             body_max,
             timeout,
             total,
@@ -75,7 +78,7 @@ impl<T> From<Forward<T>> for Order<T> {
             around,
             ticket,
         } = forward;
-        let route = Route { upstream, random, key, timeout, is_hurried: false, transport };
+        let route = Route { upstream, random, key, priority, timeout, is_hurried: false, transport };
         Self { by: By::Endpoint(route).within(around), body_max, total, cutoff, ticket }
     }
 }

@@ -12,6 +12,7 @@ use super::Failure;
 use super::account::refusal_of;
 use super::stall::Stall;
 use crate::framing::Refusal;
+use crate::streams::Claim;
 use crate::ticker::Alarm;
 use crate::{Body, BoxError};
 
@@ -85,11 +86,13 @@ impl HttpBody for Paced {
 pub(super) struct Watched {
     body: hyper::body::Incoming,
     stall: Stall,
+    /// Its place on its connection.
+    _stream: Claim,
 }
 
 impl Watched {
-    pub(super) fn new(body: hyper::body::Incoming, stall: Duration) -> Self {
-        Self { body, stall: Stall::new(stall) }
+    pub(super) fn new(body: hyper::body::Incoming, stall: Duration, stream: Claim) -> Self {
+        Self { body, stall: Stall::new(stall), _stream: stream }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 
 use super::{Around, Cutoff, Fields, Names, Reply};
+use crate::resilience::Priority;
 use crate::{Body, TlsSession, Transport, Upstream};
 
 /// What becomes of a request.
@@ -65,6 +66,8 @@ pub struct Forward<T> {
     pub random: u64,
     /// What has to go to the same endpoint has the same key, where the service balances by it.
     pub key: Option<u64>,
+    /// Who goes first when the service cannot serve all.
+    pub priority: Priority,
     /// The most that its body may hold.
     pub body_max: u64,
     /// How long it may take from the end of the request to the head of an answer, all attempts together.
@@ -101,6 +104,7 @@ impl<T> Forward<T> {
             upstream,
             random,
             key: None,
+            priority: Priority::default(),
             body_max: 16 * 1024 * 1024,
             timeout: Duration::from_secs(60),
             total: None,

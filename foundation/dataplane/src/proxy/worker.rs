@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::fields::Edits;
-use super::pool::Pool;
-use super::senders::Senders;
+use super::pool::{Key, Pool};
 use super::tasks::Tasks;
 use super::{Fields, Handler, ProxyOptions, connection};
 use crate::Sockets;
 use crate::buffer::Buffer;
 use crate::listen::pause_after;
+use crate::streams::Streams;
 use crate::ticker::Ticker;
 
 /// Sets of buffers that a worker keeps for the next request.
@@ -59,7 +59,7 @@ pub(crate) struct Worker<H> {
     pub(super) ticker: Arc<Ticker>,
     pub(super) pool: Pool,
     /// Connections of HTTP/2 to endpoints, and the tasks that work them.
-    pub(super) senders: Senders,
+    pub(super) streams: Streams<Key>,
     pub(super) tasks: Arc<Tasks>,
     draining: AtomicBool,
     /// Whether what is in flight is being dropped.
@@ -75,7 +75,7 @@ impl<H: Handler> Worker<H> {
             handler,
             ticker: Ticker::new(),
             pool: Pool::new(options.kept_max),
-            senders: Senders::default(),
+            streams: Streams::default(),
             tasks: Arc::default(),
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -123,7 +123,7 @@ impl<H: Handler> Worker<H> {
         upkeep.spawn(self.ticker.clone().run(move |now| {
             let oldest = now.saturating_sub(kept_for);
             sweeper.pool.sweep(oldest);
-            sweeper.senders.sweep(oldest);
+            sweeper.streams.sweep(oldest);
         }));
         loop {
             tokio::select! { biased;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// How an attempt failed. Written `connect`, `reset`, `timeout`, or as a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// No connection could be opened: nothing was sent.
+    /// Nothing was looked at: no connection could be opened, or its other end turned the request away.
     Connect,
     /// The connection broke before an answer began.
     Reset,

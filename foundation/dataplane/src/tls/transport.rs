@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -78,6 +78,17 @@ impl Transport {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let tls = tls.map(|tls| Connector::new(protocol, tls)).transpose()?;
         Ok(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), protocol, tls })
+    }
+
+    /// HTTP/1.1 over TLS, judged by the CAs that the machine trusts: for `https://` addresses. One for the whole process;
+    /// the CAs are those of its first use.
+    pub fn web() -> Result<Arc<Self>, Error> {
+        static WEB: OnceLock<Arc<Transport>> = OnceLock::new();
+        if let Some(made) = WEB.get() {
+            return Ok(made.clone());
+        }
+        let made = Arc::new(Self::new(Protocol::Http1, Some(&TransportTls::default()))?);
+        Ok(WEB.get_or_init(|| made).clone())
     }
 
     /// Which HTTP is spoken.

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::{ServicePolicy, Unavailable, Want};
 use crate::moment::Moment;
-use crate::resilience::{Breaker, Budget, Latencies, Limiter, Trial};
+use crate::resilience::{Breaker, Budget, Latencies, Limiter, Priority, Trial};
 
 /// Lives as long as the process; a change of the policy or of the set leaves it as it is.
 #[derive(Debug, Default)]
@@ -67,6 +67,14 @@ pub struct Totals {
     pub probes_failed: u64,
 }
 
+/// The places of `max` that a request may take. What nobody waits for leaves half of them to the others.
+fn places(max: NonZeroU32, priority: Priority) -> u32 {
+    match priority {
+        Priority::Background => max.get().div_ceil(2),
+        _ => max.get(),
+    }
+}
+
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -105,7 +113,7 @@ impl Shared {
         now: Moment,
         policy: &ServicePolicy,
     ) -> Result<Option<Trial>, Unavailable> {
-        if policy.in_flight_max.map(NonZeroU32::get).is_some_and(|max| in_flight >= max) {
+        if policy.in_flight_max.is_some_and(|max| in_flight >= places(max, want.priority)) {
             return Err(Unavailable::Full);
         }
         if policy.limit.is_some_and(|limit| !self.limiter.admits(in_flight, want.priority, &limit)) {

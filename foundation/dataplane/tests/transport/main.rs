@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod attempts;
+mod callers;
 mod http2;
 mod limits;
 mod seams;

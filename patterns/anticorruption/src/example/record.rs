@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dozen_dataplane::Want;
 use dozen_mapping::{DecodeError, Fault, Value};
 
 use super::mask::Mask;
@@ -41,11 +40,6 @@ enum Heard {
 impl Foreign for Recorder {
     async fn ask(&self, asked: ForeignRequest) -> Result<ForeignAnswer, ForeignError> {
         let place = asked.place.clone();
-        let upstream = self.providers.upstreams.get(&place.provider);
-        let want = Want::new(self.providers.ids.random());
-        let lease =
-            upstream.and_then(|upstream| upstream.pick(&want).ok()).ok_or(ForeignError::NotRecorded)?;
-        let asked = ForeignRequest { address: lease.address().clone(), ..asked };
         let answered = self.providers.live.ask(asked).await;
         let heard = match &answered {
             Ok(answer) => Some(Heard::Answer(answer.clone())),

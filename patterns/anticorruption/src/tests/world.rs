@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
-use dozen_dataplane::{Client, Limits, Resolve, Server};
+use dozen_dataplane::{Caller, Limits, Resolve, Server};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_mapping::{Value, json};
 use tokio::sync::watch;
@@ -87,8 +87,8 @@ pub(super) fn compile(
         Some(watch::channel(Arc::new(set)).1)
     });
     let ids = Ids::new(Arc::new(SystemClock), 7);
-    let foreign = Arc::new(Http::new(Client::new()));
-    Translators::compile(&options, &examples, resolve, foreign, ids).map(Arc::new)
+    let foreign = Arc::new(Http::new(Caller::plain(resolve, ids.clone())));
+    Translators::compile(&options, &examples, foreign, ids).map(Arc::new)
 }
 
 pub(super) fn value(text: &str) -> Value {

@@ -4,68 +4,43 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dozen_dataplane::{Body, Client, Error};
+use dozen_dataplane::{Body, CallError, Caller, Client, Error, Place};
+use http::Request;
 use http::response::Parts;
-use http::{Method, Request, header};
 use tokio::time::timeout;
 
 /// Workers that get a client of their own; further ones share.
 const CLIENTS: usize = 64;
 
-/// A URL that can be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// `host:port`, to connect to.
-    pub(crate) address: String,
-    /// As the URL writes it, for the `Host` header.
-    authority: String,
-    /// Path and query.
-    target: String,
+/// Reads a URL, or `service:/path` of a service of the file.
+pub(crate) fn place(text: &str) -> Result<Place, String> {
+    Place::parse(text).map_err(|wrong| {
+        let way = "write `https://id.example/keys`, or `service:/keys` with a service of this file";
+        format!("`{text}` {wrong}; {way}")
+    })
 }
 
-impl Place {
-    /// Reads `http://host[:port][/path]`.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        let Some(rest) = url.strip_prefix("http://") else {
-            return Err(match url.strip_prefix("https://") {
-                Some(_) => format!(
-                    "`{url}` is https, which the gateway cannot call itself yet; name an `http://` address inside the \
-                     trusted network that forwards there"
-                ),
-                None => format!("`{url}` is no URL such as `http://id.example/keys`"),
-            });
-        };
-        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(at);
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-        let is_visible = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-        if authority.is_empty() || !authority.bytes().all(is_name) || !target.bytes().all(is_visible) {
-            return Err(format!("`{url}` is no URL such as `http://id.example/keys`"));
-        }
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        Ok(Self { address, authority: authority.to_owned(), target })
-    }
-
-    /// A request to it.
-    pub(crate) fn request(&self, method: Method) -> http::request::Builder {
-        Request::builder().method(method).uri(&self.target).header(header::HOST, &self.authority)
-    }
-}
-
-/// A client for each worker, because a connection lives on the runtime that opened it.
+/// One for each worker, because a connection lives on the runtime that opened it; and one for what runs beside them.
 #[derive(Debug)]
-pub(crate) struct Callers(Vec<Client>);
+pub(crate) struct Callers {
+    workers: Vec<Caller>,
+    beside: Caller,
+}
 
 impl Callers {
-    pub(crate) fn new() -> Self {
-        Self((0..CLIENTS).map(|_| Client::new()).collect())
+    pub(crate) fn new(caller: &Caller) -> Self {
+        let workers = (0..CLIENTS).map(|_| caller.over(Client::new())).collect();
+        Self { workers, beside: caller.clone() }
     }
 
     /// The worker's own.
-    pub(crate) fn of(&self, worker: usize) -> &Client {
-        &self.0[worker % CLIENTS]
+    pub(crate) fn of(&self, worker: usize) -> &Caller {
+        &self.workers[worker % CLIENTS]
+    }
+
+    /// The one of what runs beside the workers.
+    pub(crate) fn beside(&self) -> &Caller {
+        &self.beside
     }
 }
 
@@ -92,18 +67,20 @@ impl Reach {
 
 /// Sends a request and reads all of its answer, within `limit` as a whole.
 pub(crate) async fn exchange(
-    client: &Client,
+    caller: &Caller,
     place: &Place,
     request: http::Result<Request<Body>>,
     body_max: usize,
     limit: Duration,
-) -> Result<(Parts, Bytes), Error> {
-    let request = request.map_err(|_| Error::Request { why: "a header's value cannot be written" })?;
+) -> Result<(Parts, Bytes), CallError> {
+    let failed = |source| CallError::Failed { service: place.name().to_owned(), source };
+    let unfit = |_| failed(Error::Request { why: "a header's value cannot be written" });
+    let request = request.map_err(unfit)?;
     let answered = async {
-        let (head, body) = client.send(&place.address, request, limit).await?.into_parts();
-        Ok((head, body.collect(body_max).await?))
+        let (head, body) = caller.ask(place, request, limit).await?.into_parts();
+        Ok((head, body.collect(body_max).await.map_err(failed)?))
     };
-    let too_late = |_| Error::TimedOut { address: place.address.clone() };
+    let too_late = |_| failed(Error::TimedOut { address: place.name().to_owned() });
     timeout(limit, answered).await.map_err(too_late)?
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::cache::TokenCache;
-use super::call::{Callers, Place, Reach};
+use super::call::{Reach, place};
 use super::claims::Expected;
 use super::forward::{self, Forward};
 use super::introspect::{self, basic};
@@ -85,13 +85,19 @@ impl JwtOptions {
             }
             KeySource::Secret(secret) => {
                 let set = KeySet::of_secret(secret.reveal().as_bytes());
-                return Ok(Arc::new(Keys::new("a secret".into(), Source::Fixed, timing, set)));
+                return Ok(Arc::new(Keys::new(
+                    "a secret".into(),
+                    Source::Fixed,
+                    timing,
+                    set,
+                    keeper.callers(),
+                )));
             }
-            KeySource::Url(url) => (url.clone(), Source::Url(Place::parse(url)?)),
+            KeySource::Url(url) => (url.clone(), Source::Url(place(url)?)),
             KeySource::File(path) => (path.display().to_string(), Source::File(path.clone())),
         };
         keeper.keys.get(&name, &(source.clone(), timing), || {
-            let keys = Arc::new(Keys::new(name.clone(), source, timing, KeySet::default()));
+            let keys = Arc::new(Keys::new(name.clone(), source, timing, KeySet::default(), keeper.callers()));
             keeper.keep(&keys);
             Ok(keys)
         })
@@ -99,7 +105,12 @@ impl JwtOptions {
 }
 
 impl IntrospectOptions {
-    fn compile(&self, name: &Arc<str>, consumers: &Arc<Consumers>) -> Result<Introspect, String> {
+    fn compile(
+        &self,
+        name: &Arc<str>,
+        consumers: &Arc<Consumers>,
+        keeper: &Keeper,
+    ) -> Result<Introspect, String> {
         let credential = match (&self.client, &self.secret) {
             (Some(client), secret) => Some(basic(client, secret.as_ref().map_or("", Secret::reveal))),
             (None, Some(_)) => return Err("has a `secret` without the `client` that it belongs to".into()),
@@ -108,7 +119,7 @@ impl IntrospectOptions {
         let wanted = if self.audience.is_empty() { None } else { audience(&self.audience) };
         Ok(Introspect {
             name: name.clone(),
-            place: Place::parse(&self.url)?,
+            place: place(&self.url)?,
             credential,
             expected: Expected {
                 issuer: self.issuer.clone(),
@@ -124,27 +135,27 @@ impl IntrospectOptions {
             on_unreachable: self.on_unreachable,
             answers: TokenCache::new(self.cache_max),
             calls: Arc::new(Semaphore::new(introspect::CALLS_MAX)),
-            callers: Callers::new(),
+            callers: keeper.callers(),
             reach: Reach::default(),
         })
     }
 }
 
 impl ForwardOptions {
-    fn compile(&self, name: &Arc<str>) -> Result<Forward, String> {
+    fn compile(&self, name: &Arc<str>, keeper: &Keeper) -> Result<Forward, String> {
         for header in self.headers.iter().chain(&self.copy) {
             is_header(header)?;
         }
         Ok(Forward {
             name: name.clone(),
-            place: Place::parse(&self.url)?,
+            place: place(&self.url)?,
             shows: self.headers.clone(),
             copies: self.copy.iter().map(|name| name.as_str().into()).collect(),
             timeout: self.timeout,
             body_max: self.body_max,
             on_unreachable: self.on_unreachable,
             calls: Arc::new(Semaphore::new(forward::CALLS_MAX)),
-            callers: Callers::new(),
+            callers: keeper.callers(),
             reach: Reach::default(),
         })
     }
@@ -168,10 +179,10 @@ impl MethodOptions {
             }
             Self::Introspect(options) => {
                 let key = (options.clone(), table.clone());
-                let make = || options.compile(&arc, consumers).map(Arc::new);
+                let make = || options.compile(&arc, consumers, keeper).map(Arc::new);
                 Method::Introspect(keeper.introspections.get(name, &key, make)?)
             }
-            Self::Forward(options) => Method::Forward(Arc::new(options.compile(&arc)?)),
+            Self::Forward(options) => Method::Forward(Arc::new(options.compile(&arc, keeper)?)),
             Self::Key(options) => {
                 let place = match options {
                     KeyOptions::Header(name) => {

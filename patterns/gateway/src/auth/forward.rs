@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dozen_core::chain;
-use dozen_dataplane::Body;
+use dozen_dataplane::{Body, Place};
 use http::response::Parts;
 use http::{HeaderValue, Method, header};
 use tokio::sync::Semaphore;
 
-use super::call::{Callers, Place, Reach, exchange};
+use super::call::{Callers, Reach, exchange};
 use super::guard::Check;
 use super::options::OnUnreachable;
 use super::{Identity, Passed, Reason, Refusal, View};
@@ -36,7 +36,7 @@ pub(crate) struct Forward {
     pub(crate) body_max: usize,
     pub(crate) on_unreachable: OnUnreachable,
     pub(crate) calls: Arc<Semaphore>,
-    pub(crate) callers: Callers,
+    pub(crate) callers: Arc<Callers>,
     pub(crate) reach: Reach,
 }
 
@@ -48,8 +48,8 @@ impl Forward {
         };
         let (this, worker, question) = (self.clone(), view.worker, self.question(view));
         Check::Later(Box::pin(async move {
-            let client = this.callers.of(worker);
-            let answer = exchange(client, &this.place, question, this.body_max, this.timeout).await;
+            let caller = this.callers.of(worker);
+            let answer = exchange(caller, &this.place, question, this.body_max, this.timeout).await;
             drop(permit);
             let problem = match answer {
                 Ok((head, body)) if !head.status.is_server_error() => {

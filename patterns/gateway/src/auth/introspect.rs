@@ -6,13 +6,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dozen_core::Timestamp;
-use dozen_dataplane::Body;
+use dozen_dataplane::{Body, Place};
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::cache::TokenCache;
-use super::call::{Callers, Place, Reach, escaped, exchange};
+use super::call::{Callers, Reach, escaped, exchange};
 use super::claims::{Expected, moment};
 use super::guard::Check;
 use super::jws::TOKEN_MAX;
@@ -42,7 +42,7 @@ pub(crate) struct Introspect {
     pub(crate) on_unreachable: OnUnreachable,
     pub(crate) answers: TokenCache<Result<Arc<Identity>, Reason>>,
     pub(crate) calls: Arc<Semaphore>,
-    pub(crate) callers: Callers,
+    pub(crate) callers: Arc<Callers>,
     pub(crate) reach: Reach,
 }
 
@@ -93,9 +93,9 @@ impl Introspect {
             request = request.header(header::AUTHORIZATION, credential);
         }
         let form = format!("token={}&token_type_hint=access_token", escaped(token));
-        let client = self.callers.of(worker);
+        let caller = self.callers.of(worker);
         let (head, body) =
-            exchange(client, &self.place, request.body(Body::from(form)), ANSWER_MAX, self.timeout)
+            exchange(caller, &self.place, request.body(Body::from(form)), ANSWER_MAX, self.timeout)
                 .await
                 .map_err(|error| dozen_core::chain(&error))?;
         if head.status != StatusCode::OK {

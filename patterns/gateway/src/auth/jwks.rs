@@ -22,11 +22,11 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 use async_trait::async_trait;
 use bytes::Bytes;
-use dozen_dataplane::Client;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
+use super::call::Callers;
 use super::key::KeySet;
 use super::source::Source;
 use crate::keeper::Upkeep;
@@ -52,7 +52,7 @@ pub struct Keys {
     current: ArcSwap<Current>,
     attempts: watch::Sender<Attempts>,
     nudge: Arc<Notify>,
-    client: Client,
+    callers: Arc<Callers>,
 }
 
 /// The keys as they stand.
@@ -92,7 +92,13 @@ pub struct KeysHealth {
 }
 
 impl Keys {
-    pub(crate) fn new(name: String, source: Source, timing: Timing, set: KeySet) -> Self {
+    pub(crate) fn new(
+        name: String,
+        source: Source,
+        timing: Timing,
+        set: KeySet,
+        callers: Arc<Callers>,
+    ) -> Self {
         let current = Current { set: Arc::new(set), generation: 0, fetched: None, document: Bytes::new() };
         Self {
             name,
@@ -101,7 +107,7 @@ impl Keys {
             current: ArcSwap::from_pointee(current),
             attempts: watch::channel(Attempts::default()).0,
             nudge: Arc::default(),
-            client: Client::new(),
+            callers,
         }
     }
 
@@ -164,7 +170,7 @@ impl Keys {
         });
         let fetched = tokio::time::timeout(
             self.timing.timeout,
-            self.source.document(&self.client, self.timing.timeout),
+            self.source.document(self.callers.beside(), self.timing.timeout),
         )
         .await;
         let taken = fetched.unwrap_or_else(|_| Err("it took too long".into())).and_then(|document| {

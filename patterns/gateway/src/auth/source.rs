@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dozen_dataplane::{Body, Client};
+use dozen_dataplane::{Body, Caller, Place};
 use http::{Method, StatusCode, header};
 use tokio::io::AsyncReadExt as _;
 
-use super::call::{Place, exchange};
+use super::call::exchange;
 use super::key::Readers;
 
 /// Bytes of a key set.
@@ -33,7 +33,7 @@ impl Source {
     }
 
     /// The document as it stands, within `limit` for a URL.
-    pub(crate) async fn document(&self, client: &Client, limit: Duration) -> Result<Bytes, String> {
+    pub(crate) async fn document(&self, caller: &Caller, limit: Duration) -> Result<Bytes, String> {
         match self {
             Self::Fixed => Err("it is part of the configuration".into()),
             Self::File(path) => {
@@ -51,7 +51,7 @@ impl Source {
             Self::Url(place) => {
                 let request = place.request(Method::GET);
                 let request = request.header(header::ACCEPT, "application/json").body(Body::empty());
-                let (head, body) = exchange(client, place, request, DOCUMENT_MAX, limit)
+                let (head, body) = exchange(caller, place, request, DOCUMENT_MAX, limit)
                     .await
                     .map_err(|error| dozen_core::chain(&error))?;
                 match head.status {

@@ -1,17 +1,15 @@
-//! One call at work: an endpoint, a request, and an answer within its bounds.
+//! One call at work: a service, a request, and an answer within its bounds.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use dozen_dataplane::{Body, Client, Error, Lease, Unavailable, Upstream, Want};
+use dozen_dataplane::{Body, CallError, Caller, Error};
 use dozen_mapping::{Limits, Value, json};
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::status::Failure;
 
-/// Instances that are tried while none accepts a connection.
-const CONNECTS_MAX: usize = 3;
 /// Bytes of an answer that is not used, and is read only so that its connection can be used again.
 const DRAINED_MAX: usize = 16 * 1024;
 
@@ -44,67 +42,46 @@ pub(super) struct Bounds<'b> {
     pub(super) budget: &'b Budget,
 }
 
-/// Asks an instance of the service, and tells what it was like. One that accepts no connection has seen nothing of the
-/// request, and so another one is asked. Dropped, it closes its connection, and the instance is neither praised nor blamed.
+/// Asks the service, as the file says that it is called. Dropped, it ends the request, and its instance is neither praised nor
+/// blamed.
 pub(super) async fn ask(
-    client: &Client,
-    upstream: &Upstream,
-    random: u64,
+    caller: &Caller,
+    service: &str,
     request: Request<Bytes>,
     bounds: Bounds<'_>,
 ) -> Result<Answer, Failure> {
-    let mut tried = Vec::new();
-    loop {
-        let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX - 1) + 1;
-        let want = Want { avoid: &tried, attempt, ..Want::new(random) };
-        let left = bounds.until.saturating_duration_since(Instant::now());
-        let unavailable = |why: Unavailable| Failure::Unavailable { retry_after: why.retry_after_seconds() };
-        let lease = upstream.pick_or_wait(&want, left).await.map_err(unavailable)?;
-        let answering = answer(client, upstream, &lease, request.clone().map(Body::from), bounds);
-        let answered = timeout_at(bounds.until, answering).await.unwrap_or(Err(Failure::Late));
-        match &answered {
-            Err(Failure::Unreached | Failure::Late | Failure::Broken) => upstream.failed(&lease),
-            Err(Failure::Answered(status)) if (502..=504).contains(&status.as_u16()) => {
-                upstream.failed(&lease)
+    let left = bounds.until.saturating_duration_since(Instant::now());
+    let answer = caller.send(service, request.map(Body::from), left).await.map_err(|error| {
+        tracing::debug!(service, error = %dozen_core::chain(&error), "a call failed");
+        failure(&error)
+    })?;
+    let (parts, body) = answer.into_parts();
+    let whole = async {
+        match parts.status.is_success() {
+            true => collect(body, bounds).await,
+            false => {
+                let _ = body.collect(DRAINED_MAX).await;
+                Err(Failure::Answered(parts.status))
             }
-            // A request that cannot be sent says nothing of whom it was for.
-            Err(Failure::Request) => {}
-            Ok(_) | Err(_) => upstream.succeeded(&lease),
         }
-        tried.push(lease.id());
-        if answered.as_ref().err() == Some(&Failure::Unreached) && tried.len() < CONNECTS_MAX {
-            continue;
-        }
-        let (status, headers, bytes) = answered?;
-        return Ok(Answer { status, headers, value: read(&bytes, bounds.answer_max)? });
-    }
+    };
+    let bytes = timeout_at(bounds.until, whole).await.unwrap_or(Err(Failure::Late))?;
+    Ok(Answer { status: parts.status, headers: parts.headers, value: read(&bytes, bounds.answer_max)? })
 }
 
-async fn answer(
-    client: &Client,
-    upstream: &Upstream,
-    lease: &Lease,
-    request: Request<Body>,
-    bounds: Bounds<'_>,
-) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
-    let left = bounds.until.saturating_duration_since(Instant::now());
-    let answer = client.send(lease.address(), request, left).await.map_err(|error| {
-        tracing::debug!(service = &**upstream.service(), error = %dozen_core::chain(&error), "a call failed");
-        match error {
+fn failure(error: &CallError) -> Failure {
+    match error {
+        CallError::Unknown { .. } => Failure::Unavailable { retry_after: None },
+        CallError::Unavailable { source, .. } => {
+            Failure::Unavailable { retry_after: source.retry_after_seconds() }
+        }
+        CallError::Failed { source, .. } => match source {
             Error::TimedOut { .. } => Failure::Late,
-            Error::Connect { .. } => Failure::Unreached,
+            Error::Connect { .. } | Error::Unprocessed { .. } => Failure::Unreached,
             Error::Request { .. } => Failure::Request,
             _ => Failure::Broken,
-        }
-    })?;
-    upstream.heard(lease);
-    let (parts, body) = answer.into_parts();
-    if !parts.status.is_success() {
-        let _ = body.collect(DRAINED_MAX).await;
-        return Err(Failure::Answered(parts.status));
+        },
     }
-    let bytes = collect(body, bounds).await?;
-    Ok((parts.status, parts.headers, bytes))
 }
 
 /// The whole body, within the bound of the call and what is left for all of them.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::framing::Refusal;
 use dozen_dataplane::resilience::deadline;
-use dozen_dataplane::{Body, Context, Error, Serve, Upstream};
+use dozen_dataplane::{Body, Context, Error, Serve};
 use dozen_mapping::Value;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -37,23 +37,13 @@ pub(crate) struct Composition(Arc<Run>);
 struct Run {
     plan: Arc<Plan>,
     given: Given,
-    /// For each call its service, if that is known.
-    upstreams: Box<[Option<Arc<Upstream>>]>,
     callers: Arc<Callers>,
     ids: Ids,
 }
 
 impl Composition {
-    /// `find` gives the endpoints of a service by its name.
-    pub(crate) fn new(
-        plan: Arc<Plan>,
-        given: Given,
-        find: impl Fn(&str) -> Option<Arc<Upstream>>,
-        callers: Arc<Callers>,
-        ids: Ids,
-    ) -> Self {
-        let upstreams = plan.services().map(|service| find(service)).collect();
-        Self(Arc::new(Run { plan, given, upstreams, callers, ids }))
+    pub(crate) fn new(plan: Arc<Plan>, given: Given, callers: Arc<Callers>, ids: Ids) -> Self {
+        Self(Arc::new(Run { plan, given, callers, ids }))
     }
 }
 
@@ -184,9 +174,6 @@ impl Run {
         errand: &Errand<'_>,
     ) -> (usize, Result<Answer, Failure>) {
         let call = &self.plan.calls[at];
-        let Some(upstream) = &self.upstreams[at] else {
-            return (at, Err(Failure::Unavailable { retry_after: None }));
-        };
         let now = Instant::now();
         let own = call.timeout.and_then(|timeout| now.checked_add(timeout));
         let until = own.map_or(errand.until, |own| own.min(errand.until));
@@ -196,8 +183,8 @@ impl Run {
             request.headers_mut().insert(HeaderName::from_static(deadline::HEADER), left);
         }
         let bounds = Bounds { until, answer_max: call.answer_max, budget: &errand.budget };
-        let client = self.callers.of(errand.worker);
-        (at, ask(client, upstream, self.ids.random(), request, bounds).await)
+        let caller = self.callers.of(errand.worker);
+        (at, ask(caller, self.plan.service(at), request, bounds).await)
     }
 
     /// Headers of the request that a call is sent with, and the next step of its trace.

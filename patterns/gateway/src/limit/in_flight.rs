@@ -87,6 +87,16 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// The same in the words of a service whose limit finds itself.
+    pub(crate) fn of_service(self) -> dozen_dataplane::resilience::Priority {
+        use dozen_dataplane::resilience::Priority as Of;
+        match self {
+            Self::Low => Of::Low,
+            Self::Normal => Of::Normal,
+            Self::High => Of::Critical,
+        }
+    }
+
     /// How many places of `max` it may find taken; the first is for everybody.
     fn up_to(self, max: NonZeroU32) -> u32 {
         let max = max.get();

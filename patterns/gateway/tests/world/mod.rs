@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
 use dozen_dataplane::Resolve;
-use dozen_gateway::{Gateway, Keeper, Options, RequestLog, RouteOptions};
+use dozen_gateway::{Calling, Gateway, Keeper, Options, RequestLog, RouteOptions};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -73,7 +73,9 @@ impl World {
     pub async fn beside(keeper: Arc<Keeper>, options: Options, registry: Registry) -> Self {
         let journal = Arc::new(RequestLog::default());
         let ids = Ids::new(Arc::new(SystemClock), 7);
-        let gateway = Gateway::beside(keeper, options, registry.resolve(), ids, journal.clone()).unwrap();
+        let (services, usual) = (options.services.clone(), options.usual.clone());
+        let calling = Calling::new(registry.resolve(), services, usual).unwrap();
+        let gateway = Gateway::beside(keeper, options, calling, ids, journal.clone()).unwrap();
         Self::run(gateway, registry, journal).await
     }
 

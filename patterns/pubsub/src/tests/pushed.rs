@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use dozen_core::Backoff;
-use dozen_dataplane::{Client, Limits, Server};
+use dozen_dataplane::{Caller, Limits, Place, Server};
 use dozen_lifecycle::{Ready, Service, Stop};
 use dozen_messaging::{Circuit, CircuitOptions, CircuitState, Policy, WhileClosed, Worker, WorkerOptions};
 use tokio::sync::mpsc;
@@ -42,7 +42,8 @@ impl Receiver {
     }
 
     fn push(&self) -> Push {
-        Push::to_url(&format!("http://{}/hook", self.address), Client::new(), Duration::from_secs(5)).unwrap()
+        let place = Place::url(&format!("http://{}/hook", self.address)).unwrap();
+        Push::new(place, Caller::plain(Arc::new(|_| None), ids()), Duration::from_secs(5))
     }
 
     async fn next(&mut self) -> (HeaderMap, Bytes) {

@@ -12,9 +12,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
-use dozen_dataplane::{Client, Limits, Server};
+use dozen_dataplane::{Caller, Limits, Resolve, Server};
 use dozen_lifecycle::{Ready, Service, Stop};
-use dozen_sidecar::{Options, Resolve, Sidecar};
+use dozen_sidecar::{Options, Sidecar};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -156,7 +156,8 @@ pub fn start(options: Options) -> Running {
 
 pub fn start_with(options: Options, and: impl FnOnce(Sidecar) -> Sidecar) -> Running {
     let (broker, services) = (Arc::new(Memory::default()), Services::default());
-    let sidecar = Sidecar::new(options, broker.clone(), services.resolve(), Client::new(), ids());
+    let caller = Caller::plain(services.resolve(), ids());
+    let sidecar = Sidecar::new(options, broker.clone(), caller, ids());
     let sidecar = Arc::new(and(sidecar));
     let server =
         Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).expect("loopback has a free port");

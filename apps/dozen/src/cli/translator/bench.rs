@@ -5,24 +5,26 @@ use std::sync::Arc;
 
 use dozen_anticorruption::{Http, Translator, Translators};
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
-use dozen_dataplane::Client;
+use dozen_dataplane::{Caller, Client, ServicePolicy};
+use dozen_gateway::Calling;
 use dozen_queue::Queue;
 use tokio::sync::watch;
 
 use super::super::look::known;
 use crate::Error;
 use crate::config::{App, Reach};
+use crate::up::calling;
 use crate::up::translators::{Others, compile};
 
 /// Those of `app`, able to do everything but ask somebody.
 pub(crate) fn quiet(app: &App) -> Result<Translators, Error> {
-    compile(app, Arc::new(|_: &str| None), Arc::new(Http::default()), &ids())
+    let ids = ids();
+    compile(app, Arc::new(Http::new(Caller::plain(Arc::new(|_: &str| None), ids.clone()))), &ids)
 }
 
 /// Those of `app`, asking the services at the addresses of the file, its databases and its queues.
 pub(super) async fn live(app: &App) -> Result<Translators, Error> {
     let ids = ids();
-    let others = Others::of(app, Client::new(), &queues(app, &ids).await?, &ids)?;
     let addresses: BTreeMap<String, Vec<String>> =
         app.services.iter().map(|service| (service.name.clone(), service.addresses())).collect();
     let resolve = move |service: &str| {
@@ -31,7 +33,11 @@ pub(super) async fn live(app: &App) -> Result<Translators, Error> {
         // Without its sender the set stays as it is.
         Some(watch::channel(Arc::new(set)).1)
     };
-    compile(app, Arc::new(resolve), Arc::new(others), &ids)
+    let calling = Calling::new(Arc::new(resolve), calling(app), ServicePolicy::default());
+    let calling = calling.map_err(Error::pattern("call the services"))?;
+    let caller = Caller::new(calling.upstreams().clone(), Client::new(), ids.clone());
+    let others = Others::of(app, caller, &queues(app, &ids).await?, &ids)?;
+    compile(app, Arc::new(others), &ids)
 }
 
 /// The queues that are asked; where none is, no store is opened.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::super::item::{Item, Value};
 use super::super::keys::CALLING;
+use super::super::scalar;
 use super::json::json;
 
 /// What the keys of a service say of calling it.
@@ -26,7 +27,15 @@ pub(crate) fn calling(service: &Item, folder: &Path) -> Result<ServiceOptions, S
         _ => Protocol::Http1,
     };
     let tls = service.get("tls").filter(|tls| !matches!(tls.value, Value::Off));
-    Ok(ServiceOptions { policy, protocol, tls: tls.map(|tls| service_tls(tls, folder)) })
+    let tls = tls.map(|tls| service_tls(tls, folder));
+    let tls = tls.or_else(|| is_https(service).then(ServiceTls::default));
+    Ok(ServiceOptions { policy, protocol, tls })
+}
+
+/// Whether an address of the service begins with `https`, which is the same as `tls: true`.
+pub(crate) fn is_https(service: &Item) -> bool {
+    let mut bases = service.list("at").iter().filter_map(|at| scalar::base_url(at.as_text()?));
+    bases.any(|base| base.is_tls)
 }
 
 fn service_tls(item: &Item, folder: &Path) -> ServiceTls {

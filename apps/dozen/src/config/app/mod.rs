@@ -22,7 +22,7 @@ use super::item::{Field, Item};
 use super::template;
 
 pub(crate) use access::AccessItems;
-pub(crate) use calling::{calling, gateway_tls};
+pub(crate) use calling::{calling, gateway_tls, is_https};
 pub(crate) use features::feature;
 pub use gateway::Gateway;
 pub(crate) use gateway::route;

@@ -89,7 +89,7 @@ pub(super) fn service(name: &str, item: &Item, folder: &Path) -> Option<Service>
     let text = |item: &Item| item.as_text().map(str::to_owned);
     let origin = match item.field("run") {
         None => {
-            let bases = item.list("at").iter().map(|at| scalar::base_url(at.as_text()?).map(str::to_owned));
+            let bases = item.list("at").iter().map(|at| Some(scalar::base_url(at.as_text()?)?.address));
             Origin::At(bases.collect::<Option<_>>()?)
         }
         Some(_) => {

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use dozen_core::{Ids, SystemClock, chain};
+use dozen_dataplane::Place;
 use dozen_gateway::Keeper;
 use dozen_gateway::access::{Access, AccessError, AccessOptions};
 use dozen_gateway::limit::Rate;
 
 use super::super::app::{self, AccessItems};
 use super::super::check::Checker;
-use super::super::diagnostic::Span;
+use super::super::diagnostic::{Span, suggest};
 use super::super::item::{Item, Value};
 use super::routes::{is_whole, place_of};
 
 const HELP: &str = "docs/gateway.md says how to write who may, and how often";
 
 /// Methods, consumers and plans, and the routes that name them.
-pub(super) fn check(checker: &mut Checker<'_>, file: &Item) {
+pub(super) fn check(checker: &mut Checker<'_>, file: &Item, services: &[&str]) {
     let Some(gateway) = file.get("gateway") else { return };
     let Some(options) = shared(checker, gateway) else { return };
+    asked(checker, gateway, services);
     let keeper = Keeper::rehearsal(Ids::new(Arc::new(SystemClock), 0));
     let access = match Access::compile(&options, &keeper) {
         Ok(access) => access,
@@ -28,6 +30,22 @@ pub(super) fn check(checker: &mut Checker<'_>, file: &Item) {
         let Some(options) = app::route(route) else { continue };
         if let Err(error) = access.route(&options.name(), &options.access()) {
             wrong(checker, route, of_route(route, &error), &error);
+        }
+    }
+}
+
+/// That the services exist that issue keys, or decide.
+fn asked(checker: &mut Checker<'_>, gateway: &Item, services: &[&str]) {
+    for field in gateway.get("identity").map(Item::fields).unwrap_or_default() {
+        let keys = field.item.get("jwt").and_then(|jwt| jwt.get("keys")?.get("url"));
+        let others = ["introspect", "forward"].map(|kind| field.item.get(kind)?.get("url"));
+        for url in keys.into_iter().chain(others.into_iter().flatten()) {
+            let place = url.as_text().and_then(|text| Place::parse(text).ok());
+            let Some(service) = place.as_ref().and_then(Place::of_service) else { continue };
+            if !services.contains(&service) {
+                let help = suggest(service, "service", services.iter().copied());
+                checker.wrong(url.span, format!("there is no service `{service}`"), help);
+            }
         }
     }
 }

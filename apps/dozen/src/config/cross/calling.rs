@@ -1,7 +1,5 @@
 //! That services can be called as the file says, and that the gateway can speak what it says.
 
-use dozen_gateway::Compose;
-
 use super::super::app;
 use super::super::check::Checker;
 use super::super::diagnostic::suggest;
@@ -36,31 +34,29 @@ pub(super) fn check(checker: &mut Checker<'_>, file: &Item, services: &[Field]) 
             );
         }
     }
-    for route in gateway.list("routes").iter().filter(|route| is_whole(route)) {
-        let composed = app::route(route).and_then(|options| options.compose);
-        let asked = composed.iter().flat_map(Compose::services).collect::<Vec<_>>();
-        let far = services.iter().find(|service| {
-            asked.contains(&service.name.as_str())
-                && (service.item.get("tls").is_some() || service.item.text("protocol") != Some("http1"))
-        });
-        if let (Some(far), Some(compose)) = (far, route.get("compose")) {
-            let wrong = format!(
-                "the service `{}` speaks TLS or HTTP/2, and compositions ask in plain HTTP/1.1",
-                far.name
-            );
-            checker.wrong(
-                compose.span,
-                wrong,
-                "lead to it with `to`, or let it speak plain HTTP/1.1 as well",
-            );
-        }
-    }
 }
 
 fn service(checker: &mut Checker<'_>, item: &Item) {
-    let tls = item.field("tls").filter(|tls| !matches!(tls.item.value, Value::Off));
+    let written = item.field("tls");
+    let tls = written.filter(|tls| !matches!(tls.item.value, Value::Off));
+    let is_https = app::is_https(item);
+    if let (true, None, Some(at)) = (is_https, tls, item.field("at")) {
+        let is_plain = |at: &&Item| at.as_text().is_some_and(|text| text.starts_with("http://"));
+        if written.is_some() {
+            let wrong = "an address begins with `https`, and `tls` is off";
+            checker.wrong(at.span, wrong, "remove one of the two");
+        } else if let Some(plain) = item.list("at").iter().find(is_plain) {
+            let wrong = "all instances of a service are spoken to in TLS, or none is";
+            checker.wrong(plain.span, wrong, "write `https://` in all of them, or in none");
+        }
+    }
     match (item.text("protocol"), tls) {
-        (Some("h2"), None) => {
+        (Some("h2c"), None) if is_https => {
+            let span = item.get("protocol").map_or(item.span, |protocol| protocol.span);
+            let help = "write `protocol: h2`, or begin the address with `http`";
+            checker.wrong(span, "`h2c` is HTTP/2 without TLS, and an address begins with `https`", help);
+        }
+        (Some("h2"), None) if !is_https => {
             let span = item.get("protocol").map_or(item.span, |protocol| protocol.span);
             let help = "add `tls: true`, or write `h2c` for HTTP/2 without TLS";
             checker.wrong(span, "`h2` is HTTP/2 over TLS, and this service has no `tls`", help);
@@ -81,7 +77,7 @@ fn service(checker: &mut Checker<'_>, item: &Item) {
         }
     }
     if let Some(health) = item.field("health")
-        && (tls.is_some() || matches!(item.text("protocol"), Some("h2" | "h2c")))
+        && (tls.is_some() || is_https || matches!(item.text("protocol"), Some("h2" | "h2c")))
     {
         let help = "remove it, and let the gateway ask with `probe`, over the transport of the service";
         checker.wrong(

@@ -30,7 +30,8 @@ pub(crate) fn check(checker: &mut Checker<'_>, file: &Item) {
     let translators = file.get("translators").map(Item::fields).unwrap_or_default();
     let found = [services, translators].concat();
     routes::check(checker, file, &found);
-    access::check(checker, file);
+    let names: Vec<&str> = found.iter().map(|field| field.name.as_str()).collect();
+    access::check(checker, file, &names);
     calling::check(checker, file, services);
     features::check(checker, file, &found);
     let topics = messages::topics(checker, file);

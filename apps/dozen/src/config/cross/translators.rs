@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dozen_anticorruption::{Http, Translators};
 use dozen_core::{Ids, SystemClock};
+use dozen_dataplane::Caller;
 
 use super::super::app;
 use super::super::check::Checker;
@@ -127,8 +128,8 @@ fn compiled(checker: &mut Checker<'_>, file: &Item) {
         return;
     }
     let ids = Ids::new(Arc::new(SystemClock), 0);
-    let nobody = Arc::new(|_: &str| None);
-    let error = match Translators::compile(&options, &examples, nobody, Arc::new(Http::default()), ids) {
+    let nobody = Http::new(Caller::plain(Arc::new(|_: &str| None), ids.clone()));
+    let error = match Translators::compile(&options, &examples, Arc::new(nobody), ids) {
         Ok(translators) => return reading(checker, file, &translators),
         Err(error) => error,
     };

@@ -145,7 +145,12 @@ static KEYS: Section = Section {
     noun: "the keys of a JWT method",
     short: Short::Key("url"),
     keys: &[
-        Key::new("url", TEXT, Optional, "A JWK set at an `http://` URL."),
+        Key::new(
+            "url",
+            TEXT,
+            Optional,
+            "A JWK set: an `https://` or `http://` URL, or `service:/path` of a service.",
+        ),
         Key::new(
             "file",
             TEXT,
@@ -174,7 +179,12 @@ static INTROSPECT: Section = Section {
     noun: "an introspection method",
     short: Short::Key("url"),
     keys: &[
-        Key::new("url", TEXT, Required, "Where to ask, an `http://` URL."),
+        Key::new(
+            "url",
+            TEXT,
+            Required,
+            "Where to ask: an `https://` or `http://` URL, or `service:/path` of a service.",
+        ),
         Key::new("client", TEXT, Optional, "The name that the issuer knows the gateway by."),
         Key::new("secret", Kind::Secret, Optional, "The secret that goes with it."),
         Key::new("issuer", TEXT, Optional, "Who must have issued the token, if the issuer says it."),
@@ -202,7 +212,12 @@ static FORWARD: Section = Section {
     noun: "a forward-auth method",
     short: Short::Key("url"),
     keys: &[
-        Key::new("url", TEXT, Required, "Where to ask, an `http://` URL."),
+        Key::new(
+            "url",
+            TEXT,
+            Required,
+            "Where to ask: an `https://` or `http://` URL, or `service:/path` of a service.",
+        ),
         Key::new(
             "headers",
             TEXTS,

@@ -36,7 +36,8 @@ const OWN: [Key; 11] = [
             "at",
             Kind::Many(&URL),
             Optional,
-            "Where it already runs, when nobody needs to start it: one address for each instance.",
+            "Where it already runs, when nobody needs to start it: one address for each instance. `https://` is `tls: true`, \
+             and of port 443 without another.",
         ),
         Key::new(
             "port",

@@ -79,10 +79,10 @@ fn what_cannot_be_is_shown_where_it_stands() {
     };
     wrong("  identity: { web: { } }", "4:20", "a method is one thing, and nothing stands here", HELP);
     wrong(
-        "  identity: { web: { jwt: { audience: a, keys: 'https://x' } } }",
+        "  identity: { web: { jwt: { audience: a, keys: 'ftp://x' } } }",
         "4:20",
-        "identity `web`: `https://x` is https, which the gateway cannot call itself yet; name an `http://` address \
-         inside the trusted network that forwards there",
+        "identity `web`: `ftp://x` must begin with `http://` or `https://`; write `https://id.example/keys`, or \
+         `service:/keys` with a service of this file",
         HELP,
     );
     wrong(

@@ -141,7 +141,7 @@ fn subscriptions_that_cannot_be() {
         "`0` is not a whole number from 1 to 1000",
         "write the number in digits",
     );
-    for url in ["https://example.com/in", "ftp://example.com", "http://a b/"] {
+    for url in ["https://u:p@example.com/in", "ftp://example.com", "http://a b/"] {
         let said = read(&with(&format!("url: '{url}'"))).unwrap_err().to_string();
         assert!(said.contains(&format!("`{url}` is refused: ")) && said.contains(":4:50\n"), "{said}");
     }

@@ -5,7 +5,7 @@
 //!     │                    │
 //!     ├── escort ──────────┤ copies for Shadow, intents and outcomes for Feed, proofs for the other side's login
 //!     └── witness ─────────┘ counts, cookies and redirects rewritten
-//!                             Shadow, Feed ──► Direct: a client and endpoints of its own ──► services
+//!                             Shadow, Feed ──► Direct: connections of their own ──► services
 //! ```
 //!
 //! The gateway knows no features, and the strangler no gateway: this is where the two meet. A request that nobody wants to
@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dozen_core::Ids;
-use dozen_gateway::{Course, FeatureRequest, Features, Gateway, Way};
+use dozen_dataplane::{Caller, Client};
+use dozen_gateway::{Course, FeatureRequest, Features, Way};
 use dozen_store::Store;
 use dozen_strangler::cohort::{self, HEADER};
 use dozen_strangler::{
@@ -38,7 +39,6 @@ use self::login::Login;
 use self::sender::Direct;
 use self::witness::{Rewriting, Watching};
 use super::Parts;
-use super::registry::Resolve;
 use crate::Error;
 use crate::config::App;
 
@@ -78,7 +78,7 @@ impl Face {
 /// The features of the file. `translators` finds those that they name for their comparisons.
 pub(super) fn bind(
     app: &App,
-    resolve: &Resolve,
+    caller: &Caller,
     store: &Store,
     ids: &Ids,
     translators: Translators,
@@ -86,8 +86,10 @@ pub(super) fn bind(
     let options = RegistryOptions::new(gateway_name(app));
     let registry = Registry::translated(store.clone(), &app.features, options, Some(translators));
     let registry = registry.map_err(Error::pattern("understand the features"))?;
-    let sender = Arc::new(Direct::new(resolve, ids));
-    let shadow = Arc::new(Shadow::new(ShadowOptions::default(), sender.clone(), ids.clone()));
+    // Connections of their own, so that what nobody waits for takes none of those that somebody waits for.
+    let sender = Arc::new(Direct::new(caller.over(Client::new())));
+    let aside = Arc::new(Direct::new(caller.over(Client::new()).aside()));
+    let shadow = Arc::new(Shadow::new(ShadowOptions::default(), aside, ids.clone()));
     let (store, ids) = (store.clone(), ids.clone());
     let beside = Arc::new(Semaphore::new(WRITES_MAX));
     let facade = Facade { registry, shadow, sender, store, ids, beside, faces: ArcSwap::default() };
@@ -106,11 +108,6 @@ fn gateway_name(app: &App) -> String {
 }
 
 impl Facade {
-    /// Speaks to services as the gateway does, from now on.
-    pub(super) fn speak_as(&self, gateway: &Arc<Gateway>) {
-        self.sender.speak_as(gateway);
-    }
-
     /// What runs beside the gateway.
     pub(super) fn parts(&self) -> Parts {
         let feeding = feeding::Feeding {

@@ -24,13 +24,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use dozen_anticorruption::{Foreign, Metrics, Translator, Translators};
 use dozen_core::Ids;
-use dozen_dataplane::Client;
+use dozen_dataplane::Caller;
 use dozen_discovery::Registry;
 use dozen_lifecycle::Service;
 use dozen_metrics::{Collector, Page};
 use dozen_queue::Queue;
 
-use super::registry::Resolve;
 use super::table::Row;
 use crate::Error;
 use crate::config::App;
@@ -61,28 +60,22 @@ impl Current {
 /// What translators are made with.
 #[derive(Clone)]
 pub(super) struct Around {
-    pub(super) resolve: Resolve,
-    pub(super) client: Client,
+    pub(super) caller: Caller,
     pub(super) queues: BTreeMap<String, Queue>,
     pub(super) ids: Ids,
 }
 
 impl Around {
     fn compile(&self, app: &App) -> Result<Translators, Error> {
-        let others = Others::of(app, self.client.clone(), &self.queues, &self.ids)?;
-        compile(app, self.resolve.clone(), Arc::new(others), &self.ids)
+        let others = Others::of(app, self.caller.clone(), &self.queues, &self.ids)?;
+        compile(app, Arc::new(others), &self.ids)
     }
 }
 
 /// The translators of a file, asking through `foreign`.
-pub(crate) fn compile(
-    app: &App,
-    resolve: Resolve,
-    foreign: Arc<dyn Foreign>,
-    ids: &Ids,
-) -> Result<Translators, Error> {
+pub(crate) fn compile(app: &App, foreign: Arc<dyn Foreign>, ids: &Ids) -> Result<Translators, Error> {
     let of = &app.translators;
-    Translators::compile(&of.options, &of.examples, resolve, foreign, ids.clone())
+    Translators::compile(&of.options, &of.examples, foreign, ids.clone())
         .map_err(Error::pattern("understand the translators"))
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dozen_anticorruption::{Foreign, ForeignAnswer, ForeignError, ForeignRequest, Http, Statement};
 use dozen_core::{Ids, Message};
-use dozen_dataplane::Client;
+use dozen_dataplane::Caller;
 use dozen_mapping::{Value, json};
 use dozen_query::{Access, Database, Question};
 use dozen_queue::{Queue, Sending, Sent, Step};
@@ -29,7 +29,7 @@ impl Others {
     /// Those of the file. `queues` are the file's own, by name.
     pub(crate) fn of(
         app: &App,
-        client: Client,
+        caller: Caller,
         queues: &BTreeMap<String, Queue>,
         ids: &Ids,
     ) -> Result<Self, Error> {
@@ -47,7 +47,7 @@ impl Others {
                 }
             }
         }
-        Ok(Self { http: Http::new(client), databases, queues: asked, ids: ids.clone() })
+        Ok(Self { http: Http::new(caller), databases, queues: asked, ids: ids.clone() })
     }
 }
 

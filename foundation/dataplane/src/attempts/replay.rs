@@ -18,7 +18,7 @@ use crate::{Body, BoxError};
 const KEPT_MAX: usize = 64 * 1024;
 
 /// A body, and what is left to send it again.
-pub(super) enum Replay {
+pub(crate) enum Replay {
     Full(Bytes),
     /// For one attempt.
     Once(Mutex<Option<Body>>),
@@ -26,7 +26,7 @@ pub(super) enum Replay {
 }
 
 /// The pieces that have passed, and those still to come.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     rest: Body,
     length: Option<u64>,
     pieces: Vec<Bytes>,
@@ -41,7 +41,7 @@ pub(super) struct Kept {
 
 impl Replay {
     /// Keeps nothing of a stream unless `keeps` says that it may be wanted again.
-    pub(super) fn new(mut body: Body, keeps: bool) -> Self {
+    pub(crate) fn new(mut body: Body, keeps: bool) -> Self {
         if let Some(bytes) = body.take_full() {
             return Self::Full(bytes);
         }
@@ -56,12 +56,12 @@ impl Replay {
     }
 
     /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Full(bytes) if bytes.is_empty())
     }
 
     /// Whether all of it is there, or has not passed yet.
-    pub(super) fn is_replayable(&self) -> bool {
+    pub(crate) fn is_replayable(&self) -> bool {
         match self {
             Self::Full(_) => true,
             Self::Once(body) => body.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
@@ -71,7 +71,7 @@ impl Replay {
 
     /// The body from its beginning. The one that was given before ends with an error, if somebody still reads it: a stream
     /// of HTTP/2 that was given up is let go of by the task of its connection, and a moment later.
-    pub(super) fn body(&self) -> Option<Body> {
+    pub(crate) fn body(&self) -> Option<Body> {
         match self {
             Self::Full(bytes) => Some(Body::from(bytes.clone())),
             Self::Once(body) => body.lock().unwrap_or_else(PoisonError::into_inner).take(),

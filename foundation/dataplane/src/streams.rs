@@ -1,0 +1,174 @@
+//! Connections of HTTP/2 to services, each shared by many requests.
+//!
+//! ```text
+//!  request ─► claim ─┬─ a connection with room for a stream ───────────────► Claim: one stream on it
+//!                    └─ none: one of those who wait opens another ─► room ─►
+//! ```
+//!
+//! The other end says how many streams a connection may have at a time. Beyond that another connection is opened, up to
+//! [`CONNECTIONS_MAX`] for each place, and then streams wait on the one with the fewest. Of many who find none at the same
+//! time one opens it and the others use it. A connection that is let go of lives on until its streams have ended.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::hash::Hash;
+use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::rt::Executor as _;
+use hyper_util::rt::TokioIo;
+
+use crate::Body;
+use crate::proxy::tasks::Spawner;
+use crate::stream::Stream;
+
+/// Connections to one place, at most.
+const CONNECTIONS_MAX: usize = 8;
+
+/// A connection that was just opened.
+pub(crate) struct Connection {
+    sender: SendRequest<Body>,
+    /// Streams that its other end allows at a time.
+    room: Arc<AtomicUsize>,
+}
+
+/// Begins to speak HTTP/2 on `stream`. What works the connection is a task of `spawner`.
+pub(crate) async fn handshake(
+    builder: &Builder<Spawner>,
+    stream: Stream,
+    spawner: &Spawner,
+) -> io::Result<Connection> {
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let room = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let allowed = room.clone();
+    spawner.execute(async move {
+        let mut connection = pin!(connection);
+        let ended = poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx);
+            allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
+            polled
+        });
+        if let Err(error) = ended.await {
+            tracing::debug!(%error, "a connection of HTTP/2 to a service ended");
+        }
+    });
+    Ok(Connection { sender, room })
+}
+
+/// Whether a stream that failed so has certainly not been looked at: its other end refused it, or went away and said that
+/// it had not come to it (RFC 9113, 8.7).
+pub(crate) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| {
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (is_refused || error.is_go_away())
+    })
+}
+
+/// A place for one stream on a connection. It is given back when this is dropped.
+pub(crate) struct Claim {
+    pub(crate) sender: SendRequest<Body>,
+    /// Whether the connection was there already.
+    pub(crate) is_kept: bool,
+    id: u64,
+    _place: Arc<()>,
+}
+
+/// The connections, by place. Moments are those of whoever owns it: numbers that grow.
+pub(crate) struct Streams<K> {
+    places: Mutex<HashMap<K, Place>>,
+    next: AtomicU64,
+}
+
+#[derive(Default)]
+struct Place {
+    open: Vec<Open>,
+    /// Held by the one who opens another.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Open {
+    id: u64,
+    connection: Connection,
+    used: u64,
+    /// As many as streams, and one.
+    places: Arc<()>,
+}
+
+impl Open {
+    fn streams(&self) -> usize {
+        Arc::strong_count(&self.places) - 1
+    }
+
+    fn has_room(&self) -> bool {
+        self.streams() < self.connection.room.load(Ordering::Relaxed)
+    }
+
+    fn claim(&mut self, now: u64, is_kept: bool) -> Claim {
+        self.used = now;
+        let sender = self.connection.sender.clone();
+        Claim { sender, is_kept, id: self.id, _place: self.places.clone() }
+    }
+}
+
+impl<K> Default for Streams<K> {
+    fn default() -> Self {
+        Self { places: Mutex::default(), next: AtomicU64::new(1) }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Streams<K> {
+    fn places(&self) -> MutexGuard<'_, HashMap<K, Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream on a connection that is open, unless another connection should be opened for it.
+    pub(crate) fn claim(&self, key: &K, now: u64) -> Option<Claim> {
+        let mut places = self.places();
+        let place = places.get_mut(key)?;
+        place.open.retain(|open| !open.connection.sender.is_closed());
+        let is_full = place.open.len() >= CONNECTIONS_MAX;
+        let least = place.open.iter_mut().min_by_key(|open| open.streams())?;
+        (is_full || least.has_room()).then(|| least.claim(now, true))
+    }
+
+    /// A stream on a connection that `opening` opens, or that somebody else has opened meanwhile. Who waits for somebody
+    /// who fails tries it alone.
+    pub(crate) async fn open<E>(
+        &self,
+        key: &K,
+        now: u64,
+        opening: impl Future<Output = Result<Connection, E>>,
+    ) -> Result<Claim, E> {
+        let turn = self.places().entry(key.clone()).or_default().turn.clone();
+        let _turn = turn.lock().await;
+        if let Some(claim) = self.claim(key, now) {
+            return Ok(claim);
+        }
+        let connection = opening.await?;
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut open = Open { id, connection, used: now, places: Arc::new(()) };
+        let claim = open.claim(now, false);
+        self.places().entry(key.clone()).or_default().open.push(open);
+        Ok(claim)
+    }
+
+    /// Lets go of the connection of `claim`, and of no other.
+    pub(crate) fn forget(&self, key: &K, claim: &Claim) {
+        if let Some(place) = self.places().get_mut(key) {
+            place.open.retain(|open| open.id != claim.id);
+        }
+    }
+
+    /// Lets go of what has ended, or has no stream and was last used before `oldest`.
+    pub(crate) fn sweep(&self, oldest: u64) {
+        self.places().retain(|_, place| {
+            let is_wanted = |open: &Open| open.streams() > 0 || open.used >= oldest;
+            place.open.retain(|open| !open.connection.sender.is_closed() && is_wanted(open));
+            !place.open.is_empty() || Arc::strong_count(&place.turn) > 1
+        });
+    }
+}
