@@ -103,12 +103,15 @@ impl Calling {
         Ok(Prepared { tls: options.tls.clone(), transports })
     }
 
-    /// Takes over what was prepared from `options`.
+    /// Takes over what was prepared from `options`; parts with those services of which others take the place, and does
+    /// `meanwhile` in the same moment. An error leaves everything as it was.
     pub(crate) fn adopt(
         &self,
         prepared: Prepared,
         options: &Options,
         upstreams: &Upstreams,
+        parted: &[String],
+        meanwhile: impl FnOnce(),
     ) -> Result<(), Error> {
         let mut inner = self.inner();
         if let Some(wanted) = prepared.tls {
@@ -126,9 +129,9 @@ impl Calling {
         }
         inner.services.clone_from(&options.services);
         inner.transports = prepared.transports;
-        upstreams.speak(inner.transports.clone());
         let own = options.services.iter().map(|(name, service)| (name.clone(), service.policy.clone()));
-        upstreams.configure_all(options.usual.clone(), own.collect());
+        let policies = (options.usual.clone(), own.collect());
+        upstreams.exchange(policies, inner.transports.clone(), parted, meanwhile);
         // Those that are probed are known from now on, not from their first request on.
         let probed = options.services.iter().filter(|(_, service)| service.policy.health.is_some());
         probed.for_each(|(name, _)| drop(upstreams.get(name)));

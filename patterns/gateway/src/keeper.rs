@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Ids;
+use dozen_core::span::Recorder;
 use dozen_dataplane::Sockets;
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::Store;
@@ -58,6 +59,7 @@ pub struct Keeper {
     caches: Named<(u64, u64), Cache>,
     members: Mutex<Weak<Members>>,
     features: OnceLock<Arc<dyn Features>>,
+    recorder: OnceLock<Arc<dyn Recorder>>,
 }
 
 struct Job {
@@ -98,6 +100,7 @@ impl Keeper {
             caches: Named::default(),
             members: Mutex::default(),
             features: OnceLock::new(),
+            recorder: OnceLock::new(),
         }
     }
 
@@ -129,6 +132,15 @@ impl Keeper {
     /// Has `features` asked about routes that go to one. Before a gateway is made beside it, and once.
     pub fn ask_features(&self, features: Arc<dyn Features>) {
         let _ = self.features.set(features);
+    }
+
+    /// Has `recorder` keep the steps of traces. Before a gateway is made beside it, and once.
+    pub fn record_traces(&self, recorder: Arc<dyn Recorder>) {
+        let _ = self.recorder.set(recorder);
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
+        self.recorder.get()
     }
 
     pub(crate) fn features(&self) -> Option<Arc<dyn Features>> {
