@@ -4,10 +4,15 @@
 
 mod running;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use dozen_harness::{Signal, free_port, get, request};
-use running::Up;
+use dozen_harness::{Asked, Load, Signal, free_port, get, request};
+use running::{PATIENCE, Up, replace};
 
 /// A running `dozen up` with a gateway, and where that, the API and the console listen.
 struct Door {
@@ -122,4 +127,105 @@ fn diff_says_what_would_change_which_streams_would_end_and_whether_anything_does
     assert_eq!((code, &json["closes"][0]["service"]), (1, &serde_json::json!("stock")));
     assert_eq!(json["sections"], serde_json::json!(["queues"]));
     assert_eq!(dozen(&["diff", "old.yaml", "wrong.yaml"]).0, 2);
+}
+
+/// Answers every request on every connection with `body`; counts those for `/health`. Gives the port.
+fn origin(body: &'static str) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let probes = Arc::new(AtomicUsize::new(0));
+    let counted = probes.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let counted = counted.clone();
+            std::thread::spawn(move || {
+                let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+                while let Ok(count @ 1..) = stream.read(&mut chunk) {
+                    bytes.extend_from_slice(&chunk[..count]);
+                    while let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                        let head: Vec<u8> = bytes.drain(..end + 4).collect();
+                        counted.fetch_add(usize::from(head.starts_with(b"GET /health ")), Ordering::Relaxed);
+                        let answer =
+                            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                        if stream.write_all(answer.as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (port, probes)
+}
+
+#[test]
+fn services_that_run_elsewhere_come_move_and_go_while_they_are_asked_and_no_request_fails() {
+    let [(one, _), (two, probes)] = [origin("one"), origin("two")];
+    let ports = [free_port(), free_port(), free_port()];
+    let file = |routes: &str, services: &str| file(ports, routes, &format!("services: {{ {services} }}\n"));
+    let at = |port: u16, more: &str| format!("web: {{ at: 'http://127.0.0.1:{port}'{more} }}");
+    let up = Up::start(&file("    /: web\n", &at(one, "")), &[]).ready();
+    let ask = |path: &str| get(&format!("http://127.0.0.1:{}{path}", ports[0])).unwrap();
+    let reload = || {
+        let reply =
+            request("POST", &format!("http://127.0.0.1:{}/dozen/v1/reload", ports[1]), &[], b"").unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+    };
+    assert_eq!(ask("/").text(), "one");
+    let load = Load::start(&Asked::of(ports[0], "/"), 4);
+    // It moves, and is asked from then on whether it is well.
+    up.write(&file("    /: web\n", &at(two, ", probe: { path: /health, interval: 100ms }, timeout: 5s")));
+    assert_eq!(reload()["services"]["moved"], serde_json::json!(["web"]));
+    assert_eq!(ask("/").text(), "two");
+    let begun = Instant::now();
+    while probes.load(Ordering::Relaxed) < 2 {
+        assert!(begun.elapsed() < PATIENCE, "nobody asks whether it is well");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for round in 0..20 {
+        // Another comes with its route, and goes with it; what stays moves there and back.
+        let extra = format!("{}, more: {{ at: 'http://127.0.0.1:{one}' }}", at([one, two][round % 2], ""));
+        up.write(&file("    /: web\n    /more: more\n", &extra));
+        assert_eq!(reload()["services"]["added"], serde_json::json!(["more"]));
+        assert_eq!(
+            (ask("/more").text().as_str(), ask("/").text().as_str()),
+            ("one", ["one", "two"][round % 2])
+        );
+        up.write(&file("    /: web\n", &at([two, one][round % 2], "")));
+        assert_eq!(reload()["services"]["removed"], serde_json::json!(["more"]));
+        assert_eq!((ask("/more").status, ask("/").text().as_str()), (404, ["two", "one"][round % 2]));
+    }
+    load.passes(100);
+    let served = load.end().unwrap();
+    assert_eq!(served.connections, 4, "a reload closed a connection: {served:?}");
+    // Nobody probes it any more, and nobody finds what is gone.
+    let page = get(&format!("http://127.0.0.1:{}/metrics", ports[2])).unwrap().text();
+    assert!(page.contains("service=\"web\"") && !page.contains("service=\"more\""), "{page}");
+}
+
+#[test]
+fn a_file_that_the_file_names_is_read_again_when_it_changes() {
+    let ports = [free_port(), free_port(), free_port()];
+    let routes = "    /a: { answer: { status: 200, body: '${file:word}' } }\n";
+    let up = Up::beside(&[("word", "one\n")], &file(ports, routes, ""), &[]).ready();
+    let ask = || get(&format!("http://127.0.0.1:{}/a", ports[0])).unwrap().text();
+    assert_eq!(ask(), "one");
+    replace(up.folder.path(), "word", b"two\n");
+    up.hear("the file was taken over");
+    assert_eq!(ask(), "two");
+    // One that is gone is no reason to stop, and is looked for until it is there again.
+    std::fs::remove_file(up.folder.path().join("word")).unwrap();
+    up.hear("the file is not taken over");
+    assert_eq!(ask(), "two");
+    replace(up.folder.path(), "word", b"three\n");
+    up.hear("the file was taken over");
+    assert_eq!(ask(), "three");
+    // A secret of what was started cannot change under it, and that is said.
+    up.write(&file(
+        ports,
+        routes,
+        "services: { web: { run: [sleep, '60'], env: { WORD: '${file:word}' } } }\n",
+    ));
+    up.hear("what dozen runs for the service `web` cannot change while dozen runs");
 }

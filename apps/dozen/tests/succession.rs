@@ -195,10 +195,11 @@ fn a_binary_that_cannot_take_over_is_told_and_what_ran_goes_on() {
         assert!(line.contains(why), "{line}");
         load.passes(50);
     }
-    // A file that another process could not come up with beside this one is not even tried.
-    world.up.write(&file(world.gateway, world.registry, port, "queues: { q: }\n"));
+    // A file that nobody could begin with is not even tried.
+    world.up.write(&file(world.gateway, world.registry, port, "queus: { q: }\n"));
     world.up.signal(Signal::USR2);
-    world.up.hear("`queues` cannot change while dozen runs");
+    world.up.hear("no other process takes over, and what ran goes on: ");
+    world.up.hear("did you mean `queues`?");
     load.passes(50);
     load.end().unwrap();
     assert_eq!(world.ask(), service);
@@ -264,4 +265,58 @@ fn the_service_manager_hears_which_process_it_is() {
     let line = up.hear("has taken over;");
     let heir = line.split_whitespace().skip_while(|word| *word != "process").nth(1).unwrap().parse().unwrap();
     assert_eq!(hear(), of(heir));
+}
+
+#[test]
+fn a_file_that_runs_other_services_is_named_by_the_reload_and_taken_over_by_another_process() {
+    let (world, service) = World::start();
+    let process = world.ask();
+    let [other, gone] = [free_port(), free_port()];
+    let before = file(world.gateway, world.registry, service, "queues: { q: }\n");
+    let more = |services: &str, routes: &str| {
+        let services = format!("services:\n{services}");
+        before.replacen("services:\n", &services, 1).replace("/: web", &format!("/: web{routes}"))
+    };
+    let changing = |text: &str| {
+        format!(
+            "  changing: {{ run: [python3, web.py, {text}], port: {other}, health: /, sidecar: false }}\n"
+        )
+    };
+    let routes = ", /changing: changing";
+    // The first hand-over starts what is new: nothing of it needs a restart of `web`.
+    let first =
+        format!("{}  gone: {{ run: [python3, web.py], port: {gone}, sidecar: false }}\n", changing("one"));
+    world.up.write(&more(&first, routes));
+    let refused = world.up.hear("the file is not taken over, and what ran goes on: ");
+    for what in ["`queues`", "what dozen runs for the service `changing`", "`gone`", "SIGUSR2"] {
+        assert!(refused.contains(what), "{refused}");
+    }
+    world.succeed();
+    world.up.hear("changing: healthy after ");
+    world.up.hear("gone: healthy after ");
+    let ask = |path: &str| get(&format!("http://127.0.0.1:{}{path}", world.gateway)).unwrap();
+    let one = ask("/changing").text();
+    assert_eq!(world.ask(), process, "the service was started again");
+
+    // The next one starts one of them in another way, and the other not at all.
+    world.up.write(&more(&changing("two"), routes));
+    let refused = world.up.hear("the file is not taken over, and what ran goes on: ");
+    assert!(
+        refused.contains("`changing`, what dozen runs for the service `gone` cannot change"),
+        "{refused}"
+    );
+    kill(world.heir(), "USR2");
+    world.told("has taken over;", 2);
+    world.told("changing: healthy after ", 2);
+    let two = ask("/changing").text();
+    assert!(one != two && two.parse::<u32>().is_ok(), "{one}, then {two}");
+    let begun = std::time::Instant::now();
+    while wait_until_listening(gone, std::time::Duration::ZERO).is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "what the file has no more lives on");
+    }
+    assert_eq!(world.ask(), process, "the service was started again");
+    kill(world.heir(), "TERM");
+    let told = world.up.program.output_to_the_end(PATIENCE).unwrap();
+    assert_eq!(told.matches("service begins").count(), 4, "{told}");
+    assert_eq!(told.matches("did it once").count(), 1, "{told}");
 }

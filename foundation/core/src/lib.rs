@@ -15,6 +15,7 @@ mod endpoint;
 mod id;
 mod message;
 mod nearest;
+pub mod span;
 mod token;
 mod trace;
 

@@ -32,6 +32,7 @@ use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, Priority, dead
 use crate::{Body, Lease, Unavailable, Upstream, Want};
 
 const ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER);
+const TRACE: HeaderName = HeaderName::from_static("traceparent");
 /// Makes a request that is not idempotent safe to repeat: its service knows it by this.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Endpoints that are avoided because they were tried for the same request.
@@ -218,14 +219,21 @@ impl Errand {
         self.head.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// The request as the next attempt sends it, with `around` its body.
-    pub(crate) fn request(&self, around: impl FnOnce(Body) -> Body) -> Option<Request<Body>> {
+    /// The request as the next attempt sends it: as the step `trace` of its trace, and with `around` its body.
+    pub(crate) fn request(
+        &self,
+        trace: Option<&HeaderValue>,
+        around: impl FnOnce(Body) -> Body,
+    ) -> Option<Request<Body>> {
         let body = self.body.body()?;
         let mut kept = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         let mut head = if self.keeps { kept.clone() } else { kept.take() }?;
         drop(kept);
         if self.repeats {
             head.headers.insert(ATTEMPT, HeaderValue::from(self.tried.count().max(1)));
+        }
+        if let Some(trace) = trace {
+            head.headers.insert(TRACE, trace.clone());
         }
         if let Some(end) = self.deadline {
             told(end.saturating_duration_since(Instant::now()), &mut head.headers);

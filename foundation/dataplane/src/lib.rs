@@ -44,7 +44,7 @@ pub use problem::problem_document;
 pub use proxy::{
     Answered, Around, Changes, Content, Context, Cutoff, Decision, Draft, Failure, Fields, Forward, Handler,
     Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy, ProxyOptions, Reply, Serve,
-    Serving, Verdict, nested,
+    Serving, Step, Trail, Verdict, nested,
 };
 pub use server::{Limits, Peer, Server};
 pub use tls::{

@@ -49,6 +49,7 @@ mod stream;
 mod streamed;
 mod talk;
 pub(crate) mod tasks;
+mod trail;
 mod tunnel;
 mod verdict;
 mod worker;
@@ -71,6 +72,7 @@ pub(crate) use feed::trailers;
 pub use fields::{Answered, Changes, Fields, Names};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
 pub use reply::{Content, Reply};
+pub use trail::{Step, Trail};
 pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};
 pub(crate) use worker::Worker;
 

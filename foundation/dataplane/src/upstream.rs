@@ -80,6 +80,18 @@ impl Services {
     fn policy(&self, name: &str) -> Arc<ServicePolicy> {
         self.own.get(name).unwrap_or(&self.usual).clone()
     }
+
+    fn call_by(&mut self, usual: ServicePolicy, own: BTreeMap<String, ServicePolicy>) {
+        self.usual = Arc::new(usual);
+        self.own = own.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
+    }
+
+    fn speak(&mut self, transports: BTreeMap<String, Arc<Transport>>) {
+        self.transports = transports;
+        for (name, upstream) in &self.called {
+            upstream.speak(self.transports.get(name).cloned());
+        }
+    }
 }
 
 impl std::fmt::Debug for Upstreams {
@@ -152,19 +164,32 @@ impl Upstreams {
     /// How all services are called from now on: those in `own` by their own policy, and all others by `usual`.
     pub fn configure_all(&self, usual: ServicePolicy, own: BTreeMap<String, ServicePolicy>) {
         let mut services = self.services();
-        services.usual = Arc::new(usual);
-        services.own = own.into_iter().map(|(name, policy)| (name, Arc::new(policy))).collect();
+        services.call_by(usual, own);
         self.apply(&services, None);
     }
 
     /// How services are spoken to from now on: those that are named by their own transport, and all others in plain
     /// HTTP/1.1. Requests that have begun keep theirs.
     pub fn speak(&self, transports: BTreeMap<String, Arc<Transport>>) {
+        self.services().speak(transports);
+    }
+
+    /// Both at one moment, and with it `meanwhile`: nobody asks for a service in between. Who has one of those in `parted`
+    /// ends with what it was: its endpoints, its policy and its transport; who asks for it from now on gets another one.
+    pub fn exchange(
+        &self,
+        (usual, own): (ServicePolicy, BTreeMap<String, ServicePolicy>),
+        transports: BTreeMap<String, Arc<Transport>>,
+        parted: &[String],
+        meanwhile: impl FnOnce(),
+    ) {
         let mut services = self.services();
-        services.transports = transports;
-        for (name, upstream) in &services.called {
-            upstream.speak(services.transports.get(name).cloned());
-        }
+        let parted = parted.iter().filter_map(|name| services.called.remove(name));
+        parted.for_each(|upstream| upstream.part());
+        services.speak(transports);
+        services.call_by(usual, own);
+        self.apply(&services, None);
+        meanwhile();
     }
 
     fn apply(&self, services: &Services, only: Option<&str>) {

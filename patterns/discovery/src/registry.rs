@@ -81,6 +81,11 @@ impl Registry {
         self.change(|state, _| state.declare(service, endpoints))
     }
 
+    /// Whether this can be declared at the moment, and why not.
+    pub fn check(&self, service: &str, endpoints: &[Endpoint]) -> Result<(), Error> {
+        self.inner().state.check(service, endpoints)
+    }
+
     /// Takes in an instance, or renews and replaces what it said before.
     pub fn register(&self, service: &str, endpoint: Endpoint, ttl: Duration) -> Result<Lease, Error> {
         self.change(|state, now| state.register(service, endpoint, ttl, now))?;

@@ -78,18 +78,29 @@ impl State {
         self.services.iter().flat_map(of_service).collect()
     }
 
-    /// Replaces what is declared of `service`. What registered itself stays, unless its id is now declared.
-    pub(crate) fn declare(&mut self, service: &str, endpoints: Vec<Endpoint>) -> Result<Change, Error> {
+    /// Whether this can be declared of `service`, and why not.
+    pub(crate) fn check(&self, service: &str, endpoints: &[Endpoint]) -> Result<(), Error> {
         check_service(service)?;
-        for endpoint in &endpoints {
+        for endpoint in endpoints {
             check_endpoint(endpoint, &self.limits)?;
         }
-        self.make_room(service)?;
         let known = self.services.get(service);
+        let has_room = self.services.len() < self.limits.services_max
+            || self.services.values().any(|known| known.instances.is_empty());
+        if known.is_none() && !has_room {
+            return Err(self.full());
+        }
         let leased = known.map_or(0, |known| known.instances.values().filter(|i| i.lease.is_some()).count());
         if endpoints.len() + leased > self.limits.instances_max {
             return Err(self.too_many(service));
         }
+        Ok(())
+    }
+
+    /// Replaces what is declared of `service`. What registered itself stays, unless its id is now declared.
+    pub(crate) fn declare(&mut self, service: &str, endpoints: Vec<Endpoint>) -> Result<Change, Error> {
+        self.check(service, &endpoints)?;
+        self.make_room(service)?;
         let known = entry(&mut self.services, service);
         let mut health = BTreeMap::new();
         known.instances.retain(|id, instance| {
@@ -250,8 +261,12 @@ impl State {
                 self.services.remove(&name);
                 Ok(())
             }
-            None => Err(Error::Full { what: "services".into(), limit: self.limits.services_max }),
+            None => Err(self.full()),
         }
+    }
+
+    fn full(&self) -> Error {
+        Error::Full { what: "services".into(), limit: self.limits.services_max }
     }
 
     fn too_many(&self, service: &str) -> Error {

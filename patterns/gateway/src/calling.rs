@@ -84,7 +84,7 @@ impl Calling {
         let upstreams = Arc::new(Upstreams::new(resolve, usual.clone()));
         let calling = Self { upstreams, inner: Mutex::default(), standing: Standing::default() };
         let options = Options { services, usual, ..Options::default() };
-        calling.adopt(calling.prepare(&options)?, &options)?;
+        calling.adopt(calling.prepare(&options)?, &options, &[], || ())?;
         Ok(Arc::new(calling))
     }
 
@@ -144,8 +144,15 @@ impl Calling {
         Ok(Prepared { tls: options.tls.clone(), transports })
     }
 
-    /// Takes over what was prepared from `options`.
-    pub(crate) fn adopt(&self, prepared: Prepared, options: &Options) -> Result<(), Error> {
+    /// Takes over what was prepared from `options`; parts with those services of which others take the place, and does
+    /// `meanwhile` in the same moment. An error leaves everything as it was.
+    pub(crate) fn adopt(
+        &self,
+        prepared: Prepared,
+        options: &Options,
+        parted: &[String],
+        meanwhile: impl FnOnce(),
+    ) -> Result<(), Error> {
         let mut inner = self.inner();
         if let Some(wanted) = prepared.tls {
             let wrong = |source| Error::Tls { what: "gateway.tls".into(), source };
@@ -162,9 +169,9 @@ impl Calling {
         }
         inner.services.clone_from(&options.services);
         inner.transports = prepared.transports;
-        self.upstreams.speak(inner.transports.clone());
         let own = options.services.iter().map(|(name, service)| (name.clone(), service.policy.clone()));
-        self.upstreams.configure_all(options.usual.clone(), own.collect());
+        let policies = (options.usual.clone(), own.collect());
+        self.upstreams.exchange(policies, inner.transports.clone(), parted, meanwhile);
         // Those that are probed are known from now on, not from their first request on.
         let probed = options.services.iter().filter(|(_, service)| service.policy.health.is_some());
         probed.for_each(|(name, _)| drop(self.upstreams.get(name)));

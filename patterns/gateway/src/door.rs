@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::resilience::Priority;
 use dozen_dataplane::{
-    Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Upstream,
-    Upstreams, Verdict, nested,
+    Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Trail,
+    Upstream, Upstreams, Verdict, nested,
 };
 
 use crate::access::Pass;
@@ -25,6 +25,7 @@ use crate::feature::{self, Way, Witness};
 use crate::log::{Begun, Mark};
 use crate::measure::Measure;
 use crate::snapshot::{Snapshot, Standing};
+use crate::spans::{self, Recording};
 use crate::waiting::Waiting;
 use crate::{Keeper, RequestLog, forwarded};
 
@@ -62,12 +63,18 @@ pub(crate) struct Ticket {
     /// Gives its places back when the request has ended.
     pub(crate) pass: Option<Pass>,
     pub(crate) refused: Option<Refused>,
+    recording: Option<Arc<Recording>>,
 }
 
 impl Ticket {
     /// How much its request matters to a service that is busy.
     fn priority(&self) -> Priority {
         self.pass.as_ref().map_or_else(Priority::default, |pass| pass.priority.of_service())
+    }
+
+    /// Who hears of each attempt.
+    fn trail(&self) -> Option<Arc<dyn Trail>> {
+        self.recording.clone().map(|recording| recording as Arc<dyn Trail>)
     }
 
     /// Another for the same request, which is not decided upon.
@@ -83,6 +90,7 @@ impl Ticket {
             witness: None,
             pass: None,
             refused: None,
+            recording: self.recording.clone(),
         }
     }
 }
@@ -136,6 +144,7 @@ impl Door {
             // What a route says of bodies would not be done to what passes in a WebSocket.
             websocket: route.websocket.filter(|_| ticket.around.is_none()),
             around: ticket.around.take(),
+            trail: ticket.trail(),
             ticket,
         })
     }
@@ -165,6 +174,7 @@ impl Door {
                 (Some(outer), Some(inner)) => Some(nested(outer, inner)),
                 (shaping, escort) => shaping.or(escort),
             },
+            trail: ticket.trail(),
             ticket,
         })
     }
@@ -175,7 +185,8 @@ impl Door {
             return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
         };
         let (body_max, total) = (standing.route.body_max, standing.route.total);
-        let composition = Composition::new(plan, given, self.callers.clone(), self.ids.clone());
+        let composition = Composition::new(plan, given, self.callers.clone(), self.ids.clone())
+            .recorded(ticket.recording.clone());
         let around = ticket.around.take();
         Verdict::Serve(Serving { service: Arc::new(composition), around, body_max, total, ticket })
     }
@@ -185,13 +196,10 @@ impl Door {
         !trusted.is_empty() && trusted.contains(&request.peer.ip().to_canonical())
     }
 
-    /// The trace that the request belongs to: the client's, if it sent one that can be read.
-    fn trace(&self, request: &Incoming<'_>) -> TraceContext {
+    /// The step of the client, if it sent one that can be read.
+    fn sent(request: &Incoming<'_>) -> Option<TraceContext> {
         let sent = request.field("traceparent").and_then(|value| std::str::from_utf8(value).ok());
-        match sent.and_then(|text| text.parse::<TraceContext>().ok()) {
-            Some(sent) => sent.child(&self.ids),
-            None => TraceContext::start(&self.ids),
-        }
+        sent.and_then(|text| text.parse().ok())
     }
 }
 
@@ -200,7 +208,7 @@ impl Handler for Door {
 
     fn begin(&self, request: &Incoming<'_>, outgoing: &mut Outgoing<'_>) -> Verdict<Ticket> {
         let snapshot = self.snapshot.load();
-        let (trace, now, random) = (self.trace(request), self.ids.clock().now(), self.ids.random());
+        let (now, random) = (self.ids.clock().now(), self.ids.random());
         let is_trusted = Self::trusts(&snapshot, request);
         let asked = Asked {
             method: request.head.method,
@@ -213,6 +221,9 @@ impl Handler for Door {
             consumer: None,
             address: forwarded::client(request, &snapshot.options.trusted),
         };
+        let (sent, recorder) = (Self::sent(request), self.keeper.recorder());
+        let spans::Begun { trace, passed, recording } =
+            spans::Begun::new(recorder, &self.ids, sent, request, &asked, now);
         let (worker, started) = (request.worker, request.started);
         let case = Case { asked, worker, now, started, random, is_trusted };
         let Decision { standing, what, around, pass, refused } =
@@ -232,13 +243,24 @@ impl Handler for Door {
         let mark = self.journal.begin(worker, &begun);
         let line = self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked));
         let (amendment, witness) = (None, None);
-        let ticket =
-            Ticket { mark, standing, measure, service, line, amendment, around, witness, pass, refused };
+        let ticket = Ticket {
+            mark,
+            standing,
+            measure,
+            service,
+            line,
+            amendment,
+            around,
+            witness,
+            pass,
+            refused,
+            recording,
+        };
         if !matches!(what, What::Reply(_)) {
             // Said before anybody is asked, so that a decision that comes later need not say it.
             snapshot.withheld.iter().for_each(|name| outgoing.remove(name));
             forwarded::add(request, is_trusted, outgoing);
-            outgoing.add("traceparent", &forwarded::trace_text(&trace));
+            outgoing.add("traceparent", &forwarded::trace_text(&passed));
         }
         let step = match what {
             What::Wait(step) => step,
@@ -251,17 +273,21 @@ impl Handler for Door {
     }
 
     fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
-        let Ticket { mark, standing, measure, service, line, witness, pass, refused, .. } = ticket;
+        let Ticket { mark, standing, measure, service, line, witness, pass, refused, recording, .. } = ticket;
         if let Some(witness) = witness {
             witness.ended(feature::Ended::of(outcome), outcome.elapsed);
         }
         self.journal.end(mark, outcome);
         measure.end(outcome);
+        let passed = pass.as_ref().and_then(|pass| pass.identity.consumer.as_ref());
+        let consumer = passed.or(refused.as_ref().and_then(|refused| refused.consumer.as_ref()));
+        let consumer = consumer.map(|consumer| &*consumer.name);
+        if let Some(recording) = recording {
+            let route = standing.as_ref().map(|standing| (&*standing.route.name, &standing.route.path));
+            recording.end(&spans::End { route, service: service.as_deref(), consumer, outcome });
+        }
         if let (Some(log), Some(line)) = (&self.access, line) {
             let route = standing.as_ref().map(|standing| &*standing.route.name);
-            let passed = pass.as_ref().and_then(|pass| pass.identity.consumer.as_ref());
-            let consumer = passed.or(refused.as_ref().and_then(|refused| refused.consumer.as_ref()));
-            let consumer = consumer.map(|consumer| &*consumer.name);
             let refused = refused.as_ref().map(|refused| refused.reason.label());
             let service = service.as_deref();
             log.end(line, &Ending { route, service, consumer, refused, outcome });

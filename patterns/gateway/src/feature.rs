@@ -20,7 +20,7 @@ use dozen_dataplane::{Answered, Around, Changes, Failure, Outcome};
 use crate::asked::{Asked, Headers};
 use crate::case::Case;
 
-/// Says where requests of features go.
+/// Says where requests of features go, as one configuration has it: a request asks the one that it began with.
 pub trait Features: Send + Sync + 'static {
     /// What becomes of a request for `feature`; `None` when there is no such feature. Called on the worker's thread: nothing
     /// in it may block.

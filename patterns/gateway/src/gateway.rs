@@ -16,7 +16,7 @@ use crate::diff::{diff, fixed};
 use crate::door::Door;
 use crate::measure::{Measured, UNROUTED};
 use crate::snapshot::Snapshot;
-use crate::{AcmeView, Diff, Error, Explanation, Keeper, Options, Question, RequestLog};
+use crate::{AcmeView, Diff, Error, Explanation, Features, Keeper, Options, Question, RequestLog};
 
 /// A door that listens, and runs as a [`Service`].
 #[derive(Debug)]
@@ -25,6 +25,34 @@ pub struct Gateway {
     door: Arc<Door>,
     /// Whether its keeper runs with it, because nobody else has it.
     runs_keeper: bool,
+}
+
+/// What changes together with a configuration.
+#[derive(Default)]
+pub struct Beside<'b> {
+    /// Who says where requests of features go; without it, who has said so before.
+    pub features: Option<Arc<dyn Features>>,
+    /// Services whose place is taken by others of their name, or by nobody. A request that has begun ends with the one
+    /// that was there: its endpoints, its policy, its transport.
+    pub parted: Vec<String>,
+    /// Done in the same moment.
+    pub meanwhile: Option<Box<dyn FnOnce() + 'b>>,
+}
+
+/// A configuration that was taken over.
+#[derive(Debug)]
+pub struct Applied {
+    /// What it changed.
+    pub diff: Diff,
+    before: CancellationToken,
+}
+
+impl Applied {
+    /// Returns when no request is being decided upon any more by what held before: each knows then which service it
+    /// goes to. That takes no time, unless one waits for somebody who says who is asking.
+    pub async fn settled(&self) {
+        self.before.cancelled().await;
+    }
 }
 
 impl Gateway {
@@ -56,7 +84,7 @@ impl Gateway {
         let caller = Caller::new(upstreams.clone(), Client::new(), ids.clone());
         let callers = keeper.ask_through(&caller);
         let snapshot = Snapshot::new(options.clone(), &keeper, None)?;
-        calling.adopt(calling.prepare(&options)?, &options)?;
+        calling.adopt(calling.prepare(&options)?, &options, &[], || ())?;
         let tls = calling.tls();
         let defaults = ProxyOptions::default();
         let sockets = keeper.sockets().cloned();
@@ -101,6 +129,12 @@ impl Gateway {
     ///
     /// What cannot change while it runs is refused, and so is everything with it.
     pub fn apply(&self, options: &Options) -> Result<Diff, Error> {
+        self.apply_beside(options, Beside::default()).map(|applied| applied.diff)
+    }
+
+    /// The same with what changes beside it: once all has been judged, and before the first request of the new
+    /// configuration. An error leaves that as it was, too.
+    pub fn apply_beside(&self, options: &Options, beside: Beside<'_>) -> Result<Applied, Error> {
         // One at a time: each builds on what the one before has left.
         let _turn = self.door.turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let before = self.door.snapshot.load_full();
@@ -108,9 +142,14 @@ impl Gateway {
         if !fixed.is_empty() {
             return Err(Error::Fixed { what: fixed.join("`, `") });
         }
-        let next = Snapshot::new(options.clone(), &self.door.keeper, Some(&before))?;
+        let mut next = Snapshot::new(options.clone(), &self.door.keeper, Some(&before))?;
         let prepared = self.door.calling.prepare(options)?;
-        self.door.calling.adopt(prepared, options)?;
+        let Beside { features, parted, meanwhile } = beside;
+        let meanwhile = || meanwhile.into_iter().for_each(|change| change());
+        self.door.calling.adopt(prepared, options, &parted, meanwhile)?;
+        if features.is_some() {
+            next.features = features;
+        }
         let diff = diff(&before.options, &next.options);
         let next = Arc::new(next);
         self.door.snapshot.store(next.clone());
@@ -118,7 +157,7 @@ impl Gateway {
         if let Some(log) = &self.door.access {
             log.reopen();
         }
-        Ok(diff)
+        Ok(Applied { diff, before: before.over.clone() })
     }
 
     /// The configuration that holds for requests that begin now.

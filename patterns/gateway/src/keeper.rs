@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::Ids;
+use dozen_core::span::Recorder;
 use dozen_dataplane::{Caller, Sockets};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::Store;
@@ -61,6 +62,7 @@ pub struct Keeper {
     members: Mutex<Weak<Members>>,
     features: OnceLock<Arc<dyn Features>>,
     callers: OnceLock<Arc<Callers>>,
+    recorder: OnceLock<Arc<dyn Recorder>>,
 }
 
 struct Job {
@@ -102,6 +104,7 @@ impl Keeper {
             members: Mutex::default(),
             features: OnceLock::new(),
             callers: OnceLock::new(),
+            recorder: OnceLock::new(),
         }
     }
 
@@ -143,6 +146,15 @@ impl Keeper {
     /// Who asks them; in a rehearsal, nobody.
     pub(crate) fn callers(&self) -> Arc<Callers> {
         self.ask_through(&Caller::plain(Arc::new(|_| None), self.ids.clone()))
+    }
+
+    /// Has `recorder` keep the steps of traces. Before a gateway is made beside it, and once.
+    pub fn record_traces(&self, recorder: Arc<dyn Recorder>) {
+        let _ = self.recorder.set(recorder);
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
+        self.recorder.get()
     }
 
     pub(crate) fn features(&self) -> Option<Arc<dyn Features>> {

@@ -37,6 +37,17 @@ impl PathMatch {
         }
     }
 
+    /// The template as it is written; none for an expression, of which nobody could say what it takes.
+    pub(crate) fn template(&self) -> Option<String> {
+        let Self::Template(template) = self else { return None };
+        let one = |segment: &Segment| match segment {
+            Segment::Text(text) => format!("/{text}"),
+            Segment::One(name) => format!("/{{{name}}}"),
+            Segment::Rest(name) => format!("/{{*{name}}}"),
+        };
+        Some(template.segments.iter().map(one).collect())
+    }
+
     /// What its names are, in the order of its captures.
     pub(crate) fn names(&self) -> Vec<&str> {
         match self {

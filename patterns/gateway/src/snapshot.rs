@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use dozen_dataplane::{Cutoff, Upstream};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::access::{Access, Entrance, RouteAccess};
 use crate::cache::Cache;
@@ -43,6 +44,9 @@ pub(crate) struct Snapshot {
     pub(crate) features: Option<Arc<dyn Features>>,
     /// Counted up with each configuration.
     pub(crate) revision: u64,
+    /// Cancelled when nobody decides by it any more.
+    pub(crate) over: CancellationToken,
+    _over: DropGuard,
 }
 
 /// How streams of a route to one service are ended, and how long they have then.
@@ -117,9 +121,10 @@ impl Snapshot {
         }
         let unrouted = before.map_or_else(Arc::default, |before| before.unrouted.clone());
         let revision = before.map_or(1, |before| before.revision + 1);
-        let (withheld, features) = (withheld.into(), keeper.features());
-        let options = Arc::new(options);
-        Ok(Self { options, table, standings, unrouted, ways, withheld, features, revision })
+        let features = before.map_or_else(|| keeper.features(), |before| before.features.clone());
+        let (withheld, options, over) = (withheld.into(), Arc::new(options), CancellationToken::new());
+        let _over = over.clone().drop_guard();
+        Ok(Self { options, table, standings, unrouted, ways, withheld, features, revision, over, _over })
     }
 
     /// Gives the streams that `next` has no place for their time to end.

@@ -69,7 +69,7 @@ pub use options::{
     RetireOptions, RewriteOptions, ShadowWrites, SideRewrite, Tolerance, TranslatorNames, WriteOptions,
 };
 pub use progress::{FeatureProgress, Progress};
-pub use registry::{Registry, RegistryOptions, Translators};
+pub use registry::{Prepared, Registry, RegistryOptions, Translators};
 pub use retire::{Lines, Removable, removable};
 pub use rows::Change;
 pub use send::{Request, Sender, Unsent};

@@ -78,6 +78,17 @@ pub struct Registry {
     seen: Mutex<Seen>,
 }
 
+/// The features of a changed file, judged.
+#[derive(Clone)]
+pub struct Prepared(BTreeMap<String, Arc<Feature>>);
+
+impl Prepared {
+    /// All of them.
+    pub fn features(&self) -> impl Iterator<Item = &Arc<Feature>> {
+        self.0.values()
+    }
+}
+
 #[derive(Clone, Default)]
 struct Seen {
     used: BTreeMap<String, Used>,
@@ -117,6 +128,11 @@ impl Registry {
     /// Takes over a changed file, all of it or nothing. What is known of a feature stays; where its stage is not allowed any
     /// more, the next look takes it down to one that is.
     pub fn apply(&self, features: &BTreeMap<String, FeatureOptions>) -> Result<(), Error> {
+        self.prepare(features).map(|prepared| self.take_over(prepared))
+    }
+
+    /// Judges the features of a changed file. Nothing has changed until they are taken over.
+    pub fn prepare(&self, features: &BTreeMap<String, FeatureOptions>) -> Result<Prepared, Error> {
         if features.len() > FEATURES_MAX {
             return Err(Error::TooMany { found: features.len(), features_max: FEATURES_MAX });
         }
@@ -133,8 +149,17 @@ impl Registry {
             };
             fresh.insert(name.clone(), feature);
         }
-        self.features.store(Arc::new(fresh));
-        Ok(())
+        Ok(Prepared(fresh))
+    }
+
+    /// What is taken over already.
+    pub fn current(&self) -> Prepared {
+        Prepared((**self.features.load()).clone())
+    }
+
+    /// Takes over what was prepared.
+    pub fn take_over(&self, prepared: Prepared) {
+        self.features.store(Arc::new(prepared.0));
     }
 
     /// Gives a feature the translators that it names, unless they are those that it had.

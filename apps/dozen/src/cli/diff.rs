@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use dozen_gateway::{Diff as Difference, Options, RouteTable, diff};
 
+use crate::Error;
 use crate::config::{self, App};
-use crate::{Error, up};
+use crate::up::{self, Told};
 
 const HELP: &str = "\
 Examples:
@@ -31,21 +32,28 @@ pub(crate) struct Diff {
 impl Diff {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let (old, new) = (read(&self.old)?, read(&self.new)?);
-        let mut fixed = config::differing(&old.sections, &new.sections);
+        let mut fixed = old.sections.differing(&new.sections);
+        if old.app.gateway.is_some() != new.app.gateway.is_some() {
+            fixed.push("gateway".to_owned());
+        }
         let mut taken = Vec::new();
         if up::translators::can_change(&old.app, &new.app) {
             let is_taken = |section: &String| ["providers", "translators"].contains(&section.as_str());
             (taken, fixed) = fixed.into_iter().partition(is_taken);
         }
         let difference = diff(&options(&old.app)?, &options(&new.app)?);
-        let same = difference.is_empty() && fixed.is_empty() && taken.is_empty();
+        taken.extend((old.app.features != new.app.features).then(|| "features".to_owned()));
+        taken.extend((old.app.traces != new.app.traces).then(|| "traces".to_owned()));
+        let services = up::moved(&old.app, &new.app);
+        let same = difference.is_empty() && services.is_empty() && fixed.is_empty() && taken.is_empty();
         if self.json {
             let mut json = serde_json::to_value(&difference).unwrap_or_default();
+            json["services"] = serde_json::to_value(&services).unwrap_or_default();
             json["sections"] = fixed.into();
             json["taken-over"] = taken.into();
             super::print(&format!("{json:#}\n"))?;
         } else {
-            super::print(&told(&difference, &fixed, &taken))?;
+            super::print(&told(&difference, &services, &fixed, &taken))?;
         }
         Ok(ExitCode::from(u8::from(!same)))
     }
@@ -64,12 +72,15 @@ fn options(app: &App) -> Result<Options, Error> {
     }
 }
 
-fn told(difference: &Difference, fixed: &[String], taken: &[String]) -> String {
+fn told(difference: &Difference, services: &Told, fixed: &[String], taken: &[String]) -> String {
     let mut text = String::new();
     let mut line = |sign: &str, what: &str| text.push_str(&format!("{sign} {what}\n"));
     for section in fixed {
         line("!", &format!("`{section}` differs: dozen has to be restarted"));
     }
+    services.removed.iter().for_each(|service| line("-", &format!("service `{service}`")));
+    services.added.iter().for_each(|service| line("+", &format!("service `{service}`")));
+    services.moved.iter().for_each(|service| line("~", &format!("service `{service}`: at")));
     for section in taken {
         line("~", &format!("`{section}`"));
     }

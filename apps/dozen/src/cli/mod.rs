@@ -114,12 +114,6 @@ pub(crate) struct File {
     path: PathBuf,
 }
 
-impl File {
-    fn load(&self) -> Result<config::Loaded, Error> {
-        Ok(config::load(&self.path)?)
-    }
-}
-
 /// Reads the arguments, does what they say, and prints what went wrong.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -22,8 +22,7 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let predecessor = self.take_over.then(Predecessor::on_stdin).transpose()?.map(Arc::new);
-        let ended =
-            self.file.load().and_then(|loaded| up::run(&self.file.path, loaded, predecessor.as_ref()));
+        let ended = up::run(&self.file.path, predecessor.as_ref());
         if let (Err(error), Some(old)) = (&ended, &predecessor) {
             old.failed(&chain(error));
         }

@@ -17,13 +17,14 @@ const FILES_MAX: usize = 64;
 /// Where the others are put.
 const FILES: &str = "x-files";
 
-/// Reads the document at `path`, with all that it refers to.
-pub(crate) fn read(path: &Path) -> Result<Json, String> {
+/// Reads the document at `path`, with all that it refers to; `reads` hears of each file.
+pub(crate) fn read(path: &Path, reads: &dyn Fn(&Path)) -> Result<Json, String> {
     let mut bundle = Bundle { paths: vec![path.to_owned()], read: Vec::new() };
     // The list grows while it is worked off.
     while let Some(path) = bundle.paths.get(bundle.read.len()).cloned() {
         let at = bundle.read.len();
         let told = |why: String| if at == 0 { why } else { format!("{}: {why}", path.display()) };
+        reads(&path);
         let mut document = one(&path).map_err(told)?;
         bundle.point(&mut document, at, &path)?;
         bundle.read.push(document);
@@ -151,7 +152,12 @@ mod tests {
             r##"{"$id": "x", "B": {"$ref": "#/C"}, "C": {"$ref": "../api.yaml#/b"}, "D": {"$ref": "c.yml"}}"##,
         );
         write("parts/c.yml", "type: string\n");
-        let read = read(&folder.path().join("api.yaml")).unwrap();
+        let reads = std::cell::RefCell::new(Vec::new());
+        let read = read(&folder.path().join("api.yaml"), &|path| reads.borrow_mut().push(path.to_owned()));
+        let read = read.unwrap();
+        let told: Vec<String> =
+            reads.take().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(told, ["api.yaml", "b.json", "c.yml"]);
         assert_eq!(read["a"]["$ref"], "#/x-files/1/B");
         assert_eq!((&read["b"]["$ref"], &read["c"]["$ref"]), (&"#/a".into(), &"http://x.example/y".into()));
         let other = &read["x-files"]["1"];
@@ -166,7 +172,8 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("a.json", r#"{"$ref": "gone.json"}"#);
         write("b.yaml", "a: [\n");
-        assert!(read(&folder.path().join("a.json")).unwrap_err().contains("gone.json: "));
-        assert!(read(&folder.path().join("b.yaml")).unwrap_err().contains("on line"));
+        let told = |name: &str| read(&folder.path().join(name), &|_| ()).unwrap_err();
+        assert!(told("a.json").contains("gone.json: "));
+        assert!(told("b.yaml").contains("on line"));
     }
 }

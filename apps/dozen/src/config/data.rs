@@ -41,7 +41,7 @@ pub(crate) fn document(checker: &mut Checker<'_>, node: Node) -> Option<Item> {
     let path = json(checker, node)?;
     let Value::Json { value, shown } = path.value else { return None };
     let Json::String(name) = &value else { return Some(Item::new(span, Value::Json { value, shown })) };
-    let read = bundle::read(&checker.around.folder.join(name));
+    let read = bundle::read(&checker.around.folder.join(name), checker.around.reads);
     let shown_name = shown.as_str().unwrap_or_default().to_owned();
     match read {
         Ok(value) => Some(Item::new(span, Value::Json { value, shown })),

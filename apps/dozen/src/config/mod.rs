@@ -39,13 +39,13 @@ use std::path::{Path, PathBuf};
 
 pub use app::{
     Api, App, Gateway, Limits, Origin, Queue, Reach, Receiver, Relay, Run, Secret, Service, StoreAddress,
-    Subscription, Target, Topic, Translators, Url, Wire,
+    Subscription, Target, Topic, Traces, Translators, Url, Wire,
 };
 pub use diagnostic::Mistakes;
 pub use document::markdown;
 pub use json_schema::schema;
 pub use placeholder::Surroundings;
-pub use sections::differing;
+pub use sections::Sections;
 
 use diagnostic::{Mistake, Span};
 use schema::Kind;
@@ -93,14 +93,20 @@ pub struct Loaded {
     pub app: App,
     /// The file with short forms written out, defaults filled in and secrets masked.
     pub expanded: String,
-    /// Each section of it by itself, to be held against those of another.
-    pub sections: Vec<(String, String)>,
+    /// What of each section only another process can be, to be held against that of another file.
+    pub sections: Sections,
     /// The first and last line of each entry of a section that is a mapping: `features.checkout`.
     pub places: BTreeMap<String, (u32, u32)>,
 }
 
 /// Reads the file at `path`, with placeholders filled from this process's environment.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
+    load_with(path, &|_| ())
+}
+
+/// The same; `reads` hears of each file that is read or tried, the one at `path` first.
+pub fn load_with(path: &Path, reads: &dyn Fn(&Path)) -> Result<Loaded, Error> {
+    reads(path);
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let bytes = match read_bounded(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -111,7 +117,9 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     let absolute = std::path::absolute(path).map_err(unreadable)?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     let env = |name: &str| std::env::var(name).ok();
-    Ok(parse(&path.display().to_string(), &bytes, &Surroundings { env: &env, folder })?)
+    let loaded = parse(&path.display().to_string(), &bytes, &Surroundings { env: &env, folder, reads })?;
+    loaded.app.translators.files.values().flatten().for_each(|file| reads(file));
+    Ok(loaded)
 }
 
 /// One byte more than allowed is enough to know that it is too long.
@@ -157,7 +165,7 @@ pub fn parse(file: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
     let app = tree.as_ref().filter(|_| mistakes.is_empty()).and_then(|tree| app::build(tree, around.folder));
     match (app, tree) {
         (Some(app), Some(tree)) => {
-            let (expanded, sections) = (expand::expanded(&tree), sections::sections(&tree));
+            let (expanded, sections) = (expand::expanded(&tree), Sections::of(&tree));
             Ok(Loaded { app, expanded, sections, places: sections::places(&tree, text) })
         }
         _ if mistakes.is_empty() => {

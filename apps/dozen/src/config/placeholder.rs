@@ -3,7 +3,7 @@
 //! What a placeholder stands for is a secret as far as this program can know. The value goes into the configuration;
 //! messages and `check --expanded` show the placeholder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Mistake, Span};
 
@@ -16,6 +16,17 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// What relative paths start from: the folder of the file.
     pub folder: &'a Path,
+    /// Hears of each file that is read, or tried: what the configuration depends on.
+    pub reads: &'a dyn Fn(&Path),
+}
+
+impl Surroundings<'_> {
+    /// Where the file called `name` is. It is told that it is read.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        (self.reads)(&path);
+        path
+    }
 }
 
 /// `text` with its placeholders replaced; `None` where it has none.
@@ -64,7 +75,7 @@ fn value_of(inside: &str, span: Span, around: &Surroundings<'_>) -> Result<Strin
                 ),
             }
         }
-        Some(("file", path)) => match read(&around.folder.join(path)) {
+        Some(("file", path)) => match read(&around.file(path)) {
             Ok(value) => Ok(value),
             Err(why) => wrong(
                 format!("cannot read the file `{path}`: {why}"),

@@ -1,35 +1,81 @@
 //! Two states of a file, section by section.
+//!
+//! What runs was made from most sections, and stays as it was made; the rest can change while it runs. Held against each
+//! other is what a section *says*, secrets and what placeholders stand for included: so only a fingerprint of it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use super::expand;
-use super::item::{Item, Value};
+use super::item::{Field, Item, Value};
 use super::keys::CALLING;
 
-/// Each section of the file in full, with secrets masked; of services without how they are called, which can change.
-pub(super) fn sections(file: &Item) -> Vec<(String, String)> {
-    let alone = |field: &super::item::Field| {
-        let mut field = field.clone();
-        if field.name == "services" {
-            field.item = without_calling(&field.item);
-        }
-        let name = field.name.clone();
-        let one = Item::new(file.span, Value::Map(vec![field]));
-        (name, expand::expanded(&one))
-    };
-    file.fields().iter().map(alone).collect()
-}
+/// What of a file only another process can be: by section, and by service a fingerprint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sections(BTreeMap<String, u64>);
 
-fn without_calling(services: &Item) -> Item {
-    let mut services = services.clone();
-    if let Value::Map(all) = &mut services.value {
-        for service in all {
-            if let Value::Map(fields) = &mut service.item.value {
-                fields.retain(|field| CALLING.iter().all(|key| key.name != field.name));
+impl Sections {
+    /// Those of a file.
+    pub(super) fn of(file: &Item) -> Self {
+        let mut sections = BTreeMap::new();
+        for field in file.fields() {
+            match field.name.as_str() {
+                "gateway" | "features" | "traces" => {}
+                "services" => sections.extend(field.item.fields().iter().filter_map(fixed)),
+                name => drop(sections.insert(name.to_owned(), fingerprint(&field.item))),
             }
         }
+        Self(sections)
     }
-    services
+
+    /// The names of those that are not the same.
+    pub fn differing(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect()
+    }
+}
+
+/// What of a service cannot change while this process runs. Of one that runs elsewhere, that is nothing but its sidecar.
+fn fixed(service: &Field) -> Option<(String, u64)> {
+    let runs = service.item.get("run").is_some();
+    let has_sidecar = match service.item.get("sidecar") {
+        Some(sidecar) => !matches!(sidecar.value, Value::Off),
+        None => runs,
+    };
+    if !runs && !has_sidecar {
+        return None;
+    }
+    let mut item = service.item.clone();
+    if let Value::Map(fields) = &mut item.value {
+        let is_call = |name: &str| CALLING.iter().any(|key| key.name == name);
+        // A sidecar asks other services as patiently as the file says of its own.
+        fields.retain(|field| !is_call(&field.name) && (field.name != "timeout" || has_sidecar));
+    }
+    Some((format!("services.{}", service.name), fingerprint(&item)))
+}
+
+/// The same for what means the same, wherever it stands.
+fn fingerprint(item: &Item) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    feed(item, &mut hasher);
+    hasher.finish()
+}
+
+fn feed(item: &Item, hasher: &mut DefaultHasher) {
+    match &item.value {
+        Value::Map(fields) => {
+            fields.len().hash(hasher);
+            for field in fields {
+                field.name.hash(hasher);
+                feed(&field.item, hasher);
+            }
+        }
+        Value::List(items) => {
+            items.len().hash(hasher);
+            items.iter().for_each(|item| feed(item, hasher));
+        }
+        Value::Json { value, .. } => value.to_string().hash(hasher),
+        value => format!("{value:?}").hash(hasher),
+    }
 }
 
 /// The first and last line of each entry of a section, counted from 1. An entry ends where as much or less is indented.
@@ -51,32 +97,37 @@ pub(super) fn places(file: &Item, text: &str) -> BTreeMap<String, (u32, u32)> {
     places
 }
 
-/// The sections that are not the same, but for the gateway's and the features'.
-pub fn differing(old: &[(String, String)], new: &[(String, String)]) -> Vec<String> {
-    let text = |of: &[(String, String)], name: &str| {
-        of.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
-    };
-    let mut names: Vec<&String> = old.iter().chain(new).map(|(name, _)| name).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|name| {
-        !matches!(name.as_str(), "gateway" | "features") && text(old, name) != text(new, name)
-    });
-    names.into_iter().cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::differing;
+    use super::super::tests::read;
+
+    fn differing(old: &str, new: &str) -> Vec<String> {
+        read(old).unwrap().sections.differing(&read(new).unwrap().sections)
+    }
 
     #[test]
-    fn what_else_differs_is_named_and_the_gateway_is_not() {
-        let of = |sections: &[(&str, &str)]| -> Vec<(String, String)> {
-            sections.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
-        };
-        let old = of(&[("app", "a"), ("gateway", "x"), ("queues", "q")]);
-        let new = of(&[("app", "a"), ("gateway", "y"), ("store", "s")]);
-        assert_eq!(differing(&old, &new), ["queues", "store"]);
-        assert!(differing(&old, &old).is_empty());
+    fn what_only_another_process_can_be_is_named_and_the_rest_is_not() {
+        let file = |more: &str| format!("app: a\n{more}\n");
+        let gateway = "gateway: { routes: { /a: { answer: { status: 200 } } } }";
+        assert!(differing(&file(""), &file(gateway)).is_empty());
+        assert_eq!(differing(&file("queues: { q: }"), &file("topics: { t: }")), ["queues", "topics"]);
+        assert_eq!(differing(&file("store: sqlite:a.db"), &file("store: sqlite:b.db")), ["store"]);
+    }
+
+    #[test]
+    fn of_a_service_that_runs_elsewhere_everything_can_change_but_its_sidecar() {
+        let file = |services: &str| format!("app: a\nservices: {{ {services} }}\n");
+        let one = file("a: { at: 'http://h:1' }");
+        for other in ["", "a: { at: 'http://h:2', timeout: 1s, retry: , tls: true }, b: { at: 'http://h:3' }"]
+        {
+            assert!(differing(&one, &file(other)).is_empty(), "{other}");
+        }
+        assert_eq!(differing(&one, &file("a: { at: 'http://h:1', sidecar: true }")), ["services.a"]);
+        assert_eq!(differing(&one, &file("a: { run: x, port: 1 }")), ["services.a"]);
+        let run = file("a: { run: x, port: 1, sidecar: false }");
+        assert!(
+            differing(&run, &file("a: { run: x, port: 1, sidecar: false, timeout: 1s, retry: }")).is_empty()
+        );
+        assert_eq!(differing(&run, &file("a: { run: y, port: 1, sidecar: false }")), ["services.a"]);
     }
 }

@@ -20,10 +20,10 @@ fn surroundings(folder: &Path, check: impl FnOnce(&Surroundings<'_>)) {
         "SECRET" => Some("hunter2 is no port".to_owned()),
         _ => None,
     };
-    check(&Surroundings { env: &env, folder });
+    check(&Surroundings { env: &env, folder, reads: &|_| () });
 }
 
-fn read(text: &str) -> Result<Loaded, Mistakes> {
+pub(super) fn read(text: &str) -> Result<Loaded, Mistakes> {
     read_in(&tempfile::tempdir().unwrap(), text)
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use dozen_core::Ids;
 use dozen_dataplane::{Caller, Client, Probes, ServicePolicy, Sockets};
 use dozen_gateway::Calling;
@@ -21,6 +22,7 @@ use super::messages::{self, Messages};
 use super::registry::{self, Resolve};
 use super::relays::{self, Carrying};
 use super::sidecars::{self, Beside};
+use super::traces::Traces;
 use super::translators::{self, Current};
 use super::{
     Children, Closes, Parts, Printer, Source, api, console, gateway, metrics, plans, pushes, reload, table,
@@ -31,6 +33,8 @@ use crate::config::App;
 /// The parts of an application, and what they are made with.
 pub(super) struct Bound {
     app: Arc<App>,
+    /// The application as its file has it now.
+    known: Arc<ArcSwap<App>>,
     ids: Ids,
     pub(super) sockets: Sockets,
     store: Store,
@@ -47,6 +51,7 @@ pub(super) struct Bound {
     relays: Vec<Carrying>,
     features: Arc<Facade>,
     gateway: gateway::Bound,
+    traces: Arc<Traces>,
     translators: Arc<Current>,
     /// What serves the translators.
     faces: Arc<dyn Service>,
@@ -88,15 +93,19 @@ impl Bound {
         let features = features::bind(app, &caller, &store, ids, bound.domain())?;
         // Before the first request: nobody is served by the side of a stage that is long past.
         features.registry.observe().await.map_err(Error::pattern("look at the features"))?;
-        let gateway = gateway::bind(app, &calling, &store, ids, &features, &sockets)?;
+        let traces = Traces::new(&app.name, app.traces.as_ref(), ids);
+        let gateway = gateway::bind(app, &calling, (&store, ids), &features, &traces, &sockets)?;
         let rows = table::parts(app).into_iter().chain(bound.rows()).collect();
         let translators = bound.current.clone();
         let (faces, reloading) = bound.into_parts();
+        let known = Arc::new(ArcSwap::new(app.clone()));
         let running = reload::Running {
-            app: app.clone(),
+            app: known.clone(),
             sections: source.sections.clone(),
+            registry: registry.clone(),
             gateway: gateway.gateway.clone(),
             features: features.clone(),
+            traces: traces.clone(),
             translators: reloading,
         };
         Ok(Self {
@@ -116,9 +125,16 @@ impl Bound {
             sidecars,
             features,
             gateway,
+            traces,
             translators,
             faces,
-            reloader: Arc::new(reload::Reloader::new(source.path.clone(), running, hangup)),
+            reloader: Arc::new(reload::Reloader::new(
+                source.path.clone(),
+                source.files.clone(),
+                running,
+                hangup,
+            )),
+            known,
             tallies: metrics::Tallies::default(),
             rows,
         })
@@ -166,6 +182,7 @@ impl Bound {
             store: &self.store,
             topics: &self.messages.topics,
             relays: &self.relays,
+            known: &self.known,
             registry: &self.registry,
             children: self.children.states(),
             log: &self.gateway.log,
@@ -189,6 +206,7 @@ impl Bound {
         }
         if let Some(gateway) = &self.gateway.gateway {
             // Before the gateway, and so stopped after it.
+            parts.push(("traces".into(), self.traces.clone()));
             parts.push(("keys and limits".into(), self.gateway.keeper.clone()));
             parts.push(("probes".into(), gateway.probes()));
             parts.extend(self.features.parts());
@@ -230,6 +248,7 @@ impl Bound {
             tallies: &self.tallies,
             gateway: self.gateway.gateway.as_ref(),
             features: &self.features,
+            traces: &self.traces,
             translators: &self.translators,
         }
     }

@@ -50,6 +50,8 @@ pub(crate) struct Alive {
     pub(crate) pid: Pid,
     pub(crate) since: Option<Timestamp>,
     pub(crate) healthy: bool,
+    /// What it was started as, if that is told.
+    pub(crate) identity: Option<u64>,
     /// What it writes to standard output and standard error.
     pub(crate) pipes: [OwnedFd; 2],
 }
@@ -62,6 +64,23 @@ pub(crate) struct Life<'a> {
     pub(crate) stop: &'a Stop,
     /// Cancelled when another dozen takes over.
     pub(crate) leave: &'a CancellationToken,
+}
+
+/// Ends a process that nothing is planned for any more, within `deadline`.
+pub(super) async fn dismiss(alive: Alive, guard: &Guard, stop: &Stop, deadline: Duration) {
+    let Alive { service, pid, pipes, .. } = alive;
+    // Where there is no such process it has ended by itself.
+    let Ok(mut process) = Process::adopt(pid, pipes) else { return };
+    let group = Group::of(pid, guard);
+    tracing::info!("{service}: process {} is stopped, as the file has it", pid.as_raw_nonzero());
+    group.signal(Signal::TERM);
+    tokio::select! {
+        _ = process.wait() => return,
+        () = tokio::time::sleep(deadline) => tracing::warn!("{service}: did not end in time; killed"),
+        () = stop.hard.cancelled() => {}
+    }
+    group.signal(Signal::KILL);
+    let _ = process.wait().await;
 }
 
 impl Life<'_> {
@@ -105,6 +124,7 @@ impl Life<'_> {
                     pid,
                     since,
                     healthy: self.children.is_healthy(self.at),
+                    identity: Some(self.plan.identity),
                     pipes: process.let_go(),
                 });
             }

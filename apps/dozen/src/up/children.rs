@@ -74,8 +74,7 @@ impl Children {
     ) -> io::Result<Self> {
         let is_heir = standing.is_some();
         let standing = standing.unwrap_or_default();
-        let known =
-            |plan: &Plan| standing.iter().find(|child| child.is(&plan.service, plan.instance)).cloned();
+        let known = |plan: &Plan| standing.iter().find(|child| child.is(plan)).cloned();
         let child = |plan: &Plan| known(plan).unwrap_or_else(|| Child::unborn(plan));
         let launcher = launcher()?;
         let guard = if is_heir { OnceLock::new() } else { OnceLock::from(Guard::start(&launcher)?) };
@@ -129,12 +128,11 @@ impl Children {
     }
 
     /// Takes over what another dozen knows of its children.
-    pub(super) fn learn(&self, standing: Vec<Child>) {
+    pub(super) fn learn(&self, standing: &[Child]) {
         self.states.send_modify(|children| {
-            for known in standing {
-                let own = children.iter_mut().find(|child| child.is(&known.service, known.instance));
-                if let Some(child) = own {
-                    *child = known;
+            for (child, plan) in children.iter_mut().zip(&self.plans) {
+                if let Some(known) = standing.iter().find(|known| known.is(plan)) {
+                    *child = Child { identity: Some(plan.identity), ..known.clone() };
                 }
             }
         });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dozen_console::{Declared, ProcessView, RequestView, RouteView, ServiceView, Sources, SubscriptionView};
 use dozen_core::Ids;
 use dozen_dataplane::{Server, Sockets};
@@ -25,6 +26,8 @@ pub(super) struct Views<'a> {
     pub(super) store: &'a Store,
     pub(super) topics: &'a Topics,
     pub(super) relays: &'a [Carrying],
+    /// The application as its file has it now.
+    pub(super) known: &'a Arc<ArcSwap<App>>,
     pub(super) registry: &'a Arc<Registry>,
     pub(super) children: watch::Receiver<Vec<Child>>,
     pub(super) log: &'a Arc<RequestLog>,
@@ -53,9 +56,9 @@ pub(super) fn bind(
     sources.relays =
         views.relays.iter().map(|carrying| (carrying.name.clone(), carrying.relay.clone())).collect();
     sources.metrics = Some(views.metrics);
-    let (known, file) = (registry.clone(), app.clone());
+    let (known, file) = (registry.clone(), views.known.clone());
     let translated = views.translators.clone();
-    sources.services = Arc::new(move || services(&file, &known, &children.borrow(), &translated));
+    sources.services = Arc::new(move || services(&file.load(), &known, &children.borrow(), &translated));
     let gateway = views.gateway.cloned();
     sources.routes = Arc::new(move || match &gateway {
         Some(gateway) => gateway.options().routes.iter().map(route).collect(),

@@ -9,6 +9,7 @@ use dozen_store::Store;
 
 use super::features::Facade;
 use super::gateway_options;
+use super::traces::Traces;
 use crate::Error;
 use crate::config::App;
 
@@ -29,14 +30,15 @@ pub(super) struct Bound {
 pub(super) fn bind(
     app: &App,
     calling: &Arc<Calling>,
-    store: &Store,
-    ids: &Ids,
+    (store, ids): (&Store, &Ids),
     features: &Arc<Facade>,
+    traces: &Arc<Traces>,
     sockets: &Sockets,
 ) -> Result<Bound, Error> {
     let log = Arc::new(RequestLog::new(REMEMBERED));
     let keeper = Keeper::with_sockets(Some(store.clone()), ids.clone(), sockets.clone());
-    keeper.ask_features(features.clone());
+    keeper.ask_features(features.now());
+    keeper.record_traces(traces.clone());
     let bind = |options| Gateway::beside(keeper.clone(), options, calling.clone(), ids.clone(), log.clone());
     let gateway = gateway_options(app).map(bind).transpose();
     let gateway = gateway.map_err(Error::pattern("open the gateway"))?.map(Arc::new);

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Alive, Ended, Life};
+use super::child::{Alive, Ended, Life, dismiss};
 use super::children::{Children, Order};
 use super::state::{Child, State};
 
@@ -21,16 +21,20 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), cap: Durat
 const PROVED: Duration = Duration::from_secs(60);
 
 impl Children {
-    /// Keeps one child running until it is told to stop, or to let go of it.
+    /// Keeps one child running until it is told to stop, or to let go of it. What ran in its place ends first.
     async fn keep(
         self: Arc<Self>,
         at: usize,
         mut alive: Option<Alive>,
+        before: Option<Alive>,
         stop: Stop,
         leave: CancellationToken,
     ) -> Option<Alive> {
         let plan = &self.plans[at];
         let guard = self.guard.get()?;
+        if let Some(before) = before {
+            dismiss(before, guard, &stop, self.deadline).await;
+        }
         let mut failures = 0;
         while !stop.is_stopping() {
             let born = Instant::now();
@@ -78,9 +82,13 @@ impl Children {
             self.plans.iter().map(|_| Stop { soft: Default::default(), hard: stop.hard.clone() }).collect();
         let mut keepers = JoinSet::new();
         for (at, (plan, stop)) in self.plans.iter().zip(&stops).enumerate() {
-            let own =
-                alive.iter().position(|one| (&one.service, one.instance) == (&plan.service, plan.instance));
-            let own = own.map(|at| alive.swap_remove(at));
+            let mut of = |identity: Option<u64>| {
+                let is = |one: &Alive| plan.is(&one.service, one.instance, identity.or(one.identity));
+                alive.iter().position(is).map(|at| alive.swap_remove(at))
+            };
+            let own = of(None);
+            // The same service, as another file started it.
+            let before = if own.is_none() { of(Some(plan.identity)) } else { None };
             if own.is_none() {
                 let is_done =
                     matches!(self.states.borrow()[at].state, State::Stopped { .. }) && !plan.restart;
@@ -89,7 +97,15 @@ impl Children {
                 }
                 self.change(at, |child| (child.state, child.pid) = (State::Starting, None));
             }
-            keepers.spawn(self.clone().keep(at, own, stop.clone(), leave.clone()));
+            keepers.spawn(self.clone().keep(at, own, before, stop.clone(), leave.clone()));
+        }
+        // Nobody needs them any more, and nobody waits for their end.
+        for gone in alive {
+            let (children, stop) = (self.clone(), stop.clone());
+            keepers.spawn(async move {
+                dismiss(gone, children.guard.get()?, &stop, children.deadline).await;
+                None
+            });
         }
         if let Some(ready) = ready.take() {
             tokio::select! {
@@ -160,7 +176,7 @@ impl Service for Children {
                     () = stop.soft.cancelled() => return Ok(()),
                     order = ordered.recv() => match order {
                         Some(Order::Take { standing, alive }) => {
-                            self.learn(standing);
+                            self.learn(&standing);
                             alive
                         }
                         _ => continue,

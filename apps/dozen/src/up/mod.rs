@@ -21,7 +21,9 @@ mod child;
 mod children;
 mod command;
 mod console;
+mod elsewhere;
 mod features;
+mod files;
 mod gateway;
 mod group;
 pub(crate) mod guard;
@@ -44,6 +46,7 @@ mod sidecars;
 mod signals;
 mod state;
 pub mod table;
+mod traces;
 pub(crate) mod translators;
 
 use std::path::{Path, PathBuf};
@@ -65,9 +68,11 @@ pub use routes::{calling, gateway_options, routes};
 pub use state::{Child, State};
 
 use crate::Error;
-use crate::config::{App, Loaded};
+use crate::config::{App, Loaded, Sections};
 use assembly::Assembly;
 use bound::Bound;
+pub(crate) use elsewhere::{Told, moved};
+use files::Files;
 use handover::{Predecessor, Succession};
 use signals::Signals;
 
@@ -95,20 +100,18 @@ impl Service for Closes {
 /// Where the application was read from, and what was read.
 struct Source {
     path: PathBuf,
-    sections: Vec<(String, String)>,
+    files: Files,
+    sections: Sections,
     /// The program that this process was started as.
     program: Option<PathBuf>,
 }
 
-/// Runs the application until a signal stops it, or another process takes over. With a `predecessor`, from whom this
+/// Runs the application of the file at `path` until a signal stops it, or another process takes over. With a `predecessor`, from whom this
 /// one takes over.
-pub(crate) fn run(
-    path: &Path,
-    loaded: Loaded,
-    predecessor: Option<&Arc<Predecessor>>,
-) -> Result<ExitCode, Error> {
-    let Loaded { app, sections, .. } = loaded;
-    let source = Source { path: path.to_owned(), sections, program: handover::program() };
+pub(crate) fn run(path: &Path, predecessor: Option<&Arc<Predecessor>>) -> Result<ExitCode, Error> {
+    let (loaded, files) = Files::load(path);
+    let Loaded { app, sections, .. } = loaded?;
+    let source = Source { path: path.to_owned(), files, sections, program: handover::program() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)

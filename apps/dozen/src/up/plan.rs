@@ -30,6 +30,23 @@ pub struct Plan {
     pub restart: bool,
     /// How long it may take to become healthy.
     pub start_timeout: Duration,
+    /// The same for each process that this one could be: what it is started with, as far as the file says.
+    pub identity: u64,
+}
+
+impl Plan {
+    /// Whether it plans this instance of this service, and a process of this identity, if that is known.
+    pub(super) fn is(&self, service: &str, instance: u16, identity: Option<u64>) -> bool {
+        (service, instance) == (self.service.as_str(), self.instance)
+            && identity.is_none_or(|identity| identity == self.identity)
+    }
+}
+
+/// A number for `parts`: the same from one version of this program to the next (FNV-1a), because both speak of it.
+fn identity(parts: &[&str]) -> u64 {
+    // A byte that no text has ends each part.
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// One plan for each instance of each service that is to be started, in the order of the file.
@@ -53,6 +70,13 @@ pub fn plans(app: &App) -> Vec<Plan> {
                 env.push(("DAPR_HTTP_ENDPOINT".to_owned(), format!("http://{sidecar}")));
                 env.push(("DOZEN_URL".to_owned(), format!("http://{sidecar}")));
             }
+            // Only what differs by the file, in the order in which it was first told to processes that run today.
+            let told = ["PORT", "DOZEN_URL", "DOZEN_STORE", "DOZEN_REGISTRY"];
+            let told = told.iter().filter_map(|name| env.iter().find(|(known, _)| known == name));
+            let dir = run.dir.to_string_lossy();
+            let mut parts: Vec<&str> = run.command.iter().map(String::as_str).chain([&*dir]).collect();
+            parts.extend(told.chain(&run.env).flat_map(|(name, value)| [name.as_str(), value]));
+            let identity = identity(&parts);
             env.extend(run.env.iter().cloned());
             plans.push(Plan {
                 service: service.name.clone(),
@@ -69,6 +93,7 @@ pub fn plans(app: &App) -> Vec<Plan> {
                 health: service.health.clone(),
                 restart: run.restart,
                 start_timeout: run.start_timeout,
+                identity,
             });
         }
     }

@@ -1,76 +1,117 @@
 //! A changed file, taken over while everything runs.
 //!
 //! ```text
-//!  the file changes ─┐
-//!  SIGHUP ───────────┼──► read whole ──► held against what runs ──► Gateway::apply ──► said
-//!  POST …/reload ────┘         │                   │
-//!                              └── mistakes        └── what only a restart can change
+//!  a file changes ───┐
+//!  SIGHUP ───────────┼──► read whole ──► held against what runs ──► all of it prepared ──► one swap ──► said
+//!  POST …/reload ────┘         │                   │                       │
+//!                              └── mistakes        └── what only another   └── a certificate that cannot be read
+//!                                                      process can be
 //!                                  all of them said, nothing taken over
 //! ```
 //!
-//! What can change: the gateway's section, how services are called, the bounds of features, and providers and translators, but
-//! not the topics that these read. All else of the file says what was started. A file that is refused changes nothing, whatever
-//! else is in it; what ran before goes on, and the file is looked at again when it changes again.
-//! One reload runs at a time.
+//! What can change: the gateway's section and `traces`, services that run elsewhere, how services are called, the bounds of
+//! features, and providers and translators, but not the topics that these read. All else of the file says what was started. A file
+//! that is refused changes nothing, whatever else is in it; what ran before goes on, and the files are looked at again when one of
+//! them changes: the file itself, and those that it names (schemas, documents, examples, `${file:…}`).
+//!
+//! *One state.* Services, translators, features and routes are prepared, all of them, before the first is swapped. Routes and
+//! features are one configuration: a request is decided upon by both as one file has them, from its beginning to its end. Services
+//! and translators are found by their names, as anything that may be deployed anew: what is new is there before the first route
+//! that leads to it, what is gone goes when no request is decided upon any more that may lead to it, and what stays may answer
+//! in its new form a request that began a moment before.
+//!
+//! One reload runs at a time, and none is left half done because whoever asked for it went away: the task that watches does them
+//! all.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use dozen_core::chain;
-use dozen_gateway::{Diff, Gateway};
+use dozen_discovery::Registry;
+use dozen_gateway::{Beside, Diff, Gateway, Options};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_openapi::Problem;
 use http::StatusCode;
 use serde_json::json;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
+use super::elsewhere::{Moves, Told};
 use super::features::Facade;
+use super::files::Files;
+use super::traces::Traces;
 use super::{gateway_options, translators};
-use crate::config::{self, App, Loaded};
+use crate::config::{self, App, Loaded, Sections};
 
-/// How often the file is looked at.
+/// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long what is gone is kept for requests that wait to be told who is asking; each of those has a shorter patience.
+const SETTLE: Duration = Duration::from_secs(10);
+/// Requests for a reload that wait.
+const ASKS_MAX: usize = 16;
 
 /// What runs.
 pub(super) struct Running {
-    pub(super) app: Arc<App>,
-    /// The sections of the file, as they were read.
-    pub(super) sections: Vec<(String, String)>,
+    /// The application as its file has it now.
+    pub(super) app: Arc<ArcSwap<App>>,
+    /// What of the file was started.
+    pub(super) sections: Sections,
+    pub(super) registry: Arc<Registry>,
     pub(super) gateway: Option<Arc<Gateway>>,
     pub(super) features: Arc<Facade>,
+    pub(super) traces: Arc<Traces>,
     pub(super) translators: translators::Reloading,
 }
 
 /// Takes over what changed in the file.
 pub(super) struct Reloader {
     path: PathBuf,
+    /// What the application was read from.
+    files: Files,
     running: Running,
     hangup: Arc<Notify>,
-    /// One reload at a time; and the translators that were taken over last.
-    turn: Mutex<config::Translators>,
+    ask: mpsc::Sender<Ask>,
+    asked: Mutex<mpsc::Receiver<Ask>>,
 }
+
+type Ask = oneshot::Sender<Result<Taken, Refused>>;
 
 /// Why a file is not taken over.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error(transparent)]
     File(#[from] config::Error),
-    #[error("`{}` cannot change while dozen runs; restart it, or take the change back", sections.join("`, `"))]
+    #[error(
+        "{} cannot change while dozen runs; SIGUSR2 has another process take over with this file, a restart does it, too; or \
+         take the change back",
+        named(sections)
+    )]
     Fixed { sections: Vec<String> },
-    #[error("the file has no gateway and no translators, and nothing else can change while dozen runs")]
-    Nothing,
     #[error(transparent)]
     Gateway(#[from] dozen_gateway::Error),
     #[error(transparent)]
     Features(#[from] dozen_strangler::Error),
     #[error(transparent)]
-    Translators(#[from] crate::Error),
+    Part(#[from] crate::Error),
+    #[error("the file was not read, because dozen stops")]
+    Stopping,
+}
+
+/// Sections, and of services what they are to this process.
+fn named(sections: &[String]) -> String {
+    let one = |section: &String| match section.strip_prefix("services.") {
+        Some(service) => format!("what dozen runs for the service `{service}`"),
+        None => format!("`{section}`"),
+    };
+    sections.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// What was taken over.
@@ -78,98 +119,108 @@ pub(super) enum Refused {
 pub(super) struct Taken {
     diff: Diff,
     revision: u64,
+    services: Told,
     /// The features whose bounds are others now.
     features: Vec<String>,
     /// Whether the translators are others now.
     translators: bool,
+    /// Whether traces go elsewhere, or others are kept.
+    traces: bool,
 }
 
 impl Taken {
     fn is_nothing(&self) -> bool {
-        self.diff.is_empty() && self.features.is_empty() && !self.translators
+        let others = self.translators || self.traces;
+        !others && self.diff.is_empty() && self.services.is_empty() && self.features.is_empty()
     }
 }
 
-/// What distinguishes two states of a file without reading it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp(Option<(std::time::SystemTime, u64, u64)>);
-
 impl Reloader {
-    pub(super) fn new(path: PathBuf, running: Running, hangup: Arc<Notify>) -> Self {
-        let turn = Mutex::new(running.app.translators.clone());
-        Self { path, running, hangup, turn }
+    /// `files` are what `running` was read from.
+    pub(super) fn new(path: PathBuf, files: Files, running: Running, hangup: Arc<Notify>) -> Self {
+        let (ask, asked) = mpsc::channel(ASKS_MAX);
+        Self { path, files, running, hangup, ask, asked: Mutex::new(asked) }
     }
 
-    /// Takes the file over, or leaves everything as it is.
-    pub(super) async fn reload(&self) -> Result<Taken, Refused> {
-        let mut turn = self.turn.lock().await;
-        let loaded = self.load().await?;
-        // Compiled before anything changes: what follows cannot fail any more.
-        let own = &loaded.app.translators;
-        let changed = (*turn != *own).then(|| self.running.translators.prepare(&loaded.app)).transpose()?;
-        let take_over = || {
-            let is_changed = changed.is_some();
-            if let Some(translators) = changed {
-                self.running.translators.take_over(translators);
-                *turn = own.clone();
-            }
-            is_changed
-        };
-        let Some((gateway, wanted)) = self.running.gateway.as_ref().zip(gateway_options(&loaded.app)) else {
-            if own.options.translators.is_empty() {
-                return Err(Refused::Nothing);
-            }
-            return Ok(Taken { translators: take_over(), ..Taken::default() });
-        };
-        // What the file does not name stays as it was set when it began.
-        let running = gateway.options();
-        let wanted =
-            dozen_gateway::Options { workers: running.workers, usual: running.usual.clone(), ..wanted };
-        // Bounds alone: how far a feature has come stands in the store.
-        let bounds = &self.running.features;
-        let before = bounds.options();
-        let features = bounds.apply(&loaded.app.features)?;
-        if let Err(error) = bounds.registry.observe().await {
-            tracing::warn!("features are as the file begins them until the store answers: {}", chain(&error));
+    /// Takes the file over, or leaves everything as it is. `files` become what it was read from.
+    async fn reload(&self, files: &mut Files) -> Result<Taken, Refused> {
+        let (read, seen) = read(self.path.clone()).await?;
+        *files = if read.is_ok() { seen } else { std::mem::take(files).and(seen) };
+        let Loaded { app, sections, .. } = read?;
+        let Running { gateway, features, translators, traces, registry, .. } = &self.running;
+        let before = self.running.app.load_full();
+        let mut fixed: BTreeSet<String> = self.running.sections.differing(&sections).into_iter().collect();
+        if translators::can_change(&before, &app) {
+            fixed.retain(|section| !matches!(section.as_str(), "providers" | "translators"));
         }
-        let diff = gateway.apply(&wanted).inspect_err(|_| {
-            if let Err(error) = bounds.apply(&before) {
-                tracing::error!("the features that ran are refused: {}", chain(&error));
+        if gateway.is_some() != app.gateway.is_some() {
+            fixed.insert("gateway".to_owned());
+        }
+        if !fixed.is_empty() {
+            return Err(Refused::Fixed { sections: fixed.into_iter().collect() });
+        }
+
+        // All that can fail, before anything changes.
+        let moves = Moves::between(&before, &app);
+        moves.check(registry)?;
+        let changed =
+            (before.translators != app.translators).then(|| translators.prepare(&app)).transpose()?;
+        let view = features.prepare(&app.features).await?;
+
+        let mut taken = Taken { services: moves.told.clone(), ..Taken::default() };
+        taken.translators = changed.is_some();
+        let mut closing = Vec::new();
+        let swap = || {
+            closing = changed.map(|changed| translators.take_over(changed)).unwrap_or_default();
+            moves.declare(registry);
+            taken.features = view.take_over();
+            taken.traces = traces.apply(app.traces.as_ref());
+        };
+        match gateway.as_ref().zip(gateway_options(&app)) {
+            None => swap(),
+            Some((gateway, wanted)) => {
+                // What the file does not name stays as it was set when it began.
+                let running = gateway.options();
+                let wanted = Options { workers: running.workers, usual: running.usual.clone(), ..wanted };
+                let beside = Beside {
+                    features: Some(view.clone()),
+                    parted: moves.parted.clone(),
+                    meanwhile: Some(Box::new(swap)),
+                };
+                let applied = gateway.apply_beside(&wanted, beside)?;
+                if timeout(SETTLE, applied.settled()).await.is_err() {
+                    tracing::warn!("requests that still wait to be let in may find their service gone");
+                }
+                (taken.diff, taken.revision) = (applied.diff, gateway.revision());
             }
-        })?;
-        let translators = take_over();
-        Ok(Taken { diff, revision: gateway.revision(), features, translators })
+        }
+        closing.retain(|name| app.service(name).is_none());
+        moves.withdraw(registry);
+        translators.close(closing);
+        self.running.app.store(Arc::new(app));
+        Ok(taken)
     }
 
-    /// Whether the file can be read, and only has changes that another process may come up with beside this one.
+    /// Whether the file can be read: another process may come up with it, whatever it says.
     pub(super) async fn check(&self) -> Result<(), Refused> {
-        self.load().await.map(drop)
+        read(self.path.clone()).await?.0?;
+        Ok(())
     }
 
-    async fn load(&self) -> Result<Loaded, Refused> {
-        let path = self.path.clone();
-        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
-            Ok(loaded) => loaded?,
-            Err(_) => return Err(Refused::Nothing),
-        };
-        let mut sections = config::differing(&self.running.sections, &loaded.sections);
-        let translated = ["providers", "translators"];
-        if translators::can_change(&self.running.app, &loaded.app) {
-            sections.retain(|section| !translated.contains(&section.as_str()));
-        }
-        if sections.is_empty() { Ok(loaded) } else { Err(Refused::Fixed { sections }) }
-    }
-
-    async fn reload_and_say(&self) {
-        match self.reload().await {
+    async fn reload_and_say(&self, files: &mut Files) {
+        match self.reload(files).await {
             Ok(taken) => tracing::info!(
                 added = taken.diff.added.len(),
                 removed = taken.diff.removed.len(),
                 changed = taken.diff.changed.len(),
                 services = taken.diff.services_changed.len(),
+                services_added = taken.services.added.join(", "),
+                services_moved = taken.services.moved.join(", "),
+                services_removed = taken.services.removed.join(", "),
                 streams_end = taken.diff.closes.len(),
                 features = taken.features.join(", "),
                 translators = taken.translators,
+                traces = taken.traces,
                 revision = taken.revision,
                 "{}",
                 if taken.is_nothing() {
@@ -184,22 +235,30 @@ impl Reloader {
         }
     }
 
-    fn stamp(&self) -> Stamp {
-        use std::os::unix::fs::MetadataExt as _;
-        let metadata = std::fs::metadata(&self.path).ok();
-        Stamp(metadata.and_then(|of| Some((of.modified().ok()?, of.len(), of.ino()))))
-    }
-
     /// `POST /dozen/v1/reload`.
     pub(super) fn router(self: &Arc<Self>) -> Router {
-        Router::new().route("/dozen/v1/reload", post(asked)).with_state(self.clone())
+        Router::new().route("/dozen/v1/reload", post(asked)).with_state(self.ask.clone())
     }
 }
 
-async fn asked(State(reloader): State<Arc<Reloader>>) -> Response {
-    match reloader.reload().await {
-        Ok(Taken { diff, revision, features, translators }) => {
-            let taken = json!({ "revision": revision, "diff": diff, "features": features, "translators": translators });
+/// Reads a file where it may take its time.
+async fn read(path: PathBuf) -> Result<(Result<Loaded, config::Error>, Files), Refused> {
+    // A thread that is not begun any more is one of a runtime that ends.
+    tokio::task::spawn_blocking(move || Files::load(&path)).await.map_err(|_| Refused::Stopping)
+}
+
+async fn asked(State(ask): State<mpsc::Sender<Ask>>) -> Response {
+    let (reply, told) = oneshot::channel();
+    let taken = match ask.send(reply).await {
+        Ok(()) => told.await.unwrap_or(Err(Refused::Stopping)),
+        Err(_) => Err(Refused::Stopping),
+    };
+    match taken {
+        Ok(Taken { diff, revision, services, features, translators, traces }) => {
+            let taken = json!({
+                "revision": revision, "diff": diff, "services": services, "features": features, "translators": translators,
+                "traces": traces,
+            });
             Json(taken).into_response()
         }
         Err(refused) => {
@@ -220,26 +279,31 @@ async fn asked(State(reloader): State<Arc<Reloader>>) -> Response {
 impl Service for Reloader {
     async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
         ready.ready();
-        let mut known = self.stamp();
-        let mut seen = known.clone();
+        let mut asked = self.asked.lock().await;
+        let mut known = self.files.clone();
+        let mut seen = None;
         loop {
             tokio::select! {
-                () = stop.soft.cancelled() => return Ok(()),
-                () = self.hangup.notified() => {
-                    known = self.stamp();
-                    seen = known.clone();
-                    self.reload_and_say().await;
+                () = stop.soft.cancelled() => break,
+                () = self.hangup.notified() => self.reload_and_say(&mut known).await,
+                Some(ask) = asked.recv() => {
+                    let taken = self.reload(&mut known).await;
+                    // Who has gone away meanwhile need not be told.
+                    drop(ask.send(taken));
                 }
-                () = tokio::time::sleep(LOOK) => {
-                    let now = self.stamp();
-                    // Twice the same: whoever writes it has finished. A file that is away is being replaced.
-                    if now != known && now == seen && now.0.is_some() {
-                        known = now.clone();
-                        self.reload_and_say().await;
+                () = sleep(LOOK) => {
+                    let now = known.again();
+                    // Twice the same: whoever writes them has finished. A file that is away is being replaced.
+                    if now != known && seen.as_ref() == Some(&now) && now.has(&self.path) {
+                        self.reload_and_say(&mut known).await;
                     }
-                    seen = now;
+                    seen = Some(now);
                 }
             }
         }
+        // Who still waits is told by the end of the channel.
+        asked.close();
+        while asked.recv().await.is_some() {}
+        Ok(())
     }
 }

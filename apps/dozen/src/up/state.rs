@@ -49,6 +49,8 @@ pub struct Child {
     pub state: State,
     /// How often it was started again.
     pub restarts: u64,
+    /// That of its plan; none where an earlier version of this program does not tell.
+    pub(super) identity: Option<u64>,
 }
 
 impl Child {
@@ -62,11 +64,12 @@ impl Child {
             port: plan.port,
             state: State::Starting,
             restarts: 0,
+            identity: Some(plan.identity),
         }
     }
 
-    /// Whether it is this instance of this service.
-    pub(super) fn is(&self, service: &str, instance: u16) -> bool {
-        self.service == service && self.instance == instance
+    /// Whether it is what is planned, as far as can be told.
+    pub(super) fn is(&self, plan: &Plan) -> bool {
+        plan.is(&self.service, self.instance, self.identity)
     }
 }

@@ -171,7 +171,7 @@ mod tests {
     use crate::config::{Surroundings, parse};
 
     fn app(text: &str) -> App {
-        let around = Surroundings { env: &|_| None, folder: &std::env::temp_dir() };
+        let around = Surroundings { env: &|_| None, folder: &std::env::temp_dir(), reads: &|_| () };
         parse("dozen.yaml", text.as_bytes(), &around).unwrap().app
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Uri, header, uri};
+use http::{HeaderValue, Request, Uri, header, uri};
 use tokio::time::timeout;
 
 use super::account::{failure_of, refusal_of};
@@ -39,6 +39,24 @@ impl Failed<Failure> {
 impl<H: Handler> Call<H> {
     /// Makes one.
     pub(super) async fn one(&self) -> Ended<Failure> {
+        let step = self.route.trail.as_ref().map(|trail| trail.begin(self.errand.tried.count() + 1));
+        let trace = step.as_ref().map(|step| step.traceparent());
+        let ended = self.told(trace.as_ref()).await;
+        if let Some(step) = step {
+            match &ended {
+                Ok(Answered { response, lease }) => {
+                    step.ended(Some(lease.address()), Ok(response.status().as_u16()));
+                }
+                Err(Failed { lease, failure, .. }) => {
+                    step.ended(lease.as_ref().map(|lease| &**lease.address()), Err(*failure));
+                }
+            }
+        }
+        ended
+    }
+
+    /// Makes one that says so of its trace.
+    async fn told(&self, trace: Option<&HeaderValue>) -> Ended<Failure> {
         let (worker, errand) = (&self.worker, &self.errand);
         let alarm = worker.ticker.alarm();
         let total = errand.deadline.map(|end| end.saturating_duration_since(std::time::Instant::now()));
@@ -47,8 +65,8 @@ impl<H: Handler> Call<H> {
         let pace = Arc::new(Pace::new(alarm, worker.options.stall_timeout, wait));
         let protocol = self.route.transport.as_ref().map_or(Protocol::Http1, |transport| transport.protocol);
         let ended = match protocol {
-            Protocol::Http1 => self.over_http1(&pace, wait).await,
-            Protocol::Http2 => self.over_http2(&pace, wait).await,
+            Protocol::Http1 => self.over_http1(&pace, wait, trace).await,
+            Protocol::Http2 => self.over_http2(&pace, wait, trace).await,
         };
         // If the request itself broke off, the endpoint could only do so, too.
         ended.map_err(|failed| match pace.refused() {
@@ -60,7 +78,12 @@ impl<H: Handler> Call<H> {
         })
     }
 
-    async fn over_http1(&self, pace: &Arc<Pace>, wait: Duration) -> Ended<Failure> {
+    async fn over_http1(
+        &self,
+        pace: &Arc<Pace>,
+        wait: Duration,
+        trace: Option<&HeaderValue>,
+    ) -> Ended<Failure> {
         let (worker, route) = (&self.worker, &self.route);
         let per_try = self.errand.per_try();
         let within = per_try.unwrap_or(wait);
@@ -71,7 +94,7 @@ impl<H: Handler> Call<H> {
             let key = Key::new(&lease, route.transport.as_deref());
             let sending = match outgoing.take() {
                 Some(sending) => sending,
-                None => match self.written(pace) {
+                None => match self.written(pace, trace) {
                     Some(sending) => sending,
                     None => return Err(Failed::on(lease, Failure::Request(Refusal::Malformed))),
                 },
@@ -101,11 +124,16 @@ impl<H: Handler> Call<H> {
         }
     }
 
-    fn written(&self, pace: &Arc<Pace>) -> Option<Outgoing> {
-        Outgoing::new("", self.errand.request(|body| Paced::around(body, pace))?).ok()
+    fn written(&self, pace: &Arc<Pace>, trace: Option<&HeaderValue>) -> Option<Outgoing> {
+        Outgoing::new("", self.errand.request(trace, |body| Paced::around(body, pace))?).ok()
     }
 
-    async fn over_http2(&self, pace: &Arc<Pace>, wait: Duration) -> Ended<Failure> {
+    async fn over_http2(
+        &self,
+        pace: &Arc<Pace>,
+        wait: Duration,
+        trace: Option<&HeaderValue>,
+    ) -> Ended<Failure> {
         let (worker, route) = (&self.worker, &self.route);
         let transport = route.transport.as_deref();
         let per_try = self.errand.per_try();
@@ -114,7 +142,8 @@ impl<H: Handler> Call<H> {
             let within = per_try.unwrap_or(wait);
             let (lease, mut stream) = stream(worker, route, &pace.alarm, &self.errand.tried, within).await?;
             let is_first = unsent.is_none();
-            let made = || Some(addressed(self.errand.request(|body| Paced::around(body, pace))?, transport));
+            let made =
+                || Some(addressed(self.errand.request(trace, |body| Paced::around(body, pace))?, transport));
             let Some(request) = unsent.take().or_else(made) else {
                 return Err(Failed::on(lease, Failure::Request(Refusal::Malformed)));
             };

@@ -104,7 +104,7 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
         ..
     } = forward;
     let Facts { asked, length, expects_continue, is_idempotent, announced, is_hurried, fields_end } = facts;
-    let route = Route { upstream, random, key, priority, timeout, is_hurried, transport };
+    let route = Route { upstream, random, key, priority, timeout, is_hurried, transport, trail: None };
     let worker = client.worker;
     let mut account = Account::new(&**worker, ticket, client.started);
     account.upstream = Some(route.upstream.clone());

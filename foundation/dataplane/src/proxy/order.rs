@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 use super::account::Account;
 use super::worker::Worker;
-use super::{Around, Context, Cutoff, Failure, Forward, Handler, Serve, Serving, around, forward};
+use super::{Around, Context, Cutoff, Failure, Forward, Handler, Serve, Serving, Trail, around, forward};
 use crate::resilience::Priority;
 use crate::{Body, Lease, Transport, Upstream};
 
@@ -43,6 +43,7 @@ pub(super) struct Route {
     /// Whether it is the client that gives no more time.
     pub(super) is_hurried: bool,
     pub(super) transport: Option<Arc<Transport>>,
+    pub(super) trail: Option<Arc<dyn Trail>>,
 }
 
 /// What came of it, and from where.
@@ -76,9 +77,10 @@ impl<T> From<Forward<T>> for Order<T> {
             transport,
             websocket: _,
             around,
+            trail,
             ticket,
         } = forward;
-        let route = Route { upstream, random, key, priority, timeout, is_hurried: false, transport };
+        let route = Route { upstream, random, key, priority, timeout, is_hurried: false, transport, trail };
         Self { by: By::Endpoint(route).within(around), body_max, total, cutoff, ticket }
     }
 }

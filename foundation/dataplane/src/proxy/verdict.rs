@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
-use super::{Around, Cutoff, Fields, Names, Reply};
+use super::{Around, Cutoff, Fields, Names, Reply, Trail};
 use crate::resilience::Priority;
 use crate::{Body, TlsSession, Transport, Upstream};
 
@@ -82,6 +82,9 @@ pub struct Forward<T> {
     pub websocket: Option<Duration>,
     /// Who stands around the exchange, if anybody does. A WebSocket passes them by.
     pub around: Option<Arc<dyn Around>>,
+    /// Who hears of each attempt, where there may be several. One from HTTP/1.1 to HTTP/1.1 that is never repeated is told by
+    /// its [`Outcome`](super::Outcome) alone.
+    pub trail: Option<Arc<dyn Trail>>,
     /// Handed back at the end.
     pub ticket: T,
 }
@@ -112,6 +115,7 @@ impl<T> Forward<T> {
             transport: None,
             websocket: None,
             around: None,
+            trail: None,
             ticket,
         }
     }

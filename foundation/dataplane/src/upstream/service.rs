@@ -185,6 +185,14 @@ impl Upstream {
         self.rebuild(&mut source, policy);
     }
 
+    /// Stays as it is, for those who have it: another service may take its name.
+    pub(super) fn part(&self) {
+        let mut source = self.source();
+        source.part();
+        let policy = self.roster.load().policy.clone();
+        self.rebuild(&mut source, policy);
+    }
+
     fn rebuild(&self, source: &mut Source, policy: Arc<ServicePolicy>) {
         let old = self.roster.load();
         let next = source.next(Some(&old), policy, self.clock.now(), &self.shared);

@@ -39,6 +39,12 @@ impl Source {
         Self { watching, gone: Vec::new(), used: Arc::default(), short_since: None, has_begun: false }
     }
 
+    /// Follows nobody from now on: the set of this moment is the last.
+    pub(super) fn part(&mut self) {
+        let last = self.watching.borrow().clone();
+        self.watching = watch::channel(last).1;
+    }
+
     /// The roster of the newest set, with what is known of its endpoints.
     pub(super) fn next(
         &mut self,

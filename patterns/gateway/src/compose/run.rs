@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::framing::Refusal;
 use dozen_dataplane::resilience::deadline;
-use dozen_dataplane::{Body, Context, Error, Serve};
+use dozen_dataplane::{Body, Context, Error, Serve, Step as _};
 use dozen_mapping::Value;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -25,6 +25,7 @@ use super::scope::{Given, Known};
 use super::status::Failure;
 use crate::auth::Callers;
 use crate::forwarded::trace_text;
+use crate::spans::Recording;
 
 /// Headers that every call is sent with, because they say where the request comes from.
 const ALWAYS: [&str; 4] = ["tracestate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
@@ -39,11 +40,20 @@ struct Run {
     given: Given,
     callers: Arc<Callers>,
     ids: Ids,
+    recording: Option<Arc<Recording>>,
 }
 
 impl Composition {
     pub(crate) fn new(plan: Arc<Plan>, given: Given, callers: Arc<Callers>, ids: Ids) -> Self {
-        Self(Arc::new(Run { plan, given, callers, ids }))
+        Self(Run { plan, given, callers, ids, recording: None }.into())
+    }
+
+    /// The same, with a step of the request's trace for each call.
+    pub(crate) fn recorded(mut self, recording: Option<Arc<Recording>>) -> Self {
+        if let Some(run) = Arc::get_mut(&mut self.0) {
+            run.recording = recording;
+        }
+        self
     }
 }
 
@@ -184,7 +194,20 @@ impl Run {
         }
         let bounds = Bounds { until, answer_max: call.answer_max, budget: &errand.budget };
         let caller = self.callers.of(errand.worker);
-        (at, ask(caller, self.plan.service(at), request, bounds).await)
+        let step = self.recording.as_ref().map(|recording| recording.call(request.method()));
+        if let Some(step) = &step {
+            request.headers_mut().insert(HeaderName::from_static("traceparent"), step.traceparent());
+        }
+        let answered = ask(caller, self.plan.service(at), request, bounds).await;
+        if let Some(step) = step {
+            let how = match &answered {
+                Ok(answer) => Ok(answer.status.as_u16()),
+                Err(Failure::Answered(status)) => Ok(status.as_u16()),
+                Err(failure) => Err(failure.kind()),
+            };
+            step.told(Some(&call.service), None, how);
+        }
+        (at, answered)
     }
 
     /// Headers of the request that a call is sent with, and the next step of its trace.

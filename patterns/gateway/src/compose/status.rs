@@ -41,6 +41,21 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What it is in a trace.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Skipped => "skipped",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Late => "timeout",
+            Self::Unreached => "connect",
+            Self::Broken => "reset",
+            Self::TooLarge => "body-too-large",
+            Self::Form => "malformed-answer",
+            Self::Answered(_) => "answered",
+        }
+    }
+
     /// The status of this part, as the client is told.
     pub(super) fn status(self) -> StatusCode {
         match self {

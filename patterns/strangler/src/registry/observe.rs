@@ -1,8 +1,10 @@
 //! Looking without touching: for commands and pages beside the gateways.
 
-use super::Registry;
+use std::sync::Arc;
+
+use super::{Prepared, Registry};
 use crate::Error;
-use crate::feature::Sampled;
+use crate::feature::{Feature, Sampled};
 use crate::rows::{self, COUNTS, SAMPLES, STATES};
 use crate::stage::Stage;
 
@@ -10,17 +12,27 @@ impl Registry {
     /// Takes over what the store says of all features, and writes nothing: whoever only looks must not be counted as a gateway,
     /// nor decide anything.
     pub async fn observe(&self) -> Result<(), Error> {
+        self.observe_those(&self.features()).await?;
+        self.read_use().await
+    }
+
+    /// The same of features that are not taken over yet, so that none is served as it began long ago.
+    pub async fn observe_prepared(&self, prepared: &Prepared) -> Result<(), Error> {
+        self.observe_those(&prepared.features().cloned().collect::<Vec<_>>()).await
+    }
+
+    async fn observe_those(&self, features: &[Arc<Feature>]) -> Result<(), Error> {
         let (states, counts) = (rows::all(&self.store, STATES).await?, rows::all(&self.store, COUNTS).await?);
-        for feature in self.features() {
+        for feature in features {
             if let Some(row) = states.iter().find(|row| row.key == feature.name()) {
                 feature.adopt(rows::read(feature.name(), &row.value)?);
             }
             let state = feature.state();
             if !matches!(state.effective(), Stage::Off | Stage::Retired) {
-                feature.judged(self.judgement(&feature, &state, &counts).await?);
+                feature.judged(self.judgement(feature, &state, &counts).await?);
             }
         }
-        self.read_use().await
+        Ok(())
     }
 
     /// The latest differences that each gateway has written down, oldest first. They are some seconds behind.

@@ -8,6 +8,7 @@ mod json;
 mod messages;
 mod services;
 mod store;
+mod traces;
 mod translators;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use messages::{Queue, Receiver, Relay, Subscription, Topic, Url};
 pub use services::{Origin, Run, Service};
 pub(crate) use store::sqlite_file;
 pub use store::{Secret, StoreAddress};
+pub use traces::Traces;
 pub use translators::{Reach, Translators, Wire};
 pub(crate) use translators::{examples, options};
 
@@ -67,6 +69,8 @@ pub struct App {
     pub api: Option<Api>,
     /// Keys for payloads that are sealed, if there are any.
     pub keys: Option<Keyring>,
+    /// Where the steps of requests go, if they go anywhere.
+    pub traces: Option<Traces>,
     /// What holds for the whole process.
     pub limits: Limits,
 }
@@ -132,6 +136,10 @@ pub(crate) fn build(file: &Item, folder: &Path) -> Option<App> {
         console: file.get("console")?.address("listen"),
         api: file.get("api").and_then(api),
         keys: keyring(file)?,
+        traces: match file.get("traces") {
+            Some(item) => Some(traces::traces(item)?),
+            None => None,
+        },
         limits,
     };
     if let Some(item) = file.get("gateway") {

@@ -9,6 +9,7 @@ mod messages;
 mod route;
 mod services;
 mod shape;
+mod traces;
 mod translators;
 
 use super::schema::Presence::{Default, Optional, Required};
@@ -121,6 +122,13 @@ pub(crate) static FILE: Section = Section {
             Default("{}"),
             "Keys for payloads that are sealed in the store, each 32 bytes in base64 (`openssl rand -base64 32`). The \
              first seals; all of them open, so that a key is changed by putting a new one in front.",
+        ),
+        Key::new(
+            "traces",
+            Kind::Section(&traces::TRACES),
+            Optional,
+            "Where the steps of requests through the gateway are told, for each trace that is kept. An address is short for \
+             `to`.",
         ),
         Key::new("limits", Kind::Section(&LIMITS), Default("{}"), "What holds for the whole process."),
     ],

@@ -8,7 +8,9 @@
 //!                             Shadow, Feed ──► Direct: connections of their own ──► services
 //! ```
 //!
-//! The gateway knows no features, and the strangler no gateway: this is where the two meet. A request that nobody wants to
+//! The gateway knows no features, and the strangler no gateway: this is where the two meet. What a file says of features is one
+//! [`View`], which belongs to the gateway's configuration of the same file: a request that began with its routes is decided upon
+//! by its features. A request that nobody wants to
 //! look into goes without an escort, and so from socket to socket as any other. Answers of two shapes are compared by what
 //! translators of the file make of them.
 
@@ -22,15 +24,14 @@ mod witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use dozen_core::Ids;
+use dozen_core::{Ids, chain};
 use dozen_dataplane::{Caller, Client};
-use dozen_gateway::{Course, FeatureRequest, Features, Way};
+use dozen_gateway::{Course, FeatureRequest, Features, Gateway, Way};
 use dozen_store::Store;
 use dozen_strangler::cohort::{self, HEADER};
 use dozen_strangler::{
-    Asked, Decision, Feature, FeatureOptions, Registry, RegistryOptions, Serve, Shadow, ShadowOptions, Side,
-    Translators, is_safe,
+    Asked, Decision, Feature, FeatureOptions, Prepared, Registry, RegistryOptions, Serve, Shadow,
+    ShadowOptions, Side, Translators, is_safe,
 };
 use tokio::sync::Semaphore;
 
@@ -49,7 +50,7 @@ const WRITES_MAX: usize = 1024;
 /// Characters of a caller's name that are kept.
 const CALLER_MAX: usize = 100;
 
-/// Decides for the gateway.
+/// What decides for the gateway, whatever the file says.
 pub(super) struct Facade {
     pub(super) registry: Arc<Registry>,
     pub(super) shadow: Arc<Shadow>,
@@ -58,8 +59,13 @@ pub(super) struct Facade {
     ids: Ids,
     /// For writes that are on their way beside their clients.
     beside: Arc<Semaphore>,
-    /// By feature.
-    faces: ArcSwap<BTreeMap<String, Arc<Face>>>,
+}
+
+/// The features of one file, each with what makes its two systems look like one.
+pub(super) struct View {
+    facade: Arc<Facade>,
+    prepared: Prepared,
+    features: BTreeMap<String, (Arc<Feature>, Face)>,
 }
 
 /// What makes the two systems of a feature look like one.
@@ -92,9 +98,7 @@ pub(super) fn bind(
     let shadow = Arc::new(Shadow::new(ShadowOptions::default(), aside, ids.clone()));
     let (store, ids) = (store.clone(), ids.clone());
     let beside = Arc::new(Semaphore::new(WRITES_MAX));
-    let facade = Facade { registry, shadow, sender, store, ids, beside, faces: ArcSwap::default() };
-    facade.face(&app.features);
-    Ok(Arc::new(facade))
+    Ok(Arc::new(Facade { registry, shadow, sender, store, ids, beside }))
 }
 
 /// The same after a restart, and another for each gateway of a store.
@@ -123,35 +127,41 @@ impl Facade {
         ]
     }
 
-    /// Takes over the features of a changed file, all of them or none. Gives the names of those that changed.
-    pub(super) fn apply(
-        &self,
+    /// The features of a file, judged, and as the store has them. Nothing has changed until they are taken over.
+    pub(super) async fn prepare(
+        self: &Arc<Self>,
         features: &BTreeMap<String, FeatureOptions>,
-    ) -> Result<Vec<String>, dozen_strangler::Error> {
-        let before: BTreeMap<String, FeatureOptions> = self.options();
-        self.registry.apply(features)?;
-        self.face(features);
-        let names = before.keys().chain(features.keys().filter(|name| !before.contains_key(*name)));
-        Ok(names.filter(|name| before.get(*name) != features.get(*name)).cloned().collect())
+    ) -> Result<Arc<View>, dozen_strangler::Error> {
+        let prepared = self.registry.prepare(features)?;
+        // Before the first request: nobody is served by the side of a stage that is long past.
+        if let Err(error) = self.registry.observe_prepared(&prepared).await {
+            tracing::warn!("features are as the file begins them until the store answers: {}", chain(&error));
+        }
+        Ok(self.view(prepared))
     }
 
-    /// The features as they are now, to go back to.
-    pub(super) fn options(&self) -> BTreeMap<String, FeatureOptions> {
-        let features = self.registry.features();
-        features.iter().map(|one| (one.name().to_owned(), one.options().clone())).collect()
+    /// The features as they are now.
+    pub(super) fn now(self: &Arc<Self>) -> Arc<View> {
+        self.view(self.registry.current())
     }
 
-    fn face(&self, features: &BTreeMap<String, FeatureOptions>) {
-        let face = |options: &FeatureOptions| Face {
+    fn view(self: &Arc<Self>, prepared: Prepared) -> Arc<View> {
+        let face = |feature: &Arc<Feature>| {
+            (feature.name().to_owned(), (feature.clone(), self.face(feature.options())))
+        };
+        let features = prepared.features().map(face).collect();
+        Arc::new(View { facade: self.clone(), prepared, features })
+    }
+
+    fn face(&self, options: &FeatureOptions) -> Face {
+        Face {
             rewriting: [Side::Old, Side::New]
                 .map(|side| options.rewrite.as_ref().map(|rewrite| Arc::new(Rewriting::new(rewrite, side)))),
             login: options
                 .login
                 .as_ref()
                 .map(|login| Arc::new(Login::new(login.clone(), self.sender.clone()))),
-        };
-        let faces = features.iter().map(|(name, options)| (name.clone(), Arc::new(face(options))));
-        self.faces.store(Arc::new(faces.collect()));
+        }
     }
 
     /// Who goes along, if somebody has to.
@@ -186,11 +196,23 @@ impl Facade {
     }
 }
 
-impl Features for Facade {
+impl View {
+    /// Keeps them in step with the store from now on. Gives the names of those that are other than before.
+    pub(super) fn take_over(&self) -> Vec<String> {
+        let known = self.facade.registry.features();
+        let same = |feature: &Arc<Feature>| known.iter().any(|known| Arc::ptr_eq(known, feature));
+        let changed = self.prepared.features().filter(|feature| !same(feature));
+        let gone = known.iter().filter(|known| !self.features.contains_key(known.name()));
+        let mut names: Vec<String> = changed.chain(gone).map(|feature| feature.name().to_owned()).collect();
+        names.sort();
+        self.facade.registry.take_over(self.prepared.clone());
+        names
+    }
+}
+
+impl Features for View {
     fn course(&self, name: &str, request: &FeatureRequest<'_>) -> Option<Course> {
-        let feature = self.registry.feature(name)?;
-        let faces = self.faces.load();
-        let face = faces.get(name)?;
+        let (feature, face) = self.features.get(name)?;
         let header = |name: &str| request.header(name);
         let key = feature.options().key.of(request.user, header);
         let said = header(HEADER);
@@ -206,7 +228,7 @@ impl Features for Facade {
                 return Some(Course::Answer { status, title: "the old system is gone for good".into() });
             }
         };
-        let plan = self.escort(&feature, face, decision, (side, key), request);
+        let plan = self.facade.escort(feature, face, decision, (side, key), request);
         let mut set: Vec<(std::borrow::Cow<'static, str>, String)> = Vec::new();
         let others = said.filter(|_| request.is_trusted).map(|said| others(said, name)).unwrap_or_default();
         set.extend(decision.header(name).map(|choice| (HEADER.into(), others + &choice)));
@@ -221,7 +243,7 @@ impl Features for Facade {
             feature: feature.clone(),
             decision,
             caller,
-            clock: self.ids.clone(),
+            clock: self.facade.ids.clone(),
             answered_here,
         };
         Some(Course::To(Way {
@@ -234,8 +256,8 @@ impl Features for Facade {
     }
 
     fn passed(&self, request: &FeatureRequest<'_>) {
-        if !self.faces.load().is_empty() {
-            self.registry.unmapped().note(request.method, request.path, request.now);
+        if !self.features.is_empty() {
+            self.facade.registry.unmapped().note(request.method, request.path, request.now);
         }
     }
 }

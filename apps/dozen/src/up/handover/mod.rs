@@ -20,7 +20,9 @@
 //! * The new one is not ready, dies, or says nothing for a minute: it is killed, the reason is told, and the old one
 //!   goes on as if nothing had been asked. Its services were never let go of, or are taken back.
 //! * The old one dies meanwhile: the new one has the sockets, and starts the services anew.
-//! * A file that has changed in what only a restart can change is refused before anything is started.
+//! * The file may say anything by then that a new process could begin with; one with mistakes is refused before anything is
+//!   started. Services that it says nothing else of run on. Those that it starts in another way are stopped and started anew
+//!   by the new one, those that it has not are stopped, and those that are new are started; they are not waited for.
 //! * In-memory counters begin at 0, as after a restart; what is in the store is one truth for both.
 //!
 //! Whoever watches the process id has to be told: `MAINPID` goes to systemd (see `notify`).
@@ -70,6 +72,9 @@ struct Standing {
     /// Why it is not to be started again.
     stopped: Option<String>,
     restarts: u64,
+    /// What it was started as; not told by earlier versions.
+    #[serde(default)]
+    identity: Option<u64>,
 }
 
 /// An instance that registered itself.
@@ -95,6 +100,8 @@ struct Running {
     pid: i32,
     since: Option<i64>,
     is_healthy: bool,
+    #[serde(default)]
+    identity: Option<u64>,
 }
 
 /// From the new to the old.
@@ -122,6 +129,7 @@ impl From<&Child> for Standing {
                 _ => None,
             },
             restarts: child.restarts,
+            identity: child.identity,
         }
     }
 }
@@ -141,6 +149,7 @@ impl From<Standing> for Child {
             port: child.port,
             state,
             restarts: child.restarts,
+            identity: child.identity,
         }
     }
 }

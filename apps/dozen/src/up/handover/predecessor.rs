@@ -116,6 +116,7 @@ impl Predecessor {
                 pid: super::pid(one.pid)?,
                 since: one.since.map(Timestamp),
                 healthy: one.is_healthy,
+                identity: one.identity,
                 pipes: [out, err],
             });
         }

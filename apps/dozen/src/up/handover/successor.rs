@@ -191,6 +191,7 @@ fn running(alive: &Alive) -> Running {
         pid: alive.pid.as_raw_nonzero().get(),
         since: alive.since.map(|since| since.0),
         is_healthy: alive.healthy,
+        identity: alive.identity,
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) use tally::{Tallies, Tally};
 
 use super::features::Facade;
 use super::relays::Carrying;
+use super::traces::Traces;
 use super::translators::{self, Current};
 use crate::config::{App, Receiver};
 
@@ -37,6 +38,7 @@ pub(super) struct Sources<'a> {
     pub(super) tallies: &'a Tallies,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
     pub(super) features: &'a Arc<Facade>,
+    pub(super) traces: &'a Arc<Traces>,
     pub(super) translators: &'a Arc<Current>,
 }
 
@@ -59,6 +61,7 @@ impl Sources<'_> {
         if let Some(gateway) = self.gateway {
             collectors.push(Arc::new(gateway::Routes(gateway.clone())));
             collectors.push(Arc::new(services::Services(gateway.clone())));
+            collectors.push(self.traces.measured());
             let (registry, shadow) = (self.features.registry.clone(), self.features.shadow.clone());
             collectors.push(Arc::new(dozen_strangler::Metrics::new(registry, Some(shadow))));
         }

@@ -41,19 +41,37 @@ pub(super) use wires::Wires;
 
 /// The translators as they are now.
 #[derive(Debug)]
-pub(super) struct Current(RwLock<Arc<Translators>>);
+pub(super) struct Current(RwLock<Held>);
+
+#[derive(Debug)]
+struct Held {
+    now: Arc<Translators>,
+    /// Those before, while requests may still be on their way to one that is gone.
+    before: Option<Arc<Translators>>,
+}
 
 impl Current {
+    fn of(translators: Translators) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Held { now: Arc::new(translators), before: None })))
+    }
+
     pub(super) fn all(&self) -> Arc<Translators> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).now.clone()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Translator> {
-        self.all().get(name).cloned()
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let before = || held.before.as_ref()?.get(name);
+        held.now.get(name).or_else(before).cloned()
     }
 
     fn swap(&self, translators: Translators) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(translators);
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.before = Some(std::mem::replace(&mut held.now, Arc::new(translators)));
+    }
+
+    fn settle(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).before = None;
     }
 }
 
@@ -89,7 +107,7 @@ pub(super) struct Bound {
 
 /// Binds the translators of the file, and declares each under its name.
 pub(super) fn bind(app: &App, around: Around, registry: &Arc<Registry>) -> Result<Bound, Error> {
-    let current = Arc::new(Current(RwLock::new(Arc::new(around.compile(app)?))));
+    let current = Current::of(around.compile(app)?);
     let names = app.translators.options.translators.keys();
     let faces: Vec<Face> = names.map(|name| Face::bind(name)).collect::<Result<_, _>>()?;
     faces.iter().try_for_each(|face| face.declare(registry))?;
@@ -146,8 +164,9 @@ impl Reloading {
         Ok(Prepared { translators, open, close })
     }
 
-    /// Takes them over. One that cannot be made known is served all the same, and the log says why nobody finds it.
-    pub(super) fn take_over(&self, prepared: Prepared) {
+    /// Takes them over, and gives the names of those that are gone, to be closed once nobody goes there any more. One that
+    /// cannot be made known is served all the same, and the log says why nobody finds it.
+    pub(super) fn take_over(&self, prepared: Prepared) -> Vec<String> {
         let Prepared { translators, open, close } = prepared;
         self.current.swap(translators);
         for face in &open {
@@ -155,12 +174,14 @@ impl Reloading {
                 tracing::error!(translator = face.name, "{}", dozen_core::chain(&error));
             }
         }
-        for name in &close {
-            if let Err(error) = self.registry.declare(name, Vec::new()) {
-                tracing::error!(translator = name, "{}", dozen_core::chain(&error));
-            }
-        }
-        self.faces.change(open, close);
+        self.faces.change(open, Vec::new());
+        close
+    }
+
+    /// Closes those of these names. What is under way there is finished.
+    pub(super) fn close(&self, names: Vec<String>) {
+        self.current.settle();
+        self.faces.change(Vec::new(), names);
     }
 }
 

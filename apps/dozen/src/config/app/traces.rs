@@ -1,0 +1,20 @@
+//! Where the steps of requests go.
+
+use super::super::item::Item;
+use super::super::scalar;
+
+/// A collector of traces, and what it gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// `host:port`.
+    pub to: String,
+    /// Of a hundred traces that begin here.
+    pub sample_percent: u8,
+}
+
+pub(super) fn traces(item: &Item) -> Option<Traces> {
+    Some(Traces {
+        to: scalar::base_url(item.text("to")?)?.to_owned(),
+        sample_percent: u8::try_from(item.number("sample-percent")?).ok()?,
+    })
+}
