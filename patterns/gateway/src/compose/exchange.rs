@@ -40,6 +40,9 @@ impl Budget {
 #[derive(Clone, Copy)]
 pub(super) struct Bounds<'b> {
     pub(super) until: Instant,
+    /// Whether it is the client that gives no more time. What is late then says nothing of the instance: whoever is in a
+    /// hurry must not be able to have instances taken for dead.
+    pub(super) is_hurried: bool,
     pub(super) answer_max: usize,
     pub(super) budget: &'b Budget,
 }
@@ -58,11 +61,15 @@ pub(super) async fn ask(
         let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX - 1) + 1;
         let want = Want { avoid: &tried, attempt, ..Want::new(random) };
         let left = bounds.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::Late);
+        }
         let unavailable = |why: Unavailable| Failure::Unavailable { retry_after: why.retry_after_seconds() };
         let lease = upstream.pick_or_wait(&want, left).await.map_err(unavailable)?;
         let answering = answer(client, upstream, &lease, request.clone().map(Body::from), bounds);
         let answered = timeout_at(bounds.until, answering).await.unwrap_or(Err(Failure::Late));
         match &answered {
+            Err(Failure::Late) if bounds.is_hurried => {}
             Err(Failure::Unreached | Failure::Late | Failure::Broken) => upstream.failed(&lease),
             Err(Failure::Answered(status)) if (502..=504).contains(&status.as_u16()) => {
                 upstream.failed(&lease)
