@@ -48,6 +48,7 @@ mod keeper;
 pub mod limit;
 mod log;
 mod measure;
+mod network;
 mod options;
 mod path;
 mod pattern;
@@ -62,6 +63,7 @@ mod take;
 mod target;
 mod template;
 mod text;
+mod to_https;
 mod tree;
 mod waiting;
 
@@ -76,6 +78,7 @@ pub use gateway::Gateway;
 pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use measure::{DURATIONS_US, Measured, UNROUTED};
+pub use network::Network;
 pub use options::{
     AccessLogOptions, Answer, CacheOptions, Certificate, Change, ClientCaOptions, CompressOptions,
     CorsOptions, Deprecated, Destination, HeaderOptions, Match, OpenapiOptions, Options, QueryShown,

@@ -172,11 +172,11 @@ impl<H: Handler> Call<H> {
                 if self.repeats && attempts > 1 {
                     response.headers_mut().insert(ATTEMPT, HeaderValue::from(attempts));
                 }
-                Given { answer: Ok(response), lease: Some(lease), upstream, asked: None }
+                Given { answer: Ok(response), lease: Some(lease), upstream, attempts, asked: None }
             }
             Err(Failed { failure, lease, is_told, .. }) => {
                 let upstream = upstream.filter(|_| !is_told);
-                Given { answer: Err(failure), lease, upstream, asked: None }
+                Given { answer: Err(failure), lease, upstream, attempts, asked: None }
             }
         }
     }

@@ -230,7 +230,6 @@ impl Features for Facade {
         Some(Course::To(Way {
             service: feature.service(side).into(),
             set,
-            removed: Vec::new(),
             escort: escorting.map(|escorting| Arc::new(escorting) as Arc<_>),
             witness: Some(Box::new(witness)),
         }))
