@@ -42,6 +42,7 @@ pub struct Caller {
     ids: Ids,
     priority: Priority,
     is_aside: bool,
+    is_hurried: bool,
 }
 
 /// Why a service gave no answer.
@@ -101,7 +102,7 @@ fn is_unsent(error: &Error) -> bool {
 impl Caller {
     /// Asks the services of `upstreams`, over connections of `client`.
     pub fn new(upstreams: Arc<Upstreams>, client: Client, ids: Ids) -> Self {
-        Self { upstreams, client, ids, priority: Priority::default(), is_aside: false }
+        Self { upstreams, client, ids, priority: Priority::default(), is_aside: false, is_hurried: false }
     }
 
     /// Asks services that `resolve` finds, all by the usual policy and in plain HTTP/1.1.
@@ -120,6 +121,13 @@ impl Caller {
     #[must_use]
     pub fn aside(&self) -> Self {
         Self { priority: Priority::Background, is_aside: true, ..self.clone() }
+    }
+
+    /// The same for whoever is given less time than there usually is. What is late then says nothing of the instance: a
+    /// client in a hurry must not be able to have instances taken for dead.
+    #[must_use]
+    pub fn hurried(&self, is_hurried: bool) -> Self {
+        Self { is_hurried, ..self.clone() }
     }
 
     /// A client that speaks what `service` speaks, for an address that is known already.
@@ -152,8 +160,8 @@ impl Caller {
         let told = request.headers().get(deadline::HEADER).map(HeaderValue::as_bytes);
         let until = deadline::read(told, None).and_then(|left| Instant::now().checked_add(left.min(timeout)));
         let errand = Errand::new(upstream, request, self.ids.random(), timeout, until, may_refuse);
-        let (stall, priority, is_aside) = (timeout, self.priority, self.is_aside);
-        let call = Call { client, errand, stall, priority, is_aside };
+        let Self { priority, is_aside, is_hurried, .. } = *self;
+        let call = Call { client, errand, stall: timeout, priority, is_aside, is_hurried };
         match attempts::run(&call).await {
             Ok(answered) => Ok(call.give(answered)),
             Err(failed) => {
@@ -201,6 +209,7 @@ struct Call {
     stall: Duration,
     priority: Priority,
     is_aside: bool,
+    is_hurried: bool,
 }
 
 enum Failure {
@@ -238,7 +247,9 @@ impl Attempts for Call {
                     _ => None,
                 };
                 // A request that cannot be sent says nothing of whom it was for, nor does an end that goes away in order.
-                let is_told = cause.is_none() || matches!(error, Error::Unprocessed { .. });
+                let is_told = cause.is_none()
+                    || matches!(error, Error::Unprocessed { .. })
+                    || (self.is_hurried && cause == Some(Cause::Timeout));
                 Err(Failed { failure: Failure::Failed(error), cause, lease: Some(lease), is_told })
             }
         }

@@ -35,6 +35,7 @@ mod feed;
 mod fields;
 mod forward;
 mod grpc;
+mod guests;
 mod handler;
 mod http2;
 mod order;
@@ -193,10 +194,12 @@ impl<H: Handler> Service for Proxy<H> {
         let hard = stop.hard.child_token();
         let _cut = hard.clone().drop_guard();
         let stop = Stop { soft: stop.soft.clone(), hard };
+        let guests = Arc::<guests::Guests>::default();
         let mut threads = Vec::new();
         for (index, socket) in sockets.into_iter().enumerate() {
-            let share = Arc::new(worker::Worker::new(index, self.handler.clone(), self.options.clone()));
-            threads.push(worker::spawn(share, socket, stop.clone())?);
+            let (handler, options) = (self.handler.clone(), self.options.clone());
+            let share = worker::Worker::new(index, handler, options, guests.clone());
+            threads.push(worker::spawn(Arc::new(share), socket, stop.clone())?);
         }
         ready.ready();
         let mut outcome = Ok(());

@@ -131,7 +131,8 @@ impl Service for Running {
             sockets: limits.sockets,
             ..ProxyOptions::default()
         };
-        let worker = Arc::new(Worker::new(0, self.always.clone(), Arc::new(options)));
+        let worker = Worker::new(0, self.always.clone(), Arc::new(options), Arc::default());
+        let worker = Arc::new(worker);
         ready.ready();
         Ok(worker.run(listener, stop).await?)
     }
@@ -153,7 +154,7 @@ impl Handler for Always {
 
     fn end(&self, (): (), _: &Outcome<'_>) {}
 
-    fn strips_from_request(&self, _: &Incoming<'_>, _: &str) -> bool {
+    fn strips_from_request(&self, (): &(), _: &str) -> bool {
         false
     }
 

@@ -12,23 +12,20 @@
 //! does it hand back a future. A request that passes carries a [`Pass`]: who it is, the headers for the service and for the
 //! client, and the places that it takes until the pass is dropped.
 
+mod entrance;
 mod error;
 mod options;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dozen_dataplane::Outgoing;
-use futures::future::BoxFuture;
-
-use crate::auth::{Check, Consumers, Guard, Identity, Method, Need, Policy as Rule, Reason, Refusal, View};
+use crate::auth::{Consumers, Guard, Identity, Method, Need, Policy as Rule};
 use crate::keeper::Keeper;
-use crate::limit::{
-    Decision, InFlight, InFlightOptions, Limiter, Per, Permit, Policy, Priority, Shedder, fields,
-};
+use crate::limit::{InFlight, InFlightOptions, Limiter, Per, Priority, Shedder};
 
+pub use entrance::{Admission, Counted, Entrance, Pass};
 pub use error::AccessError;
-pub use options::{AccessOptions, RouteAccess};
+pub use options::{AccessOptions, ClientsOptions, RouteAccess};
 
 pub(crate) use options::ConsumerTable;
 
@@ -52,6 +49,7 @@ impl Access {
     /// Compiles what all routes share, or says what is wrong with it. Nothing outside is asked: keys are fetched while
     /// the [`Keeper`] runs.
     pub fn compile(options: &AccessOptions, keeper: &Arc<Keeper>) -> Result<Self, AccessError> {
+        keeper.sweep();
         for (name, consumer) in &options.consumers {
             if let Some(plan) = consumer.plan.as_ref().filter(|plan| !options.plans.contains_key(*plan)) {
                 let of = format!("consumer `{name}`");
@@ -87,6 +85,9 @@ impl Access {
     /// Compiles what one route says, or says what is wrong with it.
     pub fn route(&self, name: &str, options: &RouteAccess) -> Result<Arc<Entrance>, AccessError> {
         let guard = options.auth.as_ref().map(|auth| self.guard(name, auth)).transpose()?;
+        if options.clients.as_ref().is_some_and(|clients| *clients == ClientsOptions::default()) {
+            return Err(AccessError::Clients { route: name.to_owned() });
+        }
         let of = || format!("route `{name}`");
         let (mut early, mut late) = (Vec::new(), Vec::new());
         for (at, limit) in options.limit.iter().enumerate() {
@@ -99,6 +100,7 @@ impl Access {
             places.map(|places| in_flight(&format!("route {name}"), places, &self.keeper)).transpose();
         let in_flight = places.map_err(|problem| AccessError::Limit { of: of(), problem })?;
         Ok(Arc::new(Entrance {
+            clients: options.clients.clone(),
             asker: guard.as_ref().map(|guard| Arc::new(guard.only_asking())),
             guard,
             early,
@@ -157,127 +159,4 @@ fn limiter(
 
 fn in_flight(name: &str, options: &InFlightOptions, keeper: &Keeper) -> Result<Arc<InFlight>, String> {
     keeper.in_flight.get(name, options, || InFlight::compile(options).map(Arc::new))
-}
-
-/// The way into one route.
-#[derive(Debug)]
-pub struct Entrance {
-    guard: Option<Arc<Guard>>,
-    /// The guard without its rule, and without the right to refuse somebody who shows nothing.
-    asker: Option<Arc<Guard>>,
-    early: Vec<Arc<Limiter>>,
-    late: Vec<Arc<Limiter>>,
-    in_flight: Option<Arc<InFlight>>,
-    priority: Priority,
-    plans: Arc<HashMap<Arc<str>, Plan>>,
-    shedder: Option<Arc<Shedder>>,
-}
-
-/// Whether a request passes.
-pub enum Admission {
-    /// It is known.
-    Now(Result<Pass, Refusal>),
-    /// Somebody is asked first.
-    Later(BoxFuture<'static, Result<Pass, Refusal>>),
-}
-
-/// What a request that passed takes with it. Dropping it gives its places back.
-#[derive(Debug, Default)]
-pub struct Pass {
-    /// Who asks; nobody in particular on a route that does not ask.
-    pub identity: Arc<Identity>,
-    /// How much it matters: by its plan, or else by its route.
-    pub(crate) priority: Priority,
-    decisions: Vec<(Arc<Limiter>, Decision)>,
-    permits: Vec<Permit>,
-}
-
-impl Pass {
-    /// Tells the service who asks.
-    pub fn add_to(&self, outgoing: &mut Outgoing<'_>) {
-        self.identity.add_to(outgoing);
-    }
-
-    /// Tells the client what is left: `ratelimit` and `ratelimit-policy`.
-    pub fn response_fields(&self) -> Vec<(&'static str, String)> {
-        let limits: Vec<(&Policy, Decision)> =
-            self.decisions.iter().map(|(limit, decision)| (&limit.policy, *decision)).collect();
-        fields(&limits)
-    }
-
-    fn count(&mut self, limits: &[Arc<Limiter>], view: &View<'_>) -> Result<(), Refusal> {
-        for limit in limits {
-            let decision = limit.take(view, &self.identity).map_err(Refusal::of)?;
-            self.decisions.push((limit.clone(), decision));
-            if !decision.passes {
-                let mut refusal = Refusal::of(Reason::Limited);
-                refusal.fields = self.response_fields();
-                return Err(refusal);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Entrance {
-    /// Finds out who asks, and decides nothing: a request with a credential that does not hold is refused, one without
-    /// is nobody's. Nothing is counted.
-    pub fn identify(&self, view: &View<'_>) -> Check {
-        self.asker.as_ref().map_or_else(|| Check::Now(Ok(Arc::default())), |asker| asker.check(view))
-    }
-
-    /// Decides about a request, or says that it has to ask. Counts it where it passes; a later refusal does not give
-    /// back what an earlier limit counted.
-    pub fn admit(self: &Arc<Self>, view: &View<'_>) -> Admission {
-        let mut pass = Pass::default();
-        if let Err(refusal) = pass.count(&self.early, view) {
-            return Admission::Now(Err(refusal));
-        }
-        let identity = match self.guard.as_ref().map(|guard| guard.check(view)) {
-            None => Ok(Arc::default()),
-            Some(Check::Now(identity)) => identity,
-            Some(Check::Later(identity)) => {
-                let (entrance, kept) = (self.clone(), view.keep());
-                return Admission::Later(Box::pin(async move {
-                    pass.identity = identity.await?;
-                    kept.look(|view| entrance.enter(pass, view))
-                }));
-            }
-        };
-        Admission::Now(identity.and_then(|identity| {
-            pass.identity = identity;
-            self.enter(pass, view)
-        }))
-    }
-
-    fn enter(&self, pass: Pass, view: &View<'_>) -> Result<Pass, Refusal> {
-        let consumer = pass.identity.consumer.clone();
-        self.entered(pass, view).map_err(|refusal| Refusal { consumer, ..refusal })
-    }
-
-    fn entered(&self, mut pass: Pass, view: &View<'_>) -> Result<Pass, Refusal> {
-        let plan = pass.identity.consumer.as_ref().and_then(|consumer| consumer.plan.as_ref());
-        let plan = plan.and_then(|plan| self.plans.get(plan));
-        if let Some(plan) = plan {
-            pass.count(&plan.limits, view)?;
-        }
-        pass.count(&self.late, view)?;
-        let busy = || Refusal::of(Reason::Busy).with("retry-after", "1");
-        let of_plan = plan.and_then(|plan| plan.in_flight.as_ref());
-        for places in of_plan.into_iter().chain(&self.in_flight) {
-            let permit = places.enter(view, &pass.identity);
-            pass.permits.push(permit.ok_or_else(|| Refusal { status: 429, ..busy() })?);
-        }
-        pass.priority = plan.and_then(|plan| plan.priority).unwrap_or(self.priority);
-        if let Some(shedder) = &self.shedder {
-            pass.permits.push(shedder.enter(pass.priority).ok_or_else(busy)?);
-        }
-        Ok(pass)
-    }
-
-    /// Whether a header of the client's is kept from the service: those that only the gateway writes, on every route, and
-    /// credentials that are the gateway's business.
-    pub fn strips(&self, name: &str) -> bool {
-        self.guard.as_ref().map_or_else(|| Identity::owns(name), |guard| guard.strips(name))
-    }
 }

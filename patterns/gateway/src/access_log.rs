@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use dozen_core::Timestamp;
-use dozen_dataplane::Outcome;
+use dozen_dataplane::{ClientIdentity, Failure, Outcome};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ use crate::options::{AccessLogOptions, QueryShown};
 const BUFFER_MAX: usize = 1024 * 1024;
 /// How long lines are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(100);
-/// Longer paths and queries are cut.
+/// Longer texts are cut.
 const TEXT_MAX: usize = 2048;
 /// Parts of a parameter's name that make its value a secret.
 const SECRETS: [&str; 9] =
@@ -50,6 +50,16 @@ pub(crate) struct AccessLog {
 /// A line that is not complete yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Line(String);
+
+/// What is known of a request at its beginning.
+pub(crate) struct Opening<'o> {
+    pub(crate) time: Timestamp,
+    pub(crate) trace: u128,
+    pub(crate) asked: &'o Asked<'o>,
+    pub(crate) version: http::Version,
+    /// The client's certificate, if it showed one.
+    pub(crate) client: Option<&'o ClientIdentity>,
+}
 
 /// What is known of a request at its end.
 pub(crate) struct Ending<'e> {
@@ -75,17 +85,25 @@ impl AccessLog {
     }
 
     /// The line of a request that begins.
-    pub(crate) fn begin(&self, time: Timestamp, trace: u128, asked: &Asked<'_>) -> Line {
-        let mut line = String::with_capacity(512);
+    pub(crate) fn begin(&self, opening: &Opening<'_>) -> Line {
+        let Opening { time, trace, asked, version, client } = *opening;
+        let mut line = String::with_capacity(768);
         // Writing to a string cannot fail.
         let _ = write!(line, "{{\"time\":\"{time}\",\"trace\":\"{trace:032x}\"");
+        let _ = write!(line, ",\"address\":\"{}\"", asked.address);
+        if let Some(client) = client {
+            text(&mut line, "certificate", Some(cut(client.name())));
+        }
+        let _ = write!(line, ",\"version\":\"{version:?}\"");
         text(&mut line, "method", Some(asked.method));
         text(&mut line, "host", Some(asked.host));
-        text(&mut line, "path", asked.path.get(..TEXT_MAX).or(Some(asked.path)));
+        text(&mut line, "path", Some(cut(asked.path)));
         if let (Some(query), false) = (asked.query, self.query == QueryShown::Hidden) {
             let shown = shown(query, self.query);
-            text(&mut line, "query", shown.get(..TEXT_MAX).or(Some(&shown)));
+            text(&mut line, "query", Some(cut(&shown)));
         }
+        let agent = asked.headers.named("user-agent").next().map(String::from_utf8_lossy);
+        text(&mut line, "agent", agent.as_deref().map(cut));
         Line(line)
     }
 
@@ -97,6 +115,13 @@ impl AccessLog {
         text(&mut line, "service", service);
         text(&mut line, "consumer", consumer);
         text(&mut line, "refused", refused);
+        text(&mut line, "endpoint", outcome.address.map(|address| &**address));
+        let _ = write!(line, ",\"attempts\":{},\"upstream-us\":", outcome.attempts);
+        let _ = match outcome.waited {
+            Some(waited) => write!(line, "{}", waited.as_micros()),
+            None => write!(line, "null"),
+        };
+        text(&mut line, "failure", outcome.failure.map(Failure::label));
         let _ = writeln!(
             line,
             ",\"status\":{},\"bytes-in\":{},\"bytes\":{},\"duration-us\":{}}}",
@@ -191,6 +216,12 @@ impl AccessLog {
             }
         }
     }
+}
+
+/// The beginning of what is too long to be written down.
+fn cut(text: &str) -> &str {
+    let end = (0..=TEXT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Appends a member; what is not there is null.

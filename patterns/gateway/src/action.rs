@@ -6,7 +6,7 @@ use crate::RouteOptions;
 use crate::compose::Plan;
 use crate::options;
 use crate::path::PathMatch;
-use crate::split::Split;
+use crate::split::{Split, Sticky};
 use crate::target::{Rewriting, Unsafe};
 use crate::text::{Facts, Text};
 
@@ -14,7 +14,7 @@ use crate::text::{Facts, Text};
 #[derive(Debug)]
 pub(crate) enum Action {
     Forward { split: Split, rewrite: Rewriting },
-    Feature { name: Box<str>, rewrite: Rewriting },
+    Feature { name: Box<str>, sticky: Option<Sticky>, rewrite: Rewriting },
     Redirect(Redirect),
     Answer(Answer),
     Compose(Arc<Plan>),
@@ -43,8 +43,11 @@ impl Action {
     ) -> Result<Self, (String, String)> {
         let wrong = |problem: &str| Err((name.to_owned(), problem.to_owned()));
         let forwards = !options.to.is_empty();
-        if !forwards && (options.sticky.is_some() || options.split.is_some()) {
-            return wrong("has `sticky` or `split`, which mean nothing without `to`");
+        if !forwards && options.split.is_some() {
+            return wrong("has `split`, which means nothing without `to`");
+        }
+        if !forwards && options.feature.is_none() && options.sticky.is_some() {
+            return wrong("has `sticky`, which means nothing without `to` or `feature`");
         }
         if !forwards && options.feature.is_none() && options.rewrite.is_some() {
             return wrong("has `rewrite`, which means nothing without `to` or `feature`");
@@ -62,8 +65,11 @@ impl Action {
                 );
             }
             let rewrite = options.rewrite.as_ref().map(|written| Rewriting::compile(written, path));
+            let sticky = options.sticky.as_deref();
+            let sticky = sticky.map(|text| Sticky::parse(text).map_err(|problem| (text.to_owned(), problem)));
             return Ok(Self::Feature {
                 name: feature.as_str().into(),
+                sticky: sticky.transpose()?,
                 rewrite: rewrite.transpose()?.unwrap_or_default(),
             });
         }

@@ -19,7 +19,7 @@ pub(crate) fn spoken(route: &Route, asked: &Asked<'_>) -> Fields {
 /// What a route changes in its service's answer, decided with the request.
 #[derive(Debug, Default)]
 pub(crate) struct Amendment {
-    added: Changes,
+    pub(crate) added: Changes,
     /// What is left of the caller's limits, in the place of what the service says of its own.
     pub(crate) limits: Vec<(&'static str, String)>,
 }

@@ -20,9 +20,11 @@
 
 mod cache;
 mod call;
+mod certificate;
 mod claims;
 mod compile;
 mod consumer;
+mod flight;
 mod forward;
 mod guard;
 mod identity;
@@ -44,12 +46,12 @@ pub use guard::{Check, Guard};
 pub use identity::{Identity, Passed, Reason, Refusal};
 pub use jwks::{Keys, KeysHealth};
 pub use options::{
-    Algorithm, AuthOptions, ForwardOptions, IntrospectOptions, JwtOptions, KeyOptions, KeySource,
-    MethodOptions, OnUnreachable,
+    Algorithm, AuthOptions, CertificateOptions, ForwardOptions, IntrospectOptions, JwtOptions, KeyOptions,
+    KeySource, MethodOptions, OnUnreachable,
 };
 pub use policy::Policy;
 pub use secret::Secret;
-pub use view::{View, client_address};
+pub use view::View;
 
 pub(crate) use call::Callers;
 pub(crate) use consumer::Consumers;

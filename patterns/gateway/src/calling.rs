@@ -9,24 +9,20 @@
 //! open stays open: a connection, and so a stream on it, keeps the certificates and the policy that it began with. A
 //! service whose options stay the same keeps its `Transport`, and with it its connections.
 
+mod watch;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use dozen_dataplane::{Resolve, ServicePolicy, Tls, Transport, Upstreams};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
-use tokio::time::sleep;
 
 #[cfg(feature = "acme")]
 use crate::AcmeOptions;
 use crate::acme::Standing;
 use crate::options::{ServiceOptions, TlsOptions};
 use crate::{Error, Options};
-
-/// How often files of certificates are looked at.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// How the services of a file are called, and what the gateway's own listener shows. One for each process: whoever calls a
 /// service asks its [`Upstreams`], and a gateway that takes over another file changes them for all.
@@ -52,9 +48,6 @@ pub(crate) struct Prepared {
     tls: Option<TlsOptions>,
     transports: Transports,
 }
-
-/// What distinguishes two states of the files without reading them.
-type Stamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 impl std::fmt::Debug for Calling {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -176,64 +169,6 @@ impl Calling {
         let probed = options.services.iter().filter(|(_, service)| service.policy.health.is_some());
         probed.for_each(|(name, _)| drop(self.upstreams.get(name)));
         Ok(())
-    }
-
-    fn stamps(&self) -> Stamps {
-        let inner = self.inner();
-        let own = inner.tls.iter().flat_map(|(tls, _)| tls.files());
-        let of_services = inner.services.values().flat_map(ServiceOptions::files).map(Path::to_owned);
-        let files = own.chain(of_services);
-        let stamp = |path: PathBuf| {
-            let metadata = std::fs::metadata(&path).ok();
-            (path, metadata.and_then(|of| Some((of.modified().ok()?, of.len()))))
-        };
-        files.map(stamp).collect()
-    }
-
-    /// Reads all files again.
-    fn renew(&self) -> Result<(), Error> {
-        let mut inner = self.inner();
-        let mut transports = Transports::new();
-        for name in inner.transports.keys() {
-            let Some(service) = inner.services.get(name) else { continue };
-            // Where no file is named nothing can have changed.
-            let known = inner.transports.get(name).filter(|_| service.files().next().is_none());
-            let transport = known.map_or_else(|| transport(name, service), |known| Ok(known.clone()))?;
-            transports.insert(name.clone(), transport);
-        }
-        if let Some((options, tls)) = &inner.tls {
-            let wrong = |source| Error::Tls { what: "gateway.tls".into(), source };
-            tls.reload(&options.compiled()).map_err(wrong)?;
-        }
-        inner.transports = transports;
-        self.upstreams.speak(inner.transports.clone());
-        Ok(())
-    }
-
-    /// Watches the files for ever, and reads them again when they have changed.
-    pub(crate) async fn watch(&self) {
-        let mut known = self.stamps();
-        let mut seen = known.clone();
-        loop {
-            sleep(LOOK).await;
-            let now = self.stamps();
-            let paths = |stamps: &Stamps| stamps.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
-            if paths(&now) != paths(&known) {
-                // Other files than before: they were read when they were named.
-                known = now.clone();
-            } else if now != known && now == seen {
-                // Twice the same: whoever writes them has finished.
-                known = now.clone();
-                match self.renew() {
-                    Ok(()) => tracing::info!("certificates were read again"),
-                    Err(error) => tracing::error!(
-                        "certificates cannot be read again, and those from before stay: {}",
-                        dozen_core::chain(&error)
-                    ),
-                }
-            }
-            seen = now;
-        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! One request, and all that a decision about it depends on.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use dozen_core::Timestamp;
+use dozen_core::{Timestamp, TraceContext};
+use dozen_dataplane::TlsSession;
 
 use crate::asked::{Asked, Claims, Headers};
 use crate::auth::{Kept, View};
@@ -20,6 +22,10 @@ pub(crate) struct Case<'c> {
     pub(crate) random: u64,
     /// Whether the caller is one of ours.
     pub(crate) is_trusted: bool,
+    /// What was agreed on with the client, if it speaks TLS.
+    pub(crate) tls: Option<&'c Arc<TlsSession>>,
+    /// The trace that the request belongs to.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl<'c> Case<'c> {
@@ -28,9 +34,10 @@ impl<'c> Case<'c> {
     where
         'c: 'v,
     {
-        let Asked { method, host, path, query, headers, address, .. } = self.asked;
-        let (worker, now, started) = (self.worker, self.now, self.started);
-        View { worker, method, host, path, query, fields: headers.wire(), address, route, now, started }
+        let Asked { method, scheme, host, path, query, headers, address, .. } = self.asked;
+        let Self { worker, now, started, tls, trace, .. } = *self;
+        let fields = headers.wire();
+        View { worker, method, scheme, host, path, query, fields, address, tls, trace, route, now, started }
     }
 
     /// Path and query as the client asked for them, in canonical form.
@@ -44,14 +51,13 @@ impl<'c> Case<'c> {
     /// A copy that outlives the request's buffers.
     pub(crate) fn keep(&self) -> KeptCase {
         let Self { random, is_trusted, .. } = *self;
-        KeptCase { kept: self.view("").keep(), scheme: self.asked.scheme, random, is_trusted }
+        KeptCase { kept: self.view("").keep(), random, is_trusted }
     }
 }
 
 /// A [`Case`] that owns everything.
 pub(crate) struct KeptCase {
     kept: Kept,
-    scheme: &'static str,
     random: u64,
     is_trusted: bool,
 }
@@ -60,10 +66,10 @@ impl KeptCase {
     /// Looks at it as at any other. The moment is the one at which the request came.
     pub(crate) fn look<T>(&self, at: impl FnOnce(&Case<'_>) -> T) -> T {
         self.kept.look(|view| {
-            let View { worker, method, host, path, query, fields, address, now, started, .. } = *view;
+            let View { worker, method, scheme, host, path, query, fields, address, now, started, .. } = *view;
             let asked = Asked {
                 method,
-                scheme: self.scheme,
+                scheme,
                 host,
                 path,
                 query,
@@ -73,7 +79,8 @@ impl KeptCase {
                 address,
             };
             let Self { random, is_trusted, .. } = *self;
-            at(&Case { asked, worker, now, started, random, is_trusted })
+            let (tls, trace) = (view.tls, view.trace);
+            at(&Case { asked, worker, now, started, random, is_trusted, tls, trace })
         })
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use dozen_dataplane::{Around, Outgoing, Reply};
 use futures::future::BoxFuture;
 
-use crate::access::{Admission, Pass};
+use crate::access::{Admission, Counted, Pass};
 use crate::amendment::{Amendment, spoken};
 use crate::asked::{Asked, Claims};
 use crate::auth::{Check, Consumer, Identity, Reason, Refusal};
@@ -31,8 +31,8 @@ use crate::table::{Found, Hit};
 pub(crate) enum Step {
     /// Nobody has been asked.
     Begin,
-    /// Who asks was found out, as a route that asks for claims wants it.
-    Identified(Result<Arc<Identity>, Refusal>),
+    /// Who asks was found out, as a route that asks for claims wants it, and what was counted on the way.
+    Identified(Counted, Result<Arc<Identity>, Refusal>),
     /// Whether they pass was found out; and who they are, if that was asked before.
     Admitted(Option<Arc<Identity>>, Result<Pass, Refusal>),
 }
@@ -63,8 +63,8 @@ pub(crate) enum What {
     /// It goes to the route's service of this number, with the key of those that stay together, and its answer is changed
     /// on the way back.
     Forward(usize, Option<u64>, Option<Amendment>),
-    /// It goes where a feature wants it.
-    Feature(Way, Option<Amendment>),
+    /// It goes where a feature wants it, with the same key.
+    Feature(Way, Option<u64>, Option<Amendment>),
     /// It is answered from several services, with what they will want to know of it.
     Compose(Arc<Plan>, Given, Option<Amendment>),
     /// It is answered here.
@@ -78,7 +78,7 @@ impl What {
     pub(crate) fn service(&self, standing: Option<&Arc<Standing>>) -> Option<Arc<str>> {
         match self {
             Self::Forward(at, ..) => standing?.route.services().nth(*at).map(|(service, _)| service.clone()),
-            Self::Feature(way, _) => Some(way.service.clone()),
+            Self::Feature(way, ..) => Some(way.service.clone()),
             _ => None,
         }
     }
@@ -99,7 +99,7 @@ impl Snapshot {
     pub(crate) fn decide(&self, case: &Case<'_>, step: Step, outgoing: &mut Outgoing<'_>) -> Decision {
         match step {
             Step::Begin => self.begin(case, outgoing),
-            Step::Identified(identity) => self.identified(case, identity, outgoing),
+            Step::Identified(counted, identity) => self.identified(case, counted, identity, outgoing),
             Step::Admitted(known, pass) => {
                 let found = self.found(&case.asked, known.as_ref());
                 let Found::Route(hit) = found else { return unfound(found) };
@@ -115,17 +115,17 @@ impl Snapshot {
             return decision;
         }
         let hit = match self.table.find(&case.asked) {
-            Found::Route(hit) => return self.enter(&hit, case, None, outgoing),
+            Found::Route(hit) => return self.enter(&hit, case, None, Counted::default(), outgoing),
             Found::Identify(hit) => hit,
             found => return unfound(found),
         };
         let entrance = self.standings.get(hit.at).and_then(|standing| standing.entrance.as_ref());
         let who = entrance.map(|entrance| entrance.identify(&case.view(&hit.route.name)));
         match who {
-            None => self.identified(case, Ok(Arc::default()), outgoing),
-            Some(Check::Now(identity)) => self.identified(case, identity, outgoing),
-            Some(Check::Later(identity)) => {
-                let step = Box::pin(async move { Step::Identified(identity.await) });
+            None => self.identified(case, Counted::default(), Ok(Arc::default()), outgoing),
+            Some((counted, Check::Now(identity))) => self.identified(case, counted, identity, outgoing),
+            Some((counted, Check::Later(identity))) => {
+                let step = Box::pin(async move { Step::Identified(counted, identity.await) });
                 Decision::new(self.standings.get(hit.at), What::Wait(step))
             }
         }
@@ -135,6 +135,7 @@ impl Snapshot {
     fn identified(
         &self,
         case: &Case<'_>,
+        counted: Counted,
         identity: Result<Arc<Identity>, Refusal>,
         outgoing: &mut Outgoing<'_>,
     ) -> Decision {
@@ -142,7 +143,7 @@ impl Snapshot {
             Ok(known) => {
                 let found = self.found(&case.asked, Some(&known));
                 let Found::Route(hit) = found else { return unfound(found) };
-                self.enter(&hit, case, Some(known), outgoing)
+                self.enter(&hit, case, Some(known), counted, outgoing)
             }
             // Which route it would be cannot be said; the one that asked for the claims answers.
             Err(refusal) => match self.table.find(&case.asked) {
@@ -169,13 +170,14 @@ impl Snapshot {
         hit: &Hit<'_>,
         case: &Case<'_>,
         known: Option<Arc<Identity>>,
+        counted: Counted,
         outgoing: &mut Outgoing<'_>,
     ) -> Decision {
         let standing = self.standings.get(hit.at);
         let Some(entrance) = standing.and_then(|standing| standing.entrance.as_ref()) else {
             return self.taken(hit, case, known.as_ref(), None, outgoing);
         };
-        match entrance.admit(&case.view(&hit.route.name)) {
+        match entrance.admit(&case.view(&hit.route.name), counted) {
             Admission::Now(pass) => self.admitted(hit, case, known, pass, outgoing),
             Admission::Later(pass) => {
                 let step = Box::pin(async move { Step::Admitted(known, pass.await) });

@@ -1,13 +1,14 @@
 //! What another configuration would change, before it does.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::SocketAddr;
 
 use dozen_dataplane::ServicePolicy;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::options::ServiceOptions;
-use crate::snapshot::ways;
+use crate::snapshot::{services, ways};
 use crate::{Compose, Options, RouteOptions};
 
 /// The difference between two configurations. Only names are in it, no values: these may be secrets.
@@ -62,7 +63,7 @@ pub struct Recalled {
 pub struct Closes {
     /// Of this route, by the name that it has now.
     pub route: String,
-    /// To this service.
+    /// To this service, or where this feature wants them.
     pub service: String,
     /// How long they have, in milliseconds.
     pub grace_ms: u64,
@@ -80,6 +81,7 @@ pub fn diff(old: &Options, new: &Options) -> Diff {
     let mut diff = Diff { restart: fixed(old, new), ..Diff::default() };
     let settings = [
         ("trusted", old.trusted != new.trusted),
+        ("connections-per-address", old.connections_per_address != new.connections_per_address),
         ("identity", old.identity != new.identity),
         ("consumers", old.consumers != new.consumers),
         ("plans", old.plans != new.plans),
@@ -114,13 +116,13 @@ pub fn diff(old: &Options, new: &Options) -> Diff {
             diff.closes.push(Closes { route: route.name(), service: service.to_owned(), grace_ms });
         }
     }
-    let services = |options: &Options| -> BTreeSet<String> {
-        let to = options.routes.iter().flat_map(ways).map(|(_, service)| service);
+    let all_services = |options: &Options| -> BTreeSet<String> {
+        let to = options.routes.iter().flat_map(services);
         let composed = options.routes.iter().filter_map(|route| route.compose.as_ref());
         to.chain(composed.flat_map(Compose::services)).map(str::to_owned).collect()
     };
     diff.services_changed = recalled(old, new);
-    let (before, after) = (services(old), services(new));
+    let (before, after) = (all_services(old), all_services(new));
     diff.services_gained = after.difference(&before).cloned().collect();
     diff.services_lost = before.difference(&after).cloned().collect();
     diff
@@ -133,6 +135,7 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         listen,
         workers,
         connections_max,
+        connections_per_address: _,
         head_max,
         header_timeout,
         idle_timeout,
@@ -158,9 +161,14 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         ("stall-timeout", *stall_timeout != new.stall_timeout),
         // Other certificates are taken over; speaking TLS or not is not.
         ("tls", tls.is_some() != new.tls.is_some()),
+        ("tls.redirect-from", redirect_from(old) != redirect_from(new)),
         ("access-log", *access_log != new.access_log),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+fn redirect_from(options: &Options) -> Option<SocketAddr> {
+    options.tls.as_ref()?.redirect_from
 }
 
 /// What is said of services anew. A service that is no longer named is called as usual.

@@ -2,32 +2,33 @@
 //!
 //! A decision that waits for somebody takes a copy of its request along and comes back later; see [`Waiting`].
 
+mod settle;
+
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::resilience::Priority;
 use dozen_dataplane::{
-    Answered, Around, Changes, Forward, Handler, Incoming, Outcome, Outgoing, Reply, Serving, Trail,
-    Upstream, Upstreams, Verdict, nested,
+    Answered, Around, Changes, Handler, Incoming, Outcome, Outgoing, Trail, Upstreams, Verdict,
 };
 
 use crate::access::Pass;
-use crate::access_log::{AccessLog, Ending, Line};
+use crate::access_log::{AccessLog, Ending, Line, Opening};
 use crate::amendment::Amendment;
 use crate::asked::{Asked, Claims, Headers};
 use crate::auth::Callers;
 use crate::calling::Calling;
 use crate::case::Case;
-use crate::compose::{Composition, Given, Plan};
 use crate::decide::{Decision, Refused, Step, What};
-use crate::feature::{self, Way, Witness};
+use crate::feature::{self, Witness};
 use crate::log::{Begun, Mark};
 use crate::measure::Measure;
 use crate::snapshot::{Snapshot, Standing};
 use crate::spans::{self, Recording};
 use crate::waiting::Waiting;
-use crate::{Keeper, RequestLog, forwarded};
+use crate::{Keeper, RequestLog, forwarded, network};
 
 /// Decides for each request, on the thread of its worker.
 pub(crate) struct Door {
@@ -52,6 +53,8 @@ impl std::fmt::Debug for Door {
 /// What is remembered of a request until it ends.
 pub(crate) struct Ticket {
     pub(crate) mark: Mark,
+    /// Whether what the caller says of others is believed.
+    is_trusted: bool,
     pub(crate) standing: Option<Arc<Standing>>,
     pub(crate) measure: Arc<Measure>,
     pub(crate) service: Option<Arc<str>>,
@@ -81,6 +84,7 @@ impl Ticket {
     fn again(&self) -> Self {
         Self {
             mark: self.mark,
+            is_trusted: self.is_trusted,
             standing: self.standing.clone(),
             measure: self.measure.clone(),
             service: None,
@@ -96,104 +100,8 @@ impl Ticket {
 }
 
 impl Door {
-    fn upstream(&self, standing: &Standing, at: usize, service: &str) -> Option<Arc<Upstream>> {
-        let known = standing.upstreams.get(at)?;
-        if let Some(upstream) = known.get() {
-            return Some(upstream.clone());
-        }
-        let upstream = self.upstreams.get(service)?;
-        Some(known.get_or_init(|| upstream).clone())
-    }
-
-    /// Turns a decision into what the engine does. A decision that still waits is none; nobody passes by it.
-    pub(crate) fn settle(&self, what: What, random: u64, mut ticket: Ticket) -> Verdict<Ticket> {
-        let at = match what {
-            What::Reply(reply) => return Verdict::Reply(reply, ticket),
-            What::Compose(plan, given, amendment) => {
-                ticket.amendment = amendment;
-                return self.compose(plan, given, ticket);
-            }
-            What::Feature(way, amendment) => {
-                ticket.amendment = amendment;
-                return self.escorted(way, random, ticket);
-            }
-            What::Forward(at, key, amendment) => {
-                ticket.amendment = amendment;
-                Some((at, key))
-            }
-            What::Wait(_) => None,
-        };
-        let place = ticket.standing.as_ref().zip(ticket.service.as_ref()).zip(at);
-        let found = place.and_then(|((standing, service), (at, key))| {
-            let upstream = self.upstream(standing, at, service)?;
-            Some((&standing.route, upstream, key, standing.cutoffs.get(at).cloned()))
-        });
-        let Some((route, upstream, key, cutoff)) = found else {
-            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
-        };
-        Verdict::Forward(Forward {
-            transport: upstream.transport(),
-            upstream,
-            random,
-            key,
-            priority: ticket.priority(),
-            body_max: route.body_max,
-            timeout: route.timeout,
-            total: route.total,
-            cutoff,
-            // What a route says of bodies would not be done to what passes in a WebSocket.
-            websocket: route.websocket.filter(|_| ticket.around.is_none()),
-            around: ticket.around.take(),
-            trail: ticket.trail(),
-            ticket,
-        })
-    }
-
-    /// Sends a request where its feature wants it.
-    fn escorted(&self, way: Way, random: u64, mut ticket: Ticket) -> Verdict<Ticket> {
-        let Way { service, escort, witness, .. } = way;
-        ticket.witness = witness;
-        let found = ticket.standing.as_ref().map(|standing| standing.route.clone());
-        let Some((route, upstream)) = found.zip(self.upstreams.get(&service)) else {
-            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
-        };
-        let shaping = ticket.around.take();
-        Verdict::Forward(Forward {
-            transport: upstream.transport(),
-            upstream,
-            random,
-            key: None,
-            priority: ticket.priority(),
-            body_max: route.body_max,
-            timeout: route.timeout,
-            total: route.total,
-            cutoff: None,
-            websocket: route.websocket.filter(|_| shaping.is_none()),
-            // The escort sees what the service sees.
-            around: match (shaping, escort) {
-                (Some(outer), Some(inner)) => Some(nested(outer, inner)),
-                (shaping, escort) => shaping.or(escort),
-            },
-            trail: ticket.trail(),
-            ticket,
-        })
-    }
-
-    /// Has a request answered from several services.
-    fn compose(&self, plan: Arc<Plan>, given: Given, mut ticket: Ticket) -> Verdict<Ticket> {
-        let Some(standing) = &ticket.standing else {
-            return Verdict::Reply(Reply::new(503, "the service is not available at the moment"), ticket);
-        };
-        let (body_max, total) = (standing.route.body_max, standing.route.total);
-        let composition = Composition::new(plan, given, self.callers.clone(), self.ids.clone())
-            .recorded(ticket.recording.clone());
-        let around = ticket.around.take();
-        Verdict::Serve(Serving { service: Arc::new(composition), around, body_max, total, ticket })
-    }
-
     fn trusts(snapshot: &Snapshot, request: &Incoming<'_>) -> bool {
-        let trusted = &snapshot.options.trusted;
-        !trusted.is_empty() && trusted.contains(&request.peer.ip().to_canonical())
+        network::any(&snapshot.options.trusted, request.peer.ip())
     }
 
     /// The step of the client, if it sent one that can be read.
@@ -225,7 +133,8 @@ impl Handler for Door {
         let spans::Begun { trace, passed, recording } =
             spans::Begun::new(recorder, &self.ids, sent, request, &asked, now);
         let (worker, started) = (request.worker, request.started);
-        let case = Case { asked, worker, now, started, random, is_trusted };
+        let case =
+            Case { asked, worker, now, started, random, is_trusted, tls: request.tls, trace: Some(trace) };
         let Decision { standing, what, around, pass, refused } =
             snapshot.decide(&case, Step::Begin, outgoing);
         let service = what.service(standing.as_ref());
@@ -241,10 +150,14 @@ impl Handler for Door {
             service: service.as_ref(),
         };
         let mark = self.journal.begin(worker, &begun);
-        let line = self.access.as_ref().map(|log| log.begin(now, trace.trace_id, &asked));
+        let client = request.tls.and_then(|session| session.client.as_ref());
+        let opening =
+            Opening { time: now, trace: trace.trace_id, asked: &asked, version: request.version, client };
+        let line = self.access.as_ref().map(|log| log.begin(&opening));
         let (amendment, witness) = (None, None);
         let ticket = Ticket {
             mark,
+            is_trusted,
             standing,
             measure,
             service,
@@ -294,8 +207,15 @@ impl Handler for Door {
         }
     }
 
-    fn strips_from_request(&self, request: &Incoming<'_>, name: &str) -> bool {
-        forwarded::is_replaced(name, || Self::trusts(&self.snapshot.load(), request))
+    fn strips_from_request(&self, ticket: &Ticket, name: &str) -> bool {
+        forwarded::is_replaced(name, ticket.is_trusted)
+    }
+
+    fn connections_max(&self, address: IpAddr) -> Option<usize> {
+        let options = &self.snapshot.load().options;
+        // A proxy in front brings the connections of many.
+        let is_limited = !network::any(&options.trusted, address);
+        is_limited.then_some(options.connections_per_address.into())
     }
 
     fn strips_from_response(&self, name: &str) -> bool {

@@ -89,8 +89,6 @@ pub struct Way {
     pub service: Arc<str>,
     /// Headers that the service sees in the place of the client's of that name.
     pub set: Vec<(Cow<'static, str>, String)>,
-    /// Headers of the client's that it does not see.
-    pub removed: Vec<Cow<'static, str>>,
     /// Sees the bodies.
     pub escort: Option<Arc<dyn Around>>,
     /// Sees how it ends.

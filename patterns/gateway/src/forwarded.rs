@@ -9,6 +9,7 @@ use dozen_dataplane::resilience::deadline;
 use dozen_dataplane::{Incoming, Outgoing};
 
 use crate::auth::Identity;
+use crate::network::{self, Network};
 
 /// Written by this gateway; a client's own are lies until somebody vouches for them.
 const ABOUT_CLIENT: [&str; 6] = [
@@ -24,16 +25,16 @@ const ABOUT_SERVICE: [&str; 6] =
     ["server", "x-powered-by", "via", "x-aspnet-version", "x-aspnetmvc-version", "x-backend-server"];
 
 /// Whether a request's header is replaced by ours, or is not believed.
-pub(crate) fn is_replaced(name: &str, is_trusted: impl FnOnce() -> bool) -> bool {
+pub(crate) fn is_replaced(name: &str, is_trusted: bool) -> bool {
     // Every name here begins with one of these; nearly no other header does.
     match name.as_bytes().first() {
         Some(b't' | b'T') => names_equal(name, "traceparent"),
         // Anybody may be in a hurry: a deadline only ever becomes shorter.
         Some(b'd' | b'D') if names_equal(name, deadline::HEADER) => false,
         // What is said of the caller here is said by this gateway alone; the rest is for proxies of ours.
-        Some(b'd' | b'D') if Identity::owns(name) => Identity::writes(name) || !is_trusted(),
+        Some(b'd' | b'D') if Identity::owns(name) => Identity::writes(name) || !is_trusted,
         Some(b'x' | b'X' | b'f' | b'F') if ABOUT_CLIENT.iter().any(|known| names_equal(name, known)) => {
-            names_equal(name, ABOUT_CLIENT[0]) || !is_trusted()
+            names_equal(name, ABOUT_CLIENT[0]) || !is_trusted
         }
         _ => false,
     }
@@ -50,21 +51,26 @@ pub(crate) fn scheme(request: &Incoming<'_>, is_trusted: bool) -> &'static str {
     }
 }
 
-/// Where the client is: the peer, or the last that trusted proxies name which is not one of them.
-pub(crate) fn client(request: &Incoming<'_>, trusted: &[IpAddr]) -> IpAddr {
-    let peer = request.peer.ip().to_canonical();
-    if !trusted.contains(&peer) {
-        return peer;
-    }
+/// Where the client is.
+pub(crate) fn client(request: &Incoming<'_>, trusted: &[Network]) -> IpAddr {
     let named = request.head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case("x-forwarded-for"));
-    let named: Vec<&[u8]> = named.flat_map(|field| field.value.split(|byte| *byte == b',')).collect();
-    let mut client = peer;
+    client_address(request.peer.ip(), trusted, named.map(|field| field.value))
+}
+
+/// The peer, or the last that trusted proxies name which is not one of them. `said` are the values of `X-Forwarded-For`.
+/// They are read from the end, because only what trusted proxies wrote can be believed.
+fn client_address<'s>(peer: IpAddr, trusted: &[Network], said: impl Iterator<Item = &'s [u8]>) -> IpAddr {
+    let mut client = peer.to_canonical();
+    if !network::any(trusted, client) {
+        return client;
+    }
+    let named: Vec<&[u8]> = said.flat_map(|value| value.split(|byte| *byte == b',')).collect();
     for text in named.into_iter().rev() {
         let parsed = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
         // What cannot be read vouches for nothing before it.
         let Some(address) = parsed else { return client };
         client = address.to_canonical();
-        if !trusted.contains(&client) {
+        if !network::any(trusted, client) {
             return client;
         }
     }
@@ -139,15 +145,32 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_replaced_too() {
-        assert!(is_replaced("Dozen_Split", || false) && !is_replaced("dozen-split", || true));
-        assert!(!is_replaced("dozen-deadline", || false));
-        assert!(is_replaced("dozen-attempt", || false) && !is_replaced("dozen-attempt", || true));
-        assert!(is_replaced("Dozen_Consumer", || true) && !is_replaced("date", || false));
-        assert!(is_replaced("X_Forwarded-For", || false) && is_replaced("X-Real-IP", || false));
-        assert!(is_replaced("Traceparent", || true) && !is_replaced("x-forwarded-host", || true));
-        assert!(
-            !is_replaced("x-request-id", || false) && reveals("X-Powered-By") && !reveals("x-request-id")
+    fn a_client_is_believed_as_far_as_trusted_proxies_go() {
+        let trusted: Vec<Network> = ["10.0.0.0/30", "10.0.0.9"].map(|text| text.parse().unwrap()).into();
+        let from = |peer: &str, said: &[&str]| {
+            let said = said.iter().map(|value| value.as_bytes());
+            client_address(peer.parse().unwrap(), &trusted, said).to_string()
+        };
+        assert_eq!(
+            from("203.0.113.9", &["1.2.3.4"]),
+            "203.0.113.9",
+            "nobody vouches for what a stranger says"
         );
+        assert_eq!(from("10.0.0.1", &["1.2.3.4, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", &["1.2.3.4", "198.51.100.7 , 10.0.0.9"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", &["nonsense, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(from("::ffff:10.0.0.1", &["::ffff:198.51.100.7"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn look_alikes_are_replaced_too() {
+        assert!(is_replaced("Dozen_Split", false) && !is_replaced("dozen-split", true));
+        assert!(!is_replaced("dozen-deadline", false));
+        assert!(is_replaced("dozen-attempt", false) && !is_replaced("dozen-attempt", true));
+        assert!(is_replaced("Dozen_Consumer", true) && !is_replaced("date", false));
+        assert!(is_replaced("X_Forwarded-For", false) && is_replaced("X-Real-IP", false));
+        assert!(is_replaced("Traceparent", true) && !is_replaced("x-forwarded-host", true));
+        assert!(!is_replaced("x-request-id", false) && reveals("X-Powered-By") && !reveals("x-request-id"));
     }
 }

@@ -16,6 +16,7 @@ use crate::diff::{diff, fixed};
 use crate::door::Door;
 use crate::measure::{Measured, UNROUTED};
 use crate::snapshot::Snapshot;
+use crate::to_https::ToHttps;
 use crate::{AcmeView, Diff, Error, Explanation, Features, Keeper, Options, Question, RequestLog};
 
 /// A door that listens, and runs as a [`Service`].
@@ -23,6 +24,8 @@ use crate::{AcmeView, Diff, Error, Explanation, Features, Keeper, Options, Quest
 pub struct Gateway {
     proxy: Arc<Proxy<Door>>,
     door: Arc<Door>,
+    /// Answers in plain HTTP with the way to TLS, where that is asked for.
+    to_https: Option<Arc<Proxy<ToHttps>>>,
     /// Whether its keeper runs with it, because nobody else has it.
     runs_keeper: bool,
 }
@@ -113,14 +116,20 @@ impl Gateway {
             sockets,
             ..defaults
         };
-        let proxy =
-            Proxy::bind(options.listen, proxy, door.clone()).map_err(|source| Error::Listen { source })?;
-        Ok(Self { proxy: Arc::new(proxy), door, runs_keeper: false })
+        let served = Proxy::bind(options.listen, proxy.clone(), door.clone());
+        let served = served.map_err(|source| Error::Listen { source })?;
+        let to_https = ToHttps::bind(&options, &proxy, served.local_addr().port())?;
+        Ok(Self { proxy: Arc::new(served), door, to_https, runs_keeper: false })
     }
 
     /// The address that is listened on.
     pub fn local_addr(&self) -> SocketAddr {
         self.proxy.local_addr()
+    }
+
+    /// The address where plain HTTP is answered with the way to TLS, if there is one.
+    pub fn plain_addr(&self) -> Option<SocketAddr> {
+        self.to_https.as_ref().map(|proxy| proxy.local_addr())
     }
 
     /// Takes over another configuration, all of it or nothing. Requests in flight keep the one that they began with;
@@ -209,7 +218,7 @@ impl Gateway {
 impl Gateway {
     async fn serve(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {
         tokio::select! {
-            ended = self.serve_logged(stop, ready) => ended,
+            ended = self.serve_both(stop, ready) => ended,
             () = self.door.calling.watch() => Ok(()),
             () = self.obtain() => Ok(()),
         }
@@ -221,6 +230,13 @@ impl Gateway {
         crate::acme::keep(&self.door.calling, &self.door.ids).await;
         #[cfg(not(feature = "acme"))]
         std::future::pending::<()>().await;
+    }
+
+    /// With whoever answers in plain HTTP, if there is one.
+    async fn serve_both(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {
+        let Some(plain) = self.to_https.clone() else { return self.serve_logged(stop, ready).await };
+        let sending_on = plain.run(stop.clone(), Ready::channel().0);
+        tokio::try_join!(self.serve_logged(stop, ready), sending_on).map(drop)
     }
 
     async fn serve_logged(&self, stop: Stop, ready: Ready) -> Result<(), BoxError> {

@@ -30,6 +30,7 @@ impl RouteOptions {
             cache: _,
             cors: _,
             deprecated: _,
+            clients,
             auth,
             limit: _,
             in_flight: _,
@@ -41,7 +42,8 @@ impl RouteOptions {
             stream_grace: _,
         } = self;
         let mut hasher = Fnv::default();
-        (matching, feature, rewrite, redirect, answer, compose, request, response, auth).hash(&mut hasher);
+        (matching, feature, rewrite, redirect, answer, compose, request, response, clients, auth)
+            .hash(&mut hasher);
         hasher.finish()
     }
 

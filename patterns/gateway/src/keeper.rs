@@ -5,7 +5,8 @@
 //! one used, as long as the options are the same, and forgets what nobody uses any more. It runs beside the gateway, as a
 //! [`Service`], and owns the tasks that refresh keys and synchronise limits.
 
-use std::collections::HashMap;
+mod named;
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::limit::{
     InFlight, InFlightOptions, LimitOptions, Limiter, Members, SharedHealth, ShedOptions, Shedder,
 };
 use crate::{CacheOptions, RouteOptions};
+use named::Named;
 
 /// Work that is done again and again beside the requests. Each turn is complete in itself.
 #[async_trait]
@@ -118,6 +120,18 @@ impl Keeper {
 
     pub(crate) fn store(&self) -> Option<&Store> {
         self.store.as_ref()
+    }
+
+    /// Forgets what nobody uses any more. Once for each configuration: going through everything for each new thing would
+    /// cost the square of their number.
+    pub(crate) fn sweep(&self) {
+        self.keys.sweep();
+        self.jwts.sweep();
+        self.introspections.sweep();
+        self.limits.sweep();
+        self.in_flight.sweep();
+        self.shedders.sweep();
+        self.caches.sweep();
     }
 
     /// The places of the whole gateway.
@@ -246,47 +260,5 @@ async fn repeat(job: Job, stop: Stop) {
 impl std::fmt::Debug for Keeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keeper").finish_non_exhaustive()
-    }
-}
-
-/// Things of one name; several while one configuration follows another.
-type Versions<O, T> = Vec<(O, Weak<T>)>;
-
-/// Things by name, for as long as somebody uses them and their options stay the same.
-pub(crate) struct Named<O, T> {
-    things: Mutex<HashMap<String, Versions<O, T>>>,
-}
-
-impl<O, T> Default for Named<O, T> {
-    fn default() -> Self {
-        Self { things: Mutex::default() }
-    }
-}
-
-impl<O: Clone + PartialEq, T> Named<O, T> {
-    /// The thing of this name and these options, or a new one.
-    pub(crate) fn get<E>(
-        &self,
-        name: &str,
-        options: &O,
-        make: impl FnOnce() -> Result<Arc<T>, E>,
-    ) -> Result<Arc<T>, E> {
-        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = things.get(name).into_iter().flatten().filter(|(known, _)| known == options);
-        if let Some(thing) = known.filter_map(|(_, thing)| thing.upgrade()).next() {
-            return Ok(thing);
-        }
-        let thing = make()?;
-        for same_name in things.values_mut() {
-            same_name.retain(|(_, thing)| thing.strong_count() > 0);
-        }
-        things.retain(|_, same_name| !same_name.is_empty());
-        things.entry(name.to_owned()).or_default().push((options.clone(), Arc::downgrade(&thing)));
-        Ok(thing)
-    }
-
-    fn all(&self) -> Vec<Arc<T>> {
-        let things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
-        things.values().flatten().filter_map(|(_, thing)| thing.upgrade()).collect()
     }
 }

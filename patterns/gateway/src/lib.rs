@@ -48,6 +48,7 @@ mod keeper;
 pub mod limit;
 mod log;
 mod measure;
+mod network;
 mod options;
 mod path;
 mod pattern;
@@ -63,6 +64,7 @@ mod take;
 mod target;
 mod template;
 mod text;
+mod to_https;
 mod tree;
 mod waiting;
 
@@ -78,6 +80,7 @@ pub use gateway::{Applied, Beside, Gateway};
 pub use keeper::Keeper;
 pub use log::{Request, RequestLog};
 pub use measure::{DURATIONS_US, Measured, UNROUTED};
+pub use network::Network;
 pub use options::{
     AccessLogOptions, Answer, CacheOptions, Certificate, Change, ClientCaOptions, CompressOptions,
     CorsOptions, Deprecated, Destination, HeaderOptions, Match, OpenapiOptions, Options, QueryShown,

@@ -15,7 +15,8 @@
 //! gateway lets go of what matters least first.
 //!
 //! Everything that grows with what clients send is bounded: the keys of a limit above all. Where there is no room for
-//! another key, the one that has used least of its budget is forgotten, which gives back what it had used and no more.
+//! another key, those are forgotten that nobody asked for the longest, and of these last the ones that have used most: it
+//! gives back what they had used, and no more.
 
 mod fields;
 mod gcra;

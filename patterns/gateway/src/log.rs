@@ -238,6 +238,8 @@ mod tests {
             worker: 0,
             status: 200,
             address: None,
+            attempts: 0,
+            waited: None,
             elapsed: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,

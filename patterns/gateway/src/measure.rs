@@ -141,6 +141,8 @@ mod tests {
                 worker: 0,
                 status,
                 address: None,
+                attempts: 0,
+                waited: None,
                 elapsed: Duration::from_millis(millis),
                 bytes_in: 1,
                 bytes_out: 10,
@@ -154,7 +156,7 @@ mod tests {
         assert_eq!((read.durations[0], read.durations[3], read.durations[12]), (1, 2, 1));
         assert_eq!((read.bytes_in, read.bytes_out, read.duration.as_millis()), (4, 40, 40_006));
         read.absorb(&measure.read(&"s".into()));
-        assert_eq!((read.refused[19], read.refused.iter().sum::<u64>()), (2, 2));
+        assert_eq!((read.refused[21], read.refused.iter().sum::<u64>()), (2, 2));
         assert!(Reason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
         assert_eq!((read.ended(), read.in_flight, read.durations[3]), (8, 2, 4));
     }

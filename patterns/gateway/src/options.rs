@@ -9,13 +9,14 @@ mod route;
 mod shape;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use dozen_dataplane::ServicePolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::Network;
 use crate::access::AccessOptions;
 use crate::auth::{ConsumerOptions, MethodOptions};
 use crate::limit::{PlanOptions, ShedOptions};
@@ -38,6 +39,8 @@ pub struct Options {
     pub workers: Option<NonZeroUsize>,
     /// Client connections at one time.
     pub connections_max: NonZeroUsize,
+    /// Of these, from one address: trusted proxies aside, and a /64 of IPv6 counts as one.
+    pub connections_per_address: NonZeroUsize,
     /// Bytes of a request's head.
     pub head_max: NonZeroUsize,
     /// From the first byte of a request's head to its last.
@@ -56,7 +59,7 @@ pub struct Options {
     /// How those are called that are.
     pub services: BTreeMap<String, ServiceOptions>,
     /// Proxies in front of this one whose `X-Forwarded-…` headers are believed.
-    pub trusted: Vec<IpAddr>,
+    pub trusted: Vec<Network>,
     /// Where a line for each request is written; nowhere without it.
     pub access_log: Option<AccessLogOptions>,
     /// The ways to show who one is, by name; routes choose among them.
@@ -73,12 +76,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let [connections_max, head_max] =
-            [50_000, 16 * 1024].map(|count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN));
+        let [connections_max, connections_per_address, head_max] =
+            [50_000, 5_000, 16 * 1024].map(|count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN));
         Self {
             listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
             workers: None,
             connections_max,
+            connections_per_address,
             head_max,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

@@ -62,6 +62,7 @@ pub(crate) struct Standing {
     pub(crate) measure: Arc<Measure>,
     /// For each service of the route its endpoints, from the first request on.
     pub(crate) upstreams: Box<[OnceLock<Arc<Upstream>>]>,
+    /// One for each service, or one for all requests of a feature.
     pub(crate) cutoffs: Box<[Arc<Cutoff>]>,
     /// The way in, unless everybody may pass at any time.
     pub(crate) entrance: Option<Arc<Entrance>>,
@@ -98,9 +99,8 @@ impl Snapshot {
         let mut ways = HashMap::with_capacity(table.routes.len());
         let mut standings = Vec::with_capacity(table.routes.len());
         for (route, written) in table.routes.iter().zip(&options.routes) {
-            let identity = written.identity();
-            let cutoff = |(service, _): (&Arc<str>, u32)| {
-                let key = (identity, service.clone());
+            let cutoff = |way: (u64, &str)| {
+                let key = (way.0, Arc::<str>::from(way.1));
                 let old = ways.get(&key).or_else(|| before.and_then(|before| before.ways.get(&key)));
                 let cutoff = old.map_or_else(Arc::default, |way: &Way| way.cutoff.clone());
                 ways.insert(key, Way { cutoff: cutoff.clone(), grace: route.stream_grace });
@@ -109,7 +109,7 @@ impl Snapshot {
             let says = written.access();
             let is_open = options.shed.is_none() && says == RouteAccess::default();
             let entrance = (!is_open).then(|| access.route(&route.name, &says)).transpose()?;
-            let cutoffs: Box<[_]> = route.services().map(cutoff).collect();
+            let cutoffs: Box<[_]> = self::ways(written).map(cutoff).collect();
             standings.push(Arc::new(Standing {
                 measure: known.get(&route.name).map_or_else(Arc::default, |measure| (*measure).clone()),
                 upstreams: cutoffs.iter().map(|_| OnceLock::new()).collect(),
@@ -137,8 +137,14 @@ impl Snapshot {
     }
 }
 
-/// What a stream's way is called in [`RouteOptions::identity`] and its service, for `options`.
+/// The ways of a route's streams, by [`RouteOptions::identity`] and by where they lead: to each of its services, or where
+/// its feature wants them.
 pub(crate) fn ways(options: &RouteOptions) -> impl Iterator<Item = (u64, &str)> {
     let identity = options.identity();
-    options.to.iter().map(move |one| (identity, one.service.split(':').next().unwrap_or("")))
+    services(options).chain(options.feature.as_deref()).map(move |to| (identity, to))
+}
+
+/// The services that a route names in `to`.
+pub(crate) fn services(options: &RouteOptions) -> impl Iterator<Item = &str> {
+    options.to.iter().map(|one| one.service.split(':').next().unwrap_or(""))
 }

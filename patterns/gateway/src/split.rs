@@ -119,7 +119,7 @@ impl Split {
 
     /// The caller's point, if the request has a key: also what a service's `consistent-hash` goes by.
     pub(crate) fn key(&self, asked: &Asked<'_>) -> Option<u64> {
-        self.sticky.as_ref().and_then(|sticky| sticky.key(asked, |key| point(&self.name, key)))
+        self.sticky.as_ref().and_then(|sticky| sticky.point(&self.name, asked))
     }
 
     /// The service in whose slice a point lies; the whole of `u64` is the line.
@@ -153,7 +153,7 @@ impl Split {
 }
 
 impl Sticky {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let inside = |of: &str| {
             text.strip_prefix(of)?.strip_prefix('(')?.strip_suffix(')').filter(|name| !name.is_empty())
         };
@@ -168,6 +168,11 @@ impl Sticky {
                     .into(),
             ),
         }
+    }
+
+    /// Where the request lies on the line called `name`, if it has a key.
+    pub(crate) fn point(&self, name: &str, asked: &Asked<'_>) -> Option<u64> {
+        self.key(asked, |key| point(name, key))
     }
 
     /// Hands the key to `with`, if the request has one.

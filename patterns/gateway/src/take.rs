@@ -40,14 +40,20 @@ impl Snapshot {
         let mut decision = self.take(hit, case, is_known, outgoing);
         let Some(pass) = pass else { return decision };
         let limits = pass.response_fields();
+        let cookies = pass.identity.cookies.iter().map(|cookie| ("set-cookie", cookie.clone()));
         match &mut decision.what {
-            What::Forward(_, _, amendment) | What::Feature(_, amendment) | What::Compose(_, _, amendment) => {
+            What::Forward(_, _, amendment)
+            | What::Feature(_, _, amendment)
+            | What::Compose(_, _, amendment) => {
                 pass.add_to(outgoing);
                 if !limits.is_empty() {
                     amendment.get_or_insert_default().limits = limits;
                 }
+                for (name, value) in cookies {
+                    amendment.get_or_insert_default().added.add(name, value.as_bytes());
+                }
             }
-            What::Reply(reply) => reply.fields.extend(limits),
+            What::Reply(reply) => reply.fields.extend(limits.into_iter().chain(cookies)),
             What::Wait(_) => {}
         }
         Decision { pass: Some(pass), ..decision }
@@ -84,7 +90,7 @@ impl Snapshot {
                 let decision = Decision::new(standing, What::Compose(plan.clone(), given, amendment));
                 Decision { around: self.around(hit, &facts, is_known, 0), ..decision }
             }
-            Action::Feature { name, rewrite } => {
+            Action::Feature { name, sticky, rewrite } => {
                 let request = FeatureRequest::of(case);
                 let course = self.features.as_ref().and_then(|features| features.course(name, &request));
                 let way = match course {
@@ -95,12 +101,13 @@ impl Snapshot {
                 if hit.target(&facts, 0, outgoing.target).is_err() {
                     return refused();
                 }
-                for name in way.removed.iter().chain(way.set.iter().map(|(name, _)| name)) {
+                for (name, value) in &way.set {
                     outgoing.remove(name);
+                    outgoing.add(name, value.as_bytes());
                 }
-                way.set.iter().for_each(|(name, value)| outgoing.add(name, value.as_bytes()));
                 self.on_its_way(route, rewrite, &facts, outgoing);
-                let what = What::Feature(way, Amendment::of(hit, &facts));
+                let key = sticky.as_ref().and_then(|sticky| sticky.point(name, asked));
+                let what = What::Feature(way, key, Amendment::of(hit, &facts));
                 Decision { around: self.around(hit, &facts, is_known, 0), ..Decision::new(standing, what) }
             }
             Action::Forward { split, rewrite } => {

@@ -192,7 +192,7 @@ async fn an_authority_that_cannot_be_asked_stops_nothing_and_is_told_with_what_t
     // What is no certificate in the folder is as good as none.
     std::fs::create_dir(&acme.folder).unwrap();
     std::fs::write(acme.folder.join("certificate.pem"), "nothing of use").unwrap();
-    let tls = TlsOptions { certificates: vec![other], acme: Some(acme), client_ca: None };
+    let tls = TlsOptions { certificates: vec![other], acme: Some(acme), ..TlsOptions::default() };
     let route = RouteOptions::new("/{*rest}", "service");
     let running = Running::start(Options { tls: Some(tls), ..options(vec![route]) }).await;
     let view = running.acme(|view| view.failed > 0).await;

@@ -457,3 +457,24 @@ async fn composing_costs_little_beside_asking_once() {
     assert!(three < one + Duration::from_millis(20), "one {one:?}, composed of three {three:?}");
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_client_in_a_hurry_has_no_instance_taken_for_dead() {
+    let ((one, ..), (other, ..)) = (silent().await, silent().await);
+    let registry = Registry::default();
+    registry.set("a", &[one, other]);
+    let compose = json!({ "a": { "get": "a:/x" }, "deadline": "10s" });
+    let route = json!({ "match": { "path": "/orders/{id}" }, "compose": compose });
+    let world = World::start(options(vec![serde_json::from_value(route).unwrap()]), registry).await;
+    let hurried = |ms: u32| format!("GET /orders/7 HTTP/1.1\r\nhost: a\r\ndozen-deadline: {ms}\r\n\r\n");
+    for ms in [0, 10].repeat(10) {
+        assert_eq!(world.ask(&hurried(ms)).await.status, 504);
+    }
+    let seen = world.gateway.services();
+    let endpoints = &seen[0].endpoints;
+    assert_eq!(endpoints.len(), 2);
+    assert!(endpoints.iter().all(|endpoint| !endpoint.ejected && endpoint.ejections == 0), "{endpoints:?}");
+    // What has no time left is not even called.
+    assert_eq!(seen[0].totals.requests, 10);
+    world.end().await;
+}

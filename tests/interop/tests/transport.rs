@@ -45,7 +45,7 @@ impl Handler for Door {
 
     fn end(&self, (): (), _: &Outcome<'_>) {}
 
-    fn strips_from_request(&self, _: &Incoming<'_>, _: &str) -> bool {
+    fn strips_from_request(&self, (): &(), _: &str) -> bool {
         false
     }
 

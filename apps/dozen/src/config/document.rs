@@ -98,7 +98,7 @@ fn value(kind: &Kind) -> String {
         Kind::Path => "path".into(),
         Kind::Template => "path template".into(),
         Kind::Target | Kind::Destination => "`service` or `service:/path`".into(),
-        Kind::Ip => "IP address".into(),
+        Kind::Network => "IP address or network".into(),
         Kind::Host => "host".into(),
         Kind::Method => "`GET`, `POST`…".into(),
         Kind::Choice(words) => format!("`{}`", words.join("` or `")),

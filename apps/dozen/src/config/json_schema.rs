@@ -86,7 +86,7 @@ fn kind(of: &Kind) -> Value {
         Kind::Range => pattern(&format!("^{DURATION} ?\\.\\. ?{DURATION}$")),
         Kind::Size => pattern("^[0-9_]+ ?([KMG]i?B|kB|B)$"),
         Kind::Path | Kind::Template => pattern("^/"),
-        Kind::Ip => pattern("^[0-9A-Fa-f.:]+$"),
+        Kind::Network => pattern("^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"),
         Kind::Target | Kind::Destination => pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(:/.*)?$"),
         Kind::Host => pattern("^(\\*\\.)?[A-Za-z0-9._-]+$"),
         Kind::Method => pattern("^[A-Z]+$"),

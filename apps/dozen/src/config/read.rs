@@ -68,7 +68,10 @@ pub(crate) fn read(kind: &Kind, text: &str) -> Result<Value, Cow<'static, str>> 
         Kind::Destination => {
             template::destination(text).map(|_| Value::Text(text.to_owned())).map_err(Cow::from)
         }
-        Kind::Ip => checked(text.parse::<std::net::IpAddr>().is_ok()),
+        Kind::Network => match dozen_gateway::Network::read(text) {
+            Ok(_) => checked(true),
+            Err(problem) => Err(problem.into()),
+        },
         Kind::Address => scalar::address(text).map(Value::Address).ok_or("".into()),
         Kind::Port => number(text, 1, 65_535),
         Kind::Count(min, max) => number(text, *min, *max),

@@ -58,8 +58,8 @@ pub(crate) enum Kind {
     Target,
     /// The same with a path that may be filled with anything of the request.
     Destination,
-    /// An address without a port.
-    Ip,
+    /// An address without a port, or a network of them.
+    Network,
     /// A host name, or `*.name`.
     Host,
     /// An HTTP method.
@@ -187,7 +187,7 @@ impl Kind {
             Self::Path => "a path".into(),
             Self::Template => "a path template".into(),
             Self::Target | Self::Destination => "a target".into(),
-            Self::Ip => "an IP address".into(),
+            Self::Network => "an IP address or a network".into(),
             Self::Host => "a host".into(),
             Self::Method => "an HTTP method".into(),
             Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
@@ -240,7 +240,7 @@ impl Kind {
             Self::Target | Self::Destination => {
                 "write a service, or a service and a path: `orders` or `orders:/orders/{id}`"
             }
-            Self::Ip => "write an IP address, for example `10.0.0.1`",
+            Self::Network => "write an IP address or a network, for example `10.0.0.1` or `10.0.0.0/8`",
             Self::Host => "write a host name without port, for example `shop.example` or `*.shop.example`",
             Self::Method => "write for example `GET` or `[GET, POST]`",
             Self::Choice(words) => return format!("write `{}`", words.join("` or `")),

@@ -13,6 +13,7 @@ pub fn gateway_options(app: &App) -> Option<Options> {
         listen: gateway.listen,
         tls: gateway.tls.clone(),
         connections_max: gateway.connections_max,
+        connections_per_address: gateway.connections_per_address,
         head_max: gateway.head_max,
         header_timeout: gateway.header_timeout,
         idle_timeout: gateway.idle_timeout,

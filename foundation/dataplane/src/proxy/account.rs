@@ -3,13 +3,20 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::fields::Head;
 use super::worker::Worker;
 use super::{Answered, Changes, Failure, Handler, Outcome, Reply};
 use crate::framing::{self, Field, Refusal};
 use crate::{BoxError, Error, Lease, Upstream};
+
+/// An endpoint that was asked, as far as its lease would tell.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) address: Arc<str>,
+    pub(super) waited: Option<Duration>,
+}
 
 /// Tells the handler how a request ended, once and in any case: when it is closed, and when it is dropped because the
 /// client reset its stream, a stop cut it, or something panicked.
@@ -27,8 +34,10 @@ pub(super) struct Account<H: Handler, W: Deref<Target = Worker<H>>> {
     pub(super) lease: Option<Lease>,
     /// The endpoint's service, if it is to hear how it went from here.
     pub(super) upstream: Option<Arc<Upstream>>,
-    /// The address that was asked last, where somebody stood around the exchange and the lease is with the body.
-    pub(super) asked: Option<Arc<str>>,
+    /// Endpoints that were asked, one after the other.
+    pub(super) attempts: u32,
+    /// The one that was asked last, where somebody stood around the exchange and the lease is with the body.
+    pub(super) asked: Option<Asked>,
     fate: Option<Option<Failure>>,
 }
 
@@ -44,6 +53,7 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Account<H, W> {
             taken: None,
             lease: None,
             upstream: None,
+            attempts: 0,
             asked: None,
             fate: None,
         }
@@ -60,7 +70,7 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Account<H, W> {
     }
 
     fn endpoint(&self) -> Option<&Arc<str>> {
-        self.lease.as_ref().map(Lease::address).or(self.asked.as_ref())
+        self.lease.as_ref().map(Lease::address).or(self.asked.as_ref().map(|asked| &asked.address))
     }
 
     /// Whether a trailer of the answer is passed on.
@@ -127,10 +137,14 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Drop for Account<H, W> {
         if let (Some(upstream), Some(lease)) = (&self.upstream, &self.lease) {
             report(upstream, lease, status, failure);
         }
+        let waited = self.upstream.as_ref().zip(self.lease.as_ref());
+        let waited = waited.map(|(upstream, lease)| upstream.waited(lease));
         let outcome = Outcome {
             worker: self.worker.index,
             status,
             address: self.endpoint(),
+            attempts: self.attempts,
+            waited: waited.or(self.asked.as_ref().and_then(|asked| asked.waited)),
             elapsed: self.started.elapsed(),
             bytes_in: self.taken.as_ref().map_or(self.bytes_in, |taken| taken.load(Ordering::Relaxed)),
             bytes_out: self.bytes_out,

@@ -19,7 +19,7 @@ use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::rt::Executor as _;
 
-use super::account::{failure_of, report};
+use super::account::{Asked, failure_of, report};
 use super::order::{By, Given};
 use super::tasks::Spawner;
 use super::worker::Worker;
@@ -95,8 +95,8 @@ impl Next {
     }
 }
 
-/// The address that was asked last.
-type Asked = Arc<Mutex<Option<Arc<str>>>>;
+/// How often an endpoint was asked, and which last.
+type Tally = Arc<Mutex<(u32, Option<Asked>)>>;
 
 /// Answers through `around`, and says where the answer came from.
 pub(super) async fn run<H: Handler>(
@@ -106,17 +106,17 @@ pub(super) async fn run<H: Handler>(
     request: Request<Body>,
     context: Context,
 ) -> Given {
-    let asked = Asked::default();
+    let tally = Tally::default();
     let spawner = Spawner::new(&worker.tasks);
-    let (last, given) = (asked.clone(), context.clone());
+    let (last, given) = (tally.clone(), context.clone());
     let ask = move |request| -> BoxFuture<'static, _> {
         Box::pin(one(inner.clone(), worker.clone(), request, given.clone(), last.clone()))
     };
     let beside = move |work| spawner.execute(work);
     let next = Next { ask: Arc::new(ask), beside: Arc::new(beside) };
     let answer = around.around(request, next, context).await;
-    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Given { answer, lease: None, upstream: None, asked }
+    let (attempts, asked) = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
+    Given { answer, lease: None, upstream: None, attempts, asked }
 }
 
 async fn one<H: Handler>(
@@ -124,15 +124,19 @@ async fn one<H: Handler>(
     worker: Arc<Worker<H>>,
     request: Request<Body>,
     context: Context,
-    last: Asked,
+    tally: Tally,
 ) -> Result<Response<Body>, Failure> {
-    let Given { answer, lease, upstream, .. } = by.answer(&worker, request, context).await;
+    let Given { answer, lease, upstream, attempts, .. } = by.answer(&worker, request, context).await;
+    if let (Ok(_), Some(upstream), Some(lease)) = (&answer, &upstream, &lease) {
+        upstream.heard(lease);
+    }
     if let Some(lease) = &lease {
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease.address().clone());
+        let waited = upstream.as_ref().map(|upstream| upstream.waited(lease));
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        *tally = (tally.0 + attempts, Some(Asked { address: lease.address().clone(), waited }));
     }
     match (answer, upstream, lease) {
         (Ok(response), Some(upstream), Some(lease)) => {
-            upstream.heard(&lease);
             let status = response.status().as_u16();
             Ok(response.map(|body| Body::new(Lent { body, status, upstream, lease: Some(lease) })))
         }

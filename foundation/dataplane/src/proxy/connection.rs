@@ -50,7 +50,7 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, stream: TcpStream,
     // Without it, an answer of two small writes waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let alarm = worker.ticker.alarm();
-    let mut origin = Origin { peer, tls: None };
+    let mut origin = Origin { peer, tls: None, is_http2: false };
     let mut stream = match worker.options.tls.clone() {
         None => Stream::Plain(stream),
         Some(tls) => {

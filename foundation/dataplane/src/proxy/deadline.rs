@@ -24,13 +24,17 @@ pub(super) fn too_late(is_hurried: bool) -> Failure {
 }
 
 /// How much time the client gives, if it says so and the handler lets it.
-pub(super) fn heard<H: Handler>(worker: &Worker<H>, incoming: &Incoming<'_>) -> Option<Duration> {
+pub(super) fn heard<H: Handler>(
+    worker: &Worker<H>,
+    incoming: &Incoming<'_>,
+    ticket: &H::Ticket,
+) -> Option<Duration> {
     let header = |name: &str| {
         let same = |field: &&framing::Field<'_>| {
             field.name.len() == name.len() && field.name.eq_ignore_ascii_case(name)
         };
         let found = incoming.head.fields.iter().find(same)?;
-        (!worker.handler.strips_from_request(incoming, name)).then_some(found.value)
+        (!worker.handler.strips_from_request(ticket, name)).then_some(found.value)
     };
     deadline::read(header(deadline::HEADER), header(deadline::GRPC_HEADER))
 }

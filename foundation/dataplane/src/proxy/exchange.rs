@@ -137,12 +137,14 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             Ok(linked) => linked,
             Err((failure, lease)) => {
                 account.lease = lease;
+                account.attempts = tried.count();
                 account.bytes_in = bytes_in;
                 return client.fail(asked, account, failure, whole).await;
             }
         };
         let key = Key::new(&lease, route.transport.as_deref());
         account.lease = Some(lease);
+        account.attempts = tried.count();
         if expects_continue && !whole {
             let (_, mut write) = client.stream.split();
             if write.send(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {

@@ -69,15 +69,15 @@ impl<H: Handler> Attempts for Call<H> {
 impl<H: Handler> Call<H> {
     /// What the client gets.
     fn give(self, ended: Ended<Failure>) -> Given {
-        let upstream = Some(self.route.upstream);
+        let (upstream, attempts) = (Some(self.route.upstream), self.errand.tried.count());
         match ended {
             Ok(Answered { mut response, lease }) => {
                 self.errand.mark(&mut response);
-                Given { answer: Ok(response), lease: Some(lease), upstream, asked: None }
+                Given { answer: Ok(response), lease: Some(lease), upstream, attempts, asked: None }
             }
             Err(Failed { failure, lease, is_told, .. }) => {
                 let upstream = upstream.filter(|_| !is_told);
-                Given { answer: Err(failure), lease, upstream, asked: None }
+                Given { answer: Err(failure), lease, upstream, attempts, asked: None }
             }
         }
     }

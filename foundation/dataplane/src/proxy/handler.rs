@@ -1,6 +1,6 @@
 //! The decisions that a proxy leaves to its user.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Called once for each request that began, however it ended.
     fn end(&self, ticket: Self::Ticket, outcome: &Outcome<'_>);
 
-    /// Whether a request's header is kept from the endpoint.
-    fn strips_from_request(&self, request: &Incoming<'_>, name: &str) -> bool;
+    /// Whether a header of the ticket's request is kept from the endpoint.
+    fn strips_from_request(&self, ticket: &Self::Ticket, name: &str) -> bool;
 
     /// Whether a response's header is kept from the client.
     fn strips_from_response(&self, name: &str) -> bool;
@@ -30,6 +30,13 @@ pub trait Handler: Send + Sync + 'static {
     /// that stands in for one. A [`Reply`](super::Reply) is as the handler made it, and does not come by here.
     fn amend(&self, ticket: &mut Self::Ticket, answer: &Answered<'_>, changes: &mut Changes) {
         let _ = (ticket, answer, changes);
+    }
+
+    /// How many connections clients at this address may have at one time, over all workers; any number without. Those of
+    /// one customer's network of IPv6, a /64, count together. Asked for each connection before anything is read from it.
+    fn connections_max(&self, address: IpAddr) -> Option<usize> {
+        let _ = address;
+        None
     }
 }
 
@@ -42,6 +49,8 @@ pub struct Incoming<'r> {
     pub peer: SocketAddr,
     /// What was agreed on with the client, if it speaks TLS.
     pub tls: Option<&'r Arc<TlsSession>>,
+    /// Which HTTP the client speaks.
+    pub version: http::Version,
     /// The head as sent.
     pub head: &'r RequestHead<'r, 'r>,
     /// The canonical path.
@@ -128,6 +137,23 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A word for it, of a closed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoEndpoint(_) => "no-endpoint",
+            Self::Connect => "connect",
+            Self::Broken => "broken",
+            Self::Refused(_) => "answer-refused",
+            Self::TimedOut => "timed-out",
+            Self::NoTime => "no-time",
+            Self::Idle => "idle",
+            Self::Request(_) => "request-refused",
+            Self::ClientGone => "client-gone",
+            Self::Cutoff => "cut",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// Whether the endpoint is to blame.
     pub(crate) fn is_of_endpoint(self) -> bool {
         matches!(self, Self::Connect | Self::Broken | Self::Refused(_) | Self::TimedOut)
@@ -143,6 +169,10 @@ pub struct Outcome<'o> {
     pub status: u16,
     /// The endpoint that was asked last.
     pub address: Option<&'o Arc<str>>,
+    /// How often an endpoint was asked.
+    pub attempts: u32,
+    /// How long the last one took to the head of its answer, or until there was none. Unknown where none was connected to.
+    pub waited: Option<Duration>,
     /// How long it took.
     pub elapsed: Duration,
     /// Bytes of body from the client.

@@ -40,7 +40,7 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, io: Rewound, origi
         .keep_alive_timeout(options.http2.ping_timeout)
         .max_send_buf_size(SEND_BUFFER)
         .auto_date_header(false);
-    let shared = Arc::new((worker.clone(), origin));
+    let shared = Arc::new((worker.clone(), Origin { is_http2: true, ..origin }));
     let service = hyper::service::service_fn(move |request| {
         let shared = shared.clone();
         async move { Ok::<_, Infallible>(answer(&shared.0, &shared.1, request).await) }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 
-use super::account::Account;
+use super::account::{Account, Asked};
 use super::worker::Worker;
 use super::{Around, Context, Cutoff, Failure, Forward, Handler, Serve, Serving, Trail, around, forward};
 use crate::resilience::Priority;
@@ -52,8 +52,10 @@ pub(super) struct Given {
     pub(super) lease: Option<Lease>,
     /// The service that is to hear how it goes from here; none if it has heard already.
     pub(super) upstream: Option<Arc<Upstream>>,
-    /// The address that was asked last, where there is no lease to tell it.
-    pub(super) asked: Option<Arc<str>>,
+    /// Endpoints that were asked, one after the other.
+    pub(super) attempts: u32,
+    /// The one that was asked last, where there is no lease to tell it.
+    pub(super) asked: Option<Asked>,
 }
 
 impl<T> From<Serving<T>> for Order<T> {
@@ -130,7 +132,7 @@ impl By {
 impl Given {
     /// What came of it without an endpoint.
     pub(super) fn of(answer: Result<Response<Body>, Failure>) -> Self {
-        Self { answer, lease: None, upstream: None, asked: None }
+        Self { answer, lease: None, upstream: None, attempts: 0, asked: None }
     }
 
     /// Leaves in the account where the answer came from.
@@ -140,6 +142,7 @@ impl Given {
     ) -> Result<Response<Body>, Failure> {
         account.lease = self.lease;
         account.upstream = self.upstream;
+        account.attempts = self.attempts;
         account.asked = self.asked;
         self.answer
     }

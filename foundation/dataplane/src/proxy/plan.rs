@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use http::Request;
+use http::{Request, Version};
 
 use super::deadline::heard;
 use super::fields::Edits;
@@ -21,6 +21,7 @@ use crate::{Protocol, TlsSession};
 pub(super) struct Origin {
     pub(super) peer: std::net::SocketAddr,
     pub(super) tls: Option<Arc<TlsSession>>,
+    pub(super) is_http2: bool,
 }
 
 /// A request that was read and asked about.
@@ -179,9 +180,15 @@ fn incoming<H: Handler, R>(
         }
     };
     let query = head.query.map(|_| &copy[path_end + 1..]);
-    let Origin { peer, tls } = origin;
+    let Origin { peer, tls, is_http2 } = origin;
     let (worker, tls) = (worker.index, tls.as_ref());
-    let incoming = Incoming { worker, peer: *peer, tls, head, path: &copy[..path_end], query, started };
+    let version = match (is_http2, head.is_v11) {
+        (true, _) => Version::HTTP_2,
+        (false, true) => Version::HTTP_11,
+        (false, false) => Version::HTTP_10,
+    };
+    let path = &copy[..path_end];
+    let incoming = Incoming { worker, peer: *peer, tls, version, head, path, query, started };
     Ok(then(&incoming, target))
 }
 
@@ -199,26 +206,27 @@ fn settle<H: Handler>(
     let (mut tells, mut is_hurried) = (false, false);
     if let Verdict::Forward(forward) = &mut verdict {
         let allowed = forward.total;
-        forward.total = deadline::shorter(allowed, heard(worker, incoming));
+        forward.total = deadline::shorter(allowed, heard(worker, incoming, &forward.ticket));
         (tells, is_hurried) = (forward.total.is_some(), forward.total != allowed);
     }
     let mut fields_end = 0;
-    let strip = |name: &str| {
+    let strips = |ticket: &H::Ticket, name: &str| {
         (name.len() == 4 && name.eq_ignore_ascii_case("host"))
             || (name.len() == 6 && name.eq_ignore_ascii_case("expect"))
             // Written anew for each attempt.
             || (tells && names_equal(name, deadline::HEADER))
-            || worker.handler.strips_from_request(incoming, name)
+            || worker.handler.strips_from_request(ticket, name)
             || edits.drops(name)
     };
     let announced = match head.announces && head.length == Length::Chunked {
-        true => framing::announced(head.fields, strip),
+        true => framing::announced(head.fields, |name| strips(verdict.ticket(), name)),
         false => String::new(),
     };
     let settled = match verdict {
         Verdict::Later(decision, ticket) => return Planned::Later(decision, ticket),
         Verdict::Reply(reply, ticket) => Settled::Reply(reply, ticket),
         Verdict::Forward(forward) => {
+            let strip = |name: &str| strips(&forward.ticket, name);
             let is_http2 = forward.transport.as_ref().is_some_and(|by| by.protocol == Protocol::Http2);
             let is_value = is_http2 || forward.upstream.repeats() || forward.around.is_some();
             match wire {
@@ -241,10 +249,13 @@ fn settle<H: Handler>(
         Verdict::Serve(serving) if head.websocket => {
             Settled::Reply(Reply::from(Refusal::Upgrade), serving.ticket)
         }
-        Verdict::Serve(serving) => match valued(head, &announced, target, edits, strip) {
-            Ok(request) => Settled::Value(Order::from(serving), request),
-            Err(refusal) => Settled::Reply(Reply::from(refusal), serving.ticket),
-        },
+        Verdict::Serve(serving) => {
+            let strip = |name: &str| strips(&serving.ticket, name);
+            match valued(head, &announced, target, edits, strip) {
+                Ok(request) => Settled::Value(Order::from(serving), request),
+                Err(refusal) => Settled::Reply(Reply::from(refusal), serving.ticket),
+            }
+        }
     };
     let asked = Asked {
         is_v11: head.is_v11,

@@ -25,6 +25,17 @@ pub enum Verdict<T> {
     Later(BoxFuture<'static, Decision<T>>, T),
 }
 
+impl<T> Verdict<T> {
+    /// What the handler remembers of the request.
+    pub(super) fn ticket(&self) -> &T {
+        match self {
+            Self::Forward(forward) => &forward.ticket,
+            Self::Serve(serving) => &serving.ticket,
+            Self::Reply(_, ticket) | Self::Later(_, ticket) => ticket,
+        }
+    }
+}
+
 impl<T: std::fmt::Debug> std::fmt::Debug for Verdict<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,15 +1,17 @@
 //! One thread that accepts, reads, forwards and answers.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dozen_lifecycle::Stop;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::fields::Edits;
+use super::guests::Guests;
 use super::pool::{Key, Pool};
 use super::tasks::Tasks;
 use super::{Fields, Handler, ProxyOptions, connection};
@@ -61,6 +63,8 @@ pub(crate) struct Worker<H> {
     /// Connections of HTTP/2 to endpoints, and the tasks that work them.
     pub(super) streams: Streams<Key>,
     pub(super) tasks: Arc<Tasks>,
+    /// Shared with the other workers.
+    guests: Arc<Guests>,
     draining: AtomicBool,
     /// Whether what is in flight is being dropped.
     cut: AtomicBool,
@@ -69,7 +73,12 @@ pub(crate) struct Worker<H> {
 }
 
 impl<H: Handler> Worker<H> {
-    pub(crate) fn new(index: usize, handler: Arc<H>, options: Arc<ProxyOptions>) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        handler: Arc<H>,
+        options: Arc<ProxyOptions>,
+        guests: Arc<Guests>,
+    ) -> Self {
         Self {
             index,
             handler,
@@ -77,6 +86,7 @@ impl<H: Handler> Worker<H> {
             pool: Pool::new(options.kept_max),
             streams: Streams::default(),
             tasks: Arc::default(),
+            guests,
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             scratch: Mutex::default(),
@@ -113,6 +123,20 @@ impl<H: Handler> Worker<H> {
         }
     }
 
+    /// Serves a connection, unless its client has too many.
+    fn receive(self: &Arc<Self>, connections: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr) {
+        let max = self.handler.connections_max(peer.ip().to_canonical());
+        let guest = max.map(|max| self.guests.enter(peer.ip(), max));
+        if matches!(guest, Some(None)) {
+            return;
+        }
+        let serving = connection::serve(self.clone(), stream, peer);
+        connections.spawn(async move {
+            let _guest = guest;
+            serving.await;
+        });
+    }
+
     pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, stop: Stop) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections_max = (self.options.connections_max / self.options.workers.max(1)).max(1);
@@ -130,16 +154,14 @@ impl<H: Handler> Worker<H> {
                 () = stop.soft.cancelled() => break,
                 Some(ended) = connections.join_next() => note(ended),
                 accepted = listener.accept(), if connections.len() < connections_max => match accepted {
-                    Ok((stream, peer)) => {
-                        connections.spawn(connection::serve(self.clone(), stream, peer));
-                    }
+                    Ok((stream, peer)) => self.receive(&mut connections, stream, peer),
                     Err(error) => pause_after(&error).await,
                 },
             }
         }
         // Those that the kernel had already accepted are served too: their clients have sent their requests.
         while let Some(Ok((stream, peer))) = at_once(&listener).await {
-            connections.spawn(connection::serve(self.clone(), stream, peer));
+            self.receive(&mut connections, stream, peer);
         }
         self.draining.store(true, Ordering::Relaxed);
         drop(listener);
@@ -157,9 +179,7 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-async fn at_once(
-    listener: &tokio::net::TcpListener,
-) -> Option<io::Result<(tokio::net::TcpStream, std::net::SocketAddr)>> {
+async fn at_once(listener: &tokio::net::TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
     tokio::select! { biased;
         accepted = listener.accept() => Some(accepted),
         () = std::future::ready(()) => None,

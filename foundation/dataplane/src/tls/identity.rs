@@ -45,6 +45,17 @@ impl TlsSession {
 }
 
 impl ClientIdentity {
+    /// What it is best known by: its first URI, or else its first DNS name, or else the subject.
+    pub fn name(&self) -> &str {
+        self.names().next().unwrap_or_default()
+    }
+
+    /// All its names: URIs, DNS names, and the subject.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let alternative = self.uris.iter().chain(&self.dns).map(String::as_str);
+        alternative.chain(Some(self.subject.as_str()).filter(|subject| !subject.is_empty()))
+    }
+
     fn read(certificate: &rustls::pki_types::CertificateDer<'_>) -> Option<Self> {
         let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
         Some(Self {

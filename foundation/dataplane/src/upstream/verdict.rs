@@ -1,5 +1,7 @@
 //! How requests and probes ended, and what follows from it for their endpoint and its service.
 
+use std::time::Duration;
+
 use super::endpoint::EndpointState;
 use super::health::Health;
 use super::shared::count;
@@ -10,6 +12,11 @@ impl Upstream {
     /// may stream for hours.
     pub fn heard(&self, lease: &Lease) {
         lease.hear(self.clock.now());
+    }
+
+    /// How long the answer took to begin, or else until now.
+    pub(crate) fn waited(&self, lease: &Lease) -> Duration {
+        lease.latency(self.clock.now())
     }
 
     /// The request on `lease` was answered.

@@ -64,7 +64,7 @@ impl Handler for Door {
         });
     }
 
-    fn strips_from_request(&self, _: &Incoming<'_>, name: &str) -> bool {
+    fn strips_from_request(&self, _: &u32, name: &str) -> bool {
         name.eq_ignore_ascii_case("x-stripped")
     }
 

@@ -28,6 +28,12 @@ pub enum AccessError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A `clients` that lets everybody pass.
+    #[error("route `{route}`: `clients` names nobody; name addresses or networks in `allow` or `deny`")]
+    Clients {
+        /// The route.
+        route: String,
+    },
     /// A rule that does not compile.
     #[error("route `{route}`: `auth.require` cannot be used")]
     Rule {

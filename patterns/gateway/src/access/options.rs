@@ -1,11 +1,13 @@
 //! What a user writes about who may pass, and how often.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{AuthOptions, ConsumerOptions, MethodOptions, one_or_many};
 use crate::limit::{InFlightOptions, LimitOptions, PlanOptions, Priority, ShedOptions};
+use crate::network::{self, Network};
 
 /// Consumers by name.
 pub(crate) type ConsumerTable = BTreeMap<String, ConsumerOptions>;
@@ -24,10 +26,32 @@ pub struct AccessOptions {
     pub shed: Option<ShedOptions>,
 }
 
+/// From where requests may come: `clients: 10.0.0.0/8`, or this.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ClientsOptions {
+    /// Addresses and networks of those who may pass; without any, everybody that is not in `deny`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub allow: Vec<Network>,
+    /// Of those who may not, also if they are in `allow`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub deny: Vec<Network>,
+}
+
+impl ClientsOptions {
+    /// Whether somebody at this address may pass.
+    pub(super) fn admit(&self, address: IpAddr) -> bool {
+        let is_allowed = self.allow.is_empty() || network::any(&self.allow, address);
+        is_allowed && !network::any(&self.deny, address)
+    }
+}
+
 /// What one route says of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RouteAccess {
+    /// From where requests may come; without it, from anywhere.
+    pub clients: Option<ClientsOptions>,
     /// Who may pass; without it, everybody.
     pub auth: Option<AuthOptions>,
     /// How often; one limit or several, which all must hold.

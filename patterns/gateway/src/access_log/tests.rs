@@ -4,26 +4,37 @@ use super::*;
 use crate::asked::{Claims, Headers};
 
 fn line(log: &AccessLog, path: &str, query: Option<&str>) {
+    let agent = [("User-Agent".to_owned(), "curl/8 \"x\"".to_owned())];
+    let address = "10.0.0.1:80".into();
     let asked = Asked {
         method: "GET",
         scheme: "http",
         host: "shop.example",
         path,
         query,
-        headers: Headers::Given(&[]),
+        headers: Headers::Given(&agent),
         claims: Claims::None,
         consumer: None,
         address: IpAddr::from([127, 0, 0, 1]),
     };
-    let begun = log.begin(Timestamp(1_790_000_000_123_456), 7, &asked);
+    let opening = Opening {
+        time: Timestamp(1_790_000_000_123_456),
+        trace: 7,
+        asked: &asked,
+        version: http::Version::HTTP_11,
+        client: None,
+    };
+    let begun = log.begin(&opening);
     let outcome = Outcome {
         worker: 3,
         status: 200,
-        address: None,
+        address: Some(&address),
+        attempts: 2,
+        waited: Some(Duration::from_micros(1000)),
         elapsed: Duration::from_micros(1234),
         bytes_in: 5,
         bytes_out: 6,
-        failure: None,
+        failure: Some(Failure::TimedOut),
     };
     let (route, service) = (Some("a \"b\""), Some("s"));
     let ending = Ending { route, service, consumer: None, refused: None, outcome: &outcome };
@@ -53,8 +64,10 @@ async fn lines_are_json_and_all_of_them_are_written_at_the_end() {
         lines[0],
         serde_json::json!({
             "time": "2026-09-21T14:13:20.123456Z", "trace": "00000000000000000000000000000007",
+            "address": "127.0.0.1", "version": "HTTP/1.1",
             "method": "GET", "host": "shop.example", "path": "/a", "query": "x=1&api_key=***&flag",
-            "route": "a \"b\"", "service": "s", "consumer": null, "refused": null,
+            "agent": "curl/8 \"x\"", "route": "a \"b\"", "service": "s", "consumer": null, "refused": null,
+            "endpoint": "10.0.0.1:80", "attempts": 2, "upstream-us": 1000, "failure": "timed-out",
             "status": 200, "bytes-in": 5, "bytes": 6, "duration-us": 1234
         })
     );

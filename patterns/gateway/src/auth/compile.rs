@@ -7,7 +7,9 @@ use tokio::sync::Semaphore;
 
 use super::cache::TokenCache;
 use super::call::{Reach, place};
+use super::certificate::Certificate;
 use super::claims::Expected;
+use super::flight::Flights;
 use super::forward::{self, Forward};
 use super::introspect::{self, basic};
 use super::jwks::Timing;
@@ -134,7 +136,9 @@ impl IntrospectOptions {
             keep_no: self.keep_no,
             on_unreachable: self.on_unreachable,
             answers: TokenCache::new(self.cache_max),
-            calls: Arc::new(Semaphore::new(introspect::CALLS_MAX)),
+            calls: Semaphore::new(introspect::CALLS_MAX),
+            waiting: Semaphore::new(introspect::WAITING_MAX),
+            flights: Flights::default(),
             callers: keeper.callers(),
             reach: Reach::default(),
         })
@@ -183,6 +187,22 @@ impl MethodOptions {
                 Method::Introspect(keeper.introspections.get(name, &key, make)?)
             }
             Self::Forward(options) => Method::Forward(Arc::new(options.compile(&arc, keeper)?)),
+            Self::Certificate(options) => {
+                options.header.as_deref().map_or(Ok(()), is_header)?;
+                if !options.strangers && !consumers.have_certificates() {
+                    return Err(
+                        "takes certificates of consumers, and no consumer has one; add `certificate: …` in \
+                         `consumers`, or say `strangers: true`"
+                            .into(),
+                    );
+                }
+                Method::Certificate(Arc::new(Certificate {
+                    name: arc,
+                    strangers: options.strangers,
+                    header: options.header.as_deref().map(|header| header.to_ascii_lowercase().into()),
+                    consumers: consumers.clone(),
+                }))
+            }
             Self::Key(options) => {
                 let place = match options {
                     KeyOptions::Header(name) => {

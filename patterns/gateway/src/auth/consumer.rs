@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dozen_dataplane::ClientIdentity;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,6 +25,10 @@ pub struct ConsumerOptions {
     /// down here, and must be random, of 128 bits at least: a plain hash does not protect a key that can be guessed.
     #[serde(deserialize_with = "one_or_many")]
     pub key: Vec<KeyHash>,
+    /// Names that stand in its client certificates: a URI such as `spiffe://shop/orders`, a DNS name, or the whole
+    /// subject such as `CN=orders,O=Shop`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub certificate: Vec<String>,
     /// Its plan, one of `plans`.
     pub plan: Option<String>,
     /// Words that policies can ask for.
@@ -136,6 +141,7 @@ impl Consumer {
 pub(crate) struct Consumers {
     by_name: HashMap<Arc<str>, Arc<Consumer>>,
     by_key: HashMap<u64, Vec<(KeyHash, Arc<Consumer>)>>,
+    by_certificate: HashMap<String, Arc<Consumer>>,
 }
 
 impl Consumers {
@@ -150,6 +156,14 @@ impl Consumers {
                     return Err(format!("consumers `{}` and `{name}` have the same key", other.name));
                 }
                 same.push((hash.clone(), consumer.clone()));
+            }
+            for certificate in &one.certificate {
+                if let Some(other) = all.by_certificate.insert(certificate.clone(), consumer.clone()) {
+                    return Err(format!(
+                        "consumers `{}` and `{name}` have the same certificate name, `{certificate}`",
+                        other.name
+                    ));
+                }
             }
             all.by_name.insert(consumer.name.clone(), consumer);
         }
@@ -170,6 +184,16 @@ impl Consumers {
         let hash = KeyHash::of(key);
         let same = self.by_key.get(&hash.start())?;
         same.iter().find(|(known, _)| bool::from(known.0.ct_eq(&hash.0))).map(|(_, consumer)| consumer)
+    }
+
+    /// Whose certificate it is: the consumer that has one of its names.
+    pub(crate) fn with_certificate(&self, certificate: &ClientIdentity) -> Option<&Arc<Consumer>> {
+        certificate.names().find_map(|name| self.by_certificate.get(name))
+    }
+
+    /// Whether anybody is known by a certificate.
+    pub(crate) fn have_certificates(&self) -> bool {
+        !self.by_certificate.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Consumer>> {

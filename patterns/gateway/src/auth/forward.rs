@@ -1,6 +1,7 @@
 //! A service of the user's decides: it is shown the request's head, and its status says yes or no.
 //!
-//! 2xx lets the request pass, with the headers of the answer that the file names. 3xx and 4xx are passed on to the client
+//! 2xx lets the request pass, with the headers of the answer that the file names; its cookies reach the client, so that a
+//! session can be renewed. 3xx and 4xx are passed on to the client
 //! within limits: the status, a few headers that a login needs, and a bounded body. 5xx is no decision; the service counts as
 //! unreachable.
 
@@ -18,6 +19,7 @@ use super::call::{Callers, Reach, exchange};
 use super::guard::Check;
 use super::options::OnUnreachable;
 use super::{Identity, Passed, Reason, Refusal, View};
+use crate::forwarded::trace_text;
 
 /// Questions at one time.
 pub(crate) const CALLS_MAX: usize = 1024;
@@ -44,7 +46,7 @@ impl Forward {
     /// Asks, for each request anew.
     pub(crate) fn check(self: &Arc<Self>, view: &View<'_>) -> Check {
         let Ok(permit) = self.calls.clone().try_acquire_owned() else {
-            return Check::refused(Reason::Busy);
+            return Check::Now(Err(Refusal::busy()));
         };
         let (this, worker, question) = (self.clone(), view.worker, self.question(view));
         Check::Later(Box::pin(async move {
@@ -74,8 +76,12 @@ impl Forward {
             .request(Method::GET)
             .header("x-forwarded-method", view.method)
             .header("x-forwarded-uri", target)
+            .header("x-forwarded-proto", view.scheme)
             .header("x-forwarded-host", view.host)
             .header("x-forwarded-for", view.address.to_string());
+        if let Some(trace) = &view.trace {
+            request = request.header("traceparent", &trace_text(trace)[..]);
+        }
         for name in &self.shows {
             for field in view.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)) {
                 request = request.header(name, HeaderValue::from_bytes(field.value)?);
@@ -85,20 +91,23 @@ impl Forward {
     }
 
     fn read(&self, head: &Parts, body: Bytes) -> Result<Arc<Identity>, Refusal> {
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let all = |name: &str| -> Vec<String> {
+            let values = head.headers.get_all(name).iter();
+            values.filter_map(|value| Some(value.to_str().ok()?.to_owned())).collect()
+        };
         if head.status.is_success() {
-            let copied = self.copies.iter().filter_map(|name| Some((name.clone(), text(name)?.to_owned())));
+            let copied =
+                self.copies.iter().flat_map(|name| all(name).into_iter().map(|value| (name.clone(), value)));
             let fields = copied.collect();
-            return Ok(Arc::new(Identity { fields, ..Identity::by(&self.name) }));
+            let cookies = all(header::SET_COOKIE.as_str());
+            return Ok(Arc::new(Identity { fields, cookies, ..Identity::by(&self.name) }));
         }
         let mut refusal = Refusal::of(Reason::Forbidden);
         refusal.status = head.status.as_u16();
         for name in PASSED_ON {
-            for value in head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
-                refusal.fields.push((name, value.to_owned()));
-            }
+            refusal.fields.extend(all(name).into_iter().map(|value| (name, value)));
         }
-        let content_type = text(header::CONTENT_TYPE.as_str()).map(str::to_owned);
+        let content_type = all(header::CONTENT_TYPE.as_str()).into_iter().next();
         refusal.body = Some(Passed { content_type, bytes: body }).filter(|body| !body.bytes.is_empty());
         Err(refusal)
     }

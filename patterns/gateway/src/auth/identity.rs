@@ -22,6 +22,8 @@ pub struct Identity {
     pub claims: Arc<Value>,
     /// Headers for the service that a forward-auth service gave.
     pub fields: Vec<(Arc<str>, String)>,
+    /// Cookies for the client that it gave.
+    pub cookies: Vec<String>,
 }
 
 impl Identity {
@@ -45,6 +47,7 @@ impl Identity {
             both.claims = other.claims.clone();
         }
         both.fields.extend(other.fields.iter().cloned());
+        both.cookies.extend(other.cookies.iter().cloned());
         both
     }
 
@@ -87,6 +90,8 @@ impl Identity {
 /// Why somebody does not pass: a closed set of words, for logs and labels. Clients are not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
+    /// Nobody at the client's address may pass.
+    Address,
     /// No credential was sent.
     Missing,
     /// It was sent twice, or is not what it should be.
@@ -109,6 +114,8 @@ pub enum Reason {
     Claim,
     /// Nobody has this API key.
     ApiKey,
+    /// The client's certificate is no consumer's.
+    Certificate,
     /// The one who issued the token says that it is not in force.
     Inactive,
     /// The service that was asked says no.
@@ -131,7 +138,8 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
+        Self::Address,
         Self::Missing,
         Self::Malformed,
         Self::Algorithm,
@@ -143,6 +151,7 @@ impl Reason {
         Self::Audience,
         Self::Claim,
         Self::ApiKey,
+        Self::Certificate,
         Self::Inactive,
         Self::Forbidden,
         Self::Policy,
@@ -157,6 +166,7 @@ impl Reason {
     /// The word.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Address => "address",
             Self::Missing => "missing",
             Self::Malformed => "malformed",
             Self::Algorithm => "algorithm",
@@ -168,6 +178,7 @@ impl Reason {
             Self::Audience => "audience",
             Self::Claim => "claim",
             Self::ApiKey => "api_key",
+            Self::Certificate => "certificate",
             Self::Inactive => "inactive",
             Self::Forbidden => "forbidden",
             Self::Policy => "policy",
@@ -215,7 +226,11 @@ impl Refusal {
             Reason::Missing => (401, "this needs a credential"),
             Reason::Expired => (401, "the credential has expired"),
             Reason::NotYet => (401, "the credential is not valid yet"),
-            Reason::Policy | Reason::PolicyUndecided | Reason::Forbidden => (403, "this is not allowed"),
+            Reason::Address
+            | Reason::Policy
+            | Reason::PolicyUndecided
+            | Reason::Forbidden
+            | Reason::Certificate => (403, "this is not allowed"),
             Reason::KeysAway | Reason::Unreachable => {
                 (503, "whether this is allowed cannot be decided at the moment")
             }
@@ -225,6 +240,11 @@ impl Refusal {
             _ => (401, "the credential is not accepted"),
         };
         Self { status, detail: detail.into(), fields: Vec::new(), body: None, reason, consumer: None }
+    }
+
+    /// Too much is going on; in a moment it may be less.
+    pub(crate) fn busy() -> Self {
+        Self::of(Reason::Busy).with("retry-after", "1")
     }
 
     /// With one more header.

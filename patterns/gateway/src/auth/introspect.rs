@@ -9,11 +9,13 @@ use dozen_core::Timestamp;
 use dozen_dataplane::{Body, Place};
 use http::{Method, StatusCode, header};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::cache::TokenCache;
 use super::call::{Callers, Reach, escaped, exchange};
 use super::claims::{Expected, moment};
+use super::flight::Flights;
 use super::guard::Check;
 use super::jws::TOKEN_MAX;
 use super::options::OnUnreachable;
@@ -22,8 +24,24 @@ use super::{Consumers, Identity, Reason, Refusal, View};
 
 /// Bytes of an issuer's answer.
 const ANSWER_MAX: usize = 64 * 1024;
-/// Questions at one time; further ones are refused, so that a flood of tokens does not become one at the issuer.
+/// Questions at one time; further ones wait, so that a flood of tokens does not become one at the issuer.
 pub(crate) const CALLS_MAX: usize = 128;
+/// Questions that wait for their turn; further ones are refused.
+pub(crate) const WAITING_MAX: usize = 1024;
+/// How long they wait at most, and never longer than an answer may take.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What an issuer said, and until when it counts; or why it said nothing that can be used.
+type Heard = Result<(Result<Arc<Identity>, Reason>, Timestamp), Silence>;
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// There was no turn to ask in time.
+    Busy,
+    /// It could not be asked.
+    Unreachable,
+}
 
 /// The method `introspect`.
 pub(crate) struct Introspect {
@@ -41,7 +59,10 @@ pub(crate) struct Introspect {
     pub(crate) keep_no: Duration,
     pub(crate) on_unreachable: OnUnreachable,
     pub(crate) answers: TokenCache<Result<Arc<Identity>, Reason>>,
-    pub(crate) calls: Arc<Semaphore>,
+    pub(crate) calls: Semaphore,
+    pub(crate) waiting: Semaphore,
+    /// Questions under way, by the hash of their token.
+    pub(crate) flights: Flights<Heard>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) reach: Reach,
 }
@@ -57,25 +78,42 @@ impl Introspect {
         if let Some(answer) = self.answers.get(token, 0, view.now) {
             return Check::Now(answer.map_err(Refusal::of));
         }
-        let Ok(permit) = self.calls.clone().try_acquire_owned() else {
-            return Check::refused(Reason::Busy);
-        };
         let (this, token, worker, now) = (self.clone(), token.to_owned(), view.worker, view.now);
         Check::Later(Box::pin(async move {
-            let answer = this.ask(&token, worker, now).await;
-            drop(permit);
-            match answer {
-                Ok((answer, until)) => {
-                    this.reach.answered(&this.name);
-                    this.answers.put(&token, answer.clone(), 0, until);
-                    answer.map_err(Refusal::of)
-                }
-                Err(problem) => {
-                    this.reach.failed(&this.name, &problem);
-                    this.on_unreachable.answer(&this.name)
-                }
+            // Whoever asks about the same token at the same time hears the same answer.
+            let flight = this.flights.board(&token);
+            let heard = flight.get(|| this.heard(&token, worker, now)).await;
+            match heard {
+                Ok((answer, _)) => answer.map_err(Refusal::of),
+                Err(Silence::Busy) => Err(Refusal::busy()),
+                Err(Silence::Unreachable) => this.on_unreachable.answer(&this.name),
             }
         }))
+    }
+
+    /// Waits for a turn, asks, and remembers the answer.
+    async fn heard(&self, token: &[u8], worker: usize, now: Timestamp) -> Heard {
+        let _turn = self.turn().await.ok_or(Silence::Busy)?;
+        match self.ask(token, worker, now).await {
+            Ok((answer, until)) => {
+                self.reach.answered(&self.name);
+                self.answers.put(token, answer.clone(), 0, until);
+                Ok((answer, until))
+            }
+            Err(problem) => {
+                self.reach.failed(&self.name, &problem);
+                Err(Silence::Unreachable)
+            }
+        }
+    }
+
+    /// A place among those who ask; none when too many wait for one already, or it takes too long.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.calls.try_acquire() {
+            return Some(turn);
+        }
+        let _waiting = self.waiting.try_acquire().ok()?;
+        timeout(PATIENCE.min(self.timeout), self.calls.acquire()).await.ok()?.ok()
     }
 
     async fn ask(

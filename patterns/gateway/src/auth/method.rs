@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::certificate::Certificate;
 use super::forward::Forward;
 use super::guard::Check;
 use super::view::Sole;
@@ -14,6 +15,7 @@ pub(crate) enum Method {
     Key(Arc<Key>),
     Introspect(Arc<Introspect>),
     Forward(Arc<Forward>),
+    Certificate(Arc<Certificate>),
 }
 
 impl Method {
@@ -23,6 +25,7 @@ impl Method {
             Self::Key(key) => key.check(view),
             Self::Introspect(introspect) => introspect.check(view),
             Self::Forward(forward) => forward.check(view),
+            Self::Certificate(certificate) => certificate.check(view),
         }
     }
 
@@ -35,8 +38,8 @@ impl Method {
                 KeyPlace::Header(name) => format!("ApiKey header=\"{name}\""),
                 KeyPlace::Query(name) => format!("ApiKey query=\"{name}\""),
             }),
-            // Its service has challenges of its own.
-            Self::Forward(_) => None,
+            // Its service has challenges of its own; a handshake has none that HTTP could name.
+            Self::Forward(_) | Self::Certificate(_) => None,
         }
     }
 
@@ -49,6 +52,7 @@ impl Method {
                 KeyPlace::Query(_) => Vec::new(),
             },
             Self::Forward(forward) => forward.copies.iter().map(|copied| &**copied).collect(),
+            Self::Certificate(certificate) => certificate.header.iter().map(|header| &**header).collect(),
             Self::Jwt(_) | Self::Introspect(_) => Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `claims` | what the token says; null without a token |
 //! | `consumer` | `name`, `plan`, `tags`; null when nobody is known by name |
+//! | `client` | `subject`, `dns`, `uris` of the certificate that the client showed; null without one |
 //! | `request` | `method`, `path`, `host`, `address`, `headers` (lower case), `query` |
 //! | `route` | the route's name |
 //!
@@ -12,6 +13,7 @@
 
 use std::sync::LazyLock;
 
+use dozen_dataplane::ClientIdentity;
 use dozen_expression::{Context, Expression, Kind, Mistake, Problem, Scope, Verdict};
 use serde_json::{Map, Value};
 
@@ -19,7 +21,13 @@ use super::call::unescaped;
 use super::{Identity, Reason, View};
 
 static SCOPE: LazyLock<Scope> = LazyLock::new(|| {
-    Scope::of([("claims", Kind::Map), ("consumer", Kind::Map), ("request", Kind::Map), ("route", Kind::Text)])
+    Scope::of([
+        ("claims", Kind::Map),
+        ("consumer", Kind::Map),
+        ("client", Kind::Map),
+        ("request", Kind::Map),
+        ("route", Kind::Text),
+    ])
 });
 
 /// A rule, compiled.
@@ -69,13 +77,21 @@ fn decide<T>(
 ) -> T {
     let request = request(expression, view);
     let route = if expression.refers_to("route") { Value::from(view.route) } else { Value::Null };
+    let client = if expression.refers_to("client") { client(view) } else { Value::Null };
     let consumer = identity.consumer.as_ref().map_or(&Value::Null, |consumer| &consumer.value);
     let context = Context::new()
         .with("claims", &identity.claims)
         .with("consumer", consumer)
+        .with("client", &client)
         .with("request", &request)
         .with("route", &route);
     evaluate(expression, &context)
+}
+
+/// The certificate that the client showed.
+fn client(view: &View<'_>) -> Value {
+    let names = |client: &ClientIdentity| serde_json::json!({ "subject": client.subject, "dns": client.dns, "uris": client.uris });
+    view.client().map_or(Value::Null, names)
 }
 
 fn request(expression: &Expression, view: &View<'_>) -> Value {

@@ -1,11 +1,12 @@
 //! What a decision about a request may look at.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use dozen_core::Timestamp;
-use dozen_dataplane::Incoming;
+use dozen_core::{Timestamp, TraceContext};
 use dozen_dataplane::framing::Field;
+use dozen_dataplane::{ClientIdentity, TlsSession};
 
 /// A request, the route that takes it, and the moment: everything that a decision here depends on.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ pub struct View<'r> {
     pub worker: usize,
     /// The method.
     pub method: &'r str,
+    /// `http` or `https`, as the client sees it.
+    pub scheme: &'static str,
     /// The host as sent.
     pub host: &'r str,
     /// The canonical path.
@@ -22,8 +25,12 @@ pub struct View<'r> {
     pub query: Option<&'r str>,
     /// The headers.
     pub fields: &'r [Field<'r>],
-    /// The client's address, see [`client_address`].
+    /// The client's address: the peer's, or what trusted proxies say.
     pub address: IpAddr,
+    /// What was agreed on with the client, if it speaks TLS.
+    pub tls: Option<&'r Arc<TlsSession>>,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceContext>,
     /// The route's name.
     pub route: &'r str,
     /// The present moment by the wall clock: tokens expire by it.
@@ -33,20 +40,9 @@ pub struct View<'r> {
 }
 
 impl<'r> View<'r> {
-    /// A request that has just been read, on the route that takes it.
-    pub fn new(request: &Incoming<'r>, route: &'r str, address: IpAddr, now: Timestamp) -> Self {
-        Self {
-            worker: request.worker,
-            method: request.head.method,
-            host: request.head.host,
-            path: request.path,
-            query: request.query,
-            fields: request.head.fields,
-            address,
-            route,
-            now,
-            started: request.started,
-        }
+    /// Who the client is, if it showed a certificate.
+    pub fn client(&self) -> Option<&'r ClientIdentity> {
+        self.tls.and_then(|session| session.client.as_ref())
     }
 
     /// The first header called `name`.
@@ -94,11 +90,14 @@ impl<'r> View<'r> {
         Kept {
             worker: self.worker,
             method: self.method.to_owned(),
+            scheme: self.scheme,
             host: self.host.to_owned(),
             path: self.path.to_owned(),
             query: self.query.map(str::to_owned),
             fields: fields.collect(),
             address: self.address,
+            tls: self.tls.cloned(),
+            trace: self.trace,
             route: self.route.to_owned(),
             now: self.now,
             started: self.started,
@@ -119,11 +118,14 @@ pub(crate) enum Sole<'r> {
 pub(crate) struct Kept {
     worker: usize,
     method: String,
+    scheme: &'static str,
     host: String,
     path: String,
     query: Option<String>,
     fields: Vec<(String, Vec<u8>)>,
     address: IpAddr,
+    tls: Option<Arc<TlsSession>>,
+    trace: Option<TraceContext>,
     route: String,
     now: Timestamp,
     started: Instant,
@@ -136,31 +138,17 @@ impl Kept {
         at(&View {
             worker: self.worker,
             method: &self.method,
+            scheme: self.scheme,
             host: &self.host,
             path: &self.path,
             query: self.query.as_deref(),
             fields: &fields,
             address: self.address,
+            tls: self.tls.as_ref(),
+            trace: self.trace,
             route: &self.route,
             now: self.now,
             started: self.started,
         })
     }
-}
-
-/// Whose request it is: the peer's, or, behind proxies that are trusted, the nearest address that is not one of them.
-///
-/// `forwarded_for` is the value of `X-Forwarded-For`. It is read from its end, because only what trusted proxies wrote
-/// can be believed; what cannot be read ends the search at the last address that could.
-pub fn client_address(peer: IpAddr, trusted: &[IpAddr], forwarded_for: Option<&[u8]>) -> IpAddr {
-    let mut address = peer.to_canonical();
-    let said = forwarded_for.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or("");
-    for before in said.rsplit(',') {
-        if !trusted.contains(&address) {
-            break;
-        }
-        let Ok(before) = before.trim().parse::<IpAddr>() else { break };
-        address = before.to_canonical();
-    }
-    address
 }

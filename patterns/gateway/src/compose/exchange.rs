@@ -38,6 +38,9 @@ impl Budget {
 #[derive(Clone, Copy)]
 pub(super) struct Bounds<'b> {
     pub(super) until: Instant,
+    /// Whether it is the client that gives no more time. What is late then says nothing of the instance: whoever is in a
+    /// hurry must not be able to have instances taken for dead.
+    pub(super) is_hurried: bool,
     pub(super) answer_max: usize,
     pub(super) budget: &'b Budget,
 }
@@ -51,6 +54,10 @@ pub(super) async fn ask(
     bounds: Bounds<'_>,
 ) -> Result<Answer, Failure> {
     let left = bounds.until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Failure::Late);
+    }
+    let caller = caller.hurried(bounds.is_hurried);
     let answer = caller.send(service, request.map(Body::from), left).await.map_err(|error| {
         tracing::debug!(service, error = %dozen_core::chain(&error), "a call failed");
         failure(&error)

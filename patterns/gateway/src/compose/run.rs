@@ -70,13 +70,15 @@ struct Errand<'e> {
     headers: &'e HeaderMap,
     trace: Option<TraceContext>,
     until: Instant,
+    /// Whether that is sooner than it would be because of the client.
+    is_hurried: bool,
     budget: Budget,
 }
 
 impl Run {
     async fn answer(&self, request: Request<Body>, context: Context) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let until = self.until(&parts.headers, &context);
+        let (until, mut is_hurried) = self.until(&parts.headers, &context);
         let body = match self.plan.takes_body {
             true => match timeout_at(until, self.body(body)).await {
                 Ok(Ok(body)) => Some(body),
@@ -90,12 +92,17 @@ impl Run {
             },
             false => None,
         };
+        // A client that sends slowly takes the time away from those who are asked then.
+        let now = Instant::now();
+        let (used, left) = (now - Instant::from_std(context.started), until.saturating_duration_since(now));
+        is_hurried |= used > left;
         let trace = parts.headers.get("traceparent").and_then(|value| value.to_str().ok()?.parse().ok());
         let errand = Errand {
             worker: context.worker,
             headers: &parts.headers,
             trace,
             until,
+            is_hurried,
             budget: Budget::new(self.plan.sum_max),
         };
         match self.gather(&errand, body.as_ref()).await {
@@ -108,14 +115,18 @@ impl Run {
         }
     }
 
-    /// When the last call has to have ended: by the file, by what the client says, and before the request is cut.
-    fn until(&self, headers: &HeaderMap, context: &Context) -> Instant {
-        let sent = headers.get(deadline::HEADER).map(HeaderValue::as_bytes);
-        let allowed = deadline::shorter(Some(self.plan.deadline), deadline::read(sent, None));
-        let until = Instant::from_std(context.started) + allowed.unwrap_or(self.plan.deadline);
-        let Some(cut) = context.deadline.map(Instant::from_std) else { return until };
-        let reserve = (cut.saturating_duration_since(Instant::now()) / 20).min(RESERVE_MAX);
-        until.min(cut - reserve)
+    /// When the last call has to have ended: by the file, before the request is cut, and by what the client says; and
+    /// whether the client is the one that says it.
+    fn until(&self, headers: &HeaderMap, context: &Context) -> (Instant, bool) {
+        let started = Instant::from_std(context.started);
+        let mut until = started + self.plan.deadline;
+        if let Some(cut) = context.deadline.map(Instant::from_std) {
+            let reserve = (cut.saturating_duration_since(Instant::now()) / 20).min(RESERVE_MAX);
+            until = until.min(cut - reserve);
+        }
+        let sent = deadline::read(headers.get(deadline::HEADER).map(HeaderValue::as_bytes), None);
+        let wished = sent.and_then(|given| started.checked_add(given)).filter(|wished| *wished < until);
+        (wished.unwrap_or(until), wished.is_some())
     }
 
     /// The document that the client sent.
@@ -186,13 +197,14 @@ impl Run {
         let call = &self.plan.calls[at];
         let now = Instant::now();
         let own = call.timeout.and_then(|timeout| now.checked_add(timeout));
-        let until = own.map_or(errand.until, |own| own.min(errand.until));
+        let own = own.filter(|own| *own < errand.until);
+        let (until, is_hurried) = own.map_or((errand.until, errand.is_hurried), |own| (own, false));
         let mut left = Vec::new();
         deadline::write(until.saturating_duration_since(now), &mut left);
         if let Ok(left) = HeaderValue::from_maybe_shared(Bytes::from(left)) {
             request.headers_mut().insert(HeaderName::from_static(deadline::HEADER), left);
         }
-        let bounds = Bounds { until, answer_max: call.answer_max, budget: &errand.budget };
+        let bounds = Bounds { until, is_hurried, answer_max: call.answer_max, budget: &errand.budget };
         let caller = self.callers.of(errand.worker);
         let step = self.recording.as_ref().map(|recording| recording.call(request.method()));
         if let Some(step) = &step {

@@ -46,7 +46,7 @@ fn the_same_is_no_difference_and_what_needs_a_restart_is_said() {
     assert!(diff(&old, &old.clone()).is_empty());
     let mut new = old.clone();
     new.listen.set_port(1);
-    new.trusted.push(std::net::IpAddr::from([10, 0, 0, 1]));
+    new.trusted.push("10.0.0.0/8".parse().unwrap());
     let diff = diff(&old, &new);
     assert_eq!((diff.restart, diff.settings), (vec!["listen"], vec!["trusted"]));
 }

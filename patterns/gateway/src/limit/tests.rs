@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::keyed::Keyed;
+use super::keyed::{Keyed, Used};
 use super::local::Local;
 use super::*;
 
@@ -109,6 +110,25 @@ fn the_key_that_used_least_is_forgotten_first_and_the_number_is_bounded() {
     }
     assert!(states.len() <= 320, "{}", states.len());
     assert_eq!(kept(0), 1_000_000, "who used most is remembered");
+}
+
+#[test]
+fn a_full_table_is_not_looked_through_for_each_new_key() {
+    struct Watched(u64, Arc<AtomicUsize>);
+    impl Used for Watched {
+        fn used_until(&self) -> u64 {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0
+        }
+    }
+    let looks = Arc::new(AtomicUsize::new(0));
+    let states: Keyed<Watched> = Keyed::new(32_000);
+    for key in 0..100_000u32 {
+        states.with(&key, 10, || Watched(1_000_000 + u64::from(key), looks.clone()), |_| ());
+    }
+    assert!(states.len() <= 32_000, "{}", states.len());
+    let each = looks.load(Ordering::Relaxed) / 100_000;
+    assert!(each < 20, "{each} looks for each key");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! TLS towards clients, and how services are called, as they are written.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use dozen_dataplane::{
@@ -20,6 +21,9 @@ pub struct TlsOptions {
     /// An authority that gives another one.
     #[serde(default)]
     pub acme: Option<AcmeOptions>,
+    /// An address where plain HTTP is answered with the way to here; nowhere without it.
+    #[serde(default)]
+    pub redirect_from: Option<SocketAddr>,
     /// Who may vouch for clients; without it nobody is asked for a certificate.
     #[serde(default)]
     pub client_ca: Option<ClientCaOptions>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Compose;
-use crate::access::RouteAccess;
+use crate::access::{ClientsOptions, RouteAccess};
 use crate::auth::AuthOptions;
 use crate::limit::{InFlightOptions, LimitOptions, Priority};
 
@@ -76,6 +76,9 @@ pub struct RouteOptions {
     /// That it will go away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Deprecated>,
+    /// From where requests may come; without it, from anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<ClientsOptions>,
     /// Who may pass; without it, everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthOptions>,
@@ -150,6 +153,7 @@ impl RouteOptions {
             cache: None,
             cors: None,
             deprecated: None,
+            clients: None,
             auth: None,
             limit: Vec::new(),
             in_flight: None,
@@ -165,6 +169,7 @@ impl RouteOptions {
     /// What it says of who may pass, and how often.
     pub fn access(&self) -> RouteAccess {
         RouteAccess {
+            clients: self.clients.clone(),
             auth: self.auth.clone(),
             limit: self.limit.clone(),
             in_flight: self.in_flight.clone(),

@@ -135,6 +135,7 @@ async fn a_service_decides_and_its_words_are_passed_on_within_limits() {
     } } } });
     let entrance = entrance(&keeper(None), shared, json!({ "auth": { "all": "session" } }));
 
+    let trace = crate::world::trace();
     let pass =
         request().with("x-session", "alice").with("cookie", "private").admitted(&entrance).await.unwrap();
     assert_eq!(pass.identity.fields, [("x-user".into(), "alice".to_owned())]);
@@ -145,6 +146,10 @@ async fn a_service_decides_and_its_words_are_passed_on_within_limits() {
         assert_eq!((shown.to_str().unwrap(), hidden), ("/orders/7", None));
         assert_eq!(seen[0]["x-forwarded-method"], "GET");
         assert_eq!(seen[0]["x-forwarded-for"], "192.0.2.1");
+        assert_eq!(
+            (&seen[0]["x-forwarded-proto"], &seen[0]["traceparent"]),
+            (&"http".parse().unwrap(), &trace.to_string().parse().unwrap())
+        );
     }
     let refusal = request().with("x-session", "nobody").admitted(&entrance).await.unwrap_err();
     assert_eq!((refusal.status, refusal.reason), (302, Reason::Forbidden));
@@ -155,4 +160,57 @@ async fn a_service_decides_and_its_words_are_passed_on_within_limits() {
         assert_eq!((refusal.status, refusal.body), (503, None), "{undecided}");
     }
     service.end().await;
+}
+
+#[tokio::test]
+async fn requests_with_one_new_token_ask_once() {
+    let (router, asked) = introspection(json!({ "good": { "active": true, "sub": "alice" } }));
+    let (url, issuer) = serve(router).await;
+    let method = json!({ "url": format!("{url}/introspect"), "client": "shop", "secret": "s3cret/" });
+    let shared = json!({ "identity": { "opaque": { "introspect": method } } });
+    let entrance = entrance(&keeper(None), shared, json!({ "auth": { "any": "opaque" } }));
+    let (good, bad) = (request().bearer("good"), request().bearer("bad"));
+    let (yes, no) = tokio::join!(
+        futures::future::join_all((0..50).map(|_| good.admitted(&entrance))),
+        futures::future::join_all((0..50).map(|_| bad.admitted(&entrance))),
+    );
+    assert!(yes.iter().all(|pass| pass.as_ref().unwrap().identity.subject.as_deref() == Some("alice")));
+    assert!(no.iter().all(|pass| pass.as_ref().unwrap_err().reason == Reason::Inactive));
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    issuer.end().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_tokens_is_told_to_come_back_and_those_that_are_known_pass() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let answer = move |Form(form): Form<HashMap<String, String>>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if form["token"].starts_with("made-up") {
+                std::future::pending::<()>().await;
+            }
+            Json(json!({ "active": true }))
+        }
+    };
+    let (url, issuer) = serve(Router::new().route("/introspect", post(answer))).await;
+    let shared = json!({ "identity": { "opaque": { "introspect": { "url": format!("{url}/introspect"), "timeout": "20s" } } } });
+    let entrance = entrance(&keeper(None), shared, json!({ "auth": { "any": "opaque" } }));
+    assert_eq!(request().bearer("known").status(&entrance).await, 200);
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..128 {
+        let (made_up, entrance) = (request().bearer(&format!("made-up {number}")), entrance.clone());
+        flood.spawn(async move { made_up.admitted(&entrance).await.map(drop) });
+    }
+    crate::world::until("all places are taken", async || asked.load(Ordering::SeqCst) == 129).await;
+    assert_eq!(request().bearer("known").status_now(&entrance), 200);
+    let refusal = request().bearer("new").admitted(&entrance).await.unwrap_err();
+    assert_eq!((refusal.status, refusal.reason), (503, Reason::Busy));
+    assert_eq!(refusal.fields, [("retry-after", "1".to_owned())]);
+    // One that waits gets the next place.
+    let new = request().bearer("new");
+    let (late, ()) = tokio::join!(new.status(&entrance), async { flood.abort_all() });
+    assert_eq!(late, 200);
+    flood.shutdown().await;
+    issuer.end().await;
 }

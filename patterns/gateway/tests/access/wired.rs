@@ -1,5 +1,8 @@
 //! Who may: requests over sockets, through a whole gateway.
 
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
 use dozen_gateway::auth::{ApiKey, Reason};
 use dozen_gateway::{Options, RouteOptions};
 use ring::hmac;
@@ -7,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::edge::{self, Answer, Registry, World, echo};
 use crate::issuer::{Issuer, claims, segment};
-use crate::world::{Running, until};
+use crate::world::{Running, serve, until};
 
 /// A gateway's options, as the file would write what routes share and each route.
 pub(crate) fn options(shared: Value, routes: Vec<Value>) -> Options {
@@ -281,4 +284,88 @@ async fn gw_m2_another_configuration_keeps_what_is_known_and_takes_other_rules()
     world.end().await;
     kept.end().await;
     published.end().await;
+}
+
+#[tokio::test]
+async fn a_route_may_be_for_some_addresses_alone() {
+    let to =
+        |path: &str, clients: Value| json!({ "match": { "path": path }, "to": "orders", "clients": clients });
+    let routes = vec![
+        to("/here", json!({ "allow": "127.0.0.0/8" })),
+        to("/there", json!({ "allow": ["10.0.0.0/8", "192.0.2.1"] })),
+        to("/but", json!({ "allow": "127.0.0.0/8", "deny": ["127.0.0.1"] })),
+        to("/else", json!({ "deny": "10.0.0.0/8" })),
+    ];
+    let mut options = options(json!({}), routes);
+    let world = World::start(options.clone(), echoes(&["orders"]).await).await;
+    for (path, status) in [("/here", 200), ("/there", 403), ("/but", 403), ("/else", 200)] {
+        assert_eq!(ask(&world, &format!("GET {path}"), &[]).await.status, status, "{path}");
+    }
+    assert_eq!(refusals(&world, Reason::Address), 2);
+    world.end().await;
+    // Behind a proxy it is the client that counts.
+    options.trusted = vec!["127.0.0.1".parse().unwrap()];
+    let world = World::start(options, echoes(&["orders"]).await).await;
+    for (path, status) in [("/here", 403), ("/there", 200), ("/else", 403)] {
+        let answer = ask(&world, &format!("GET {path}"), &[("x-forwarded-for", "10.1.2.3")]).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn credentials_cannot_be_tried_faster_where_a_claim_chooses_the_route() {
+    let shared =
+        json!({ "identity": { "web": { "jwt": { "audience": "shop", "keys": { "secret": SECRET } } } } });
+    let routes = vec![json!({
+        "match": { "path": "/orders", "claim": { "sub": "alice" } }, "to": "orders", "auth": { "any": "web" },
+        "limit": [{ "rate": "4/1h", "per": "address" }],
+    })];
+    let world = World::start(options(shared.clone(), routes.clone()), echoes(&["orders"]).await).await;
+    let mut statuses = Vec::new();
+    for guess in 0..6 {
+        let guess = format!("{}x", bearer(&hs256(&json!({ "guess": guess }))));
+        statuses.push(ask(&world, "GET /orders", &[("authorization", &guess)]).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
+    world.end().await;
+
+    // One that passes is counted once.
+    let world = World::start(options(shared, routes), echoes(&["orders"]).await).await;
+    let good = bearer(&hs256(&claims()));
+    for left in ["3", "2", "1", "0"] {
+        let answer = ask(&world, "GET /orders", &[("authorization", &good)]).await;
+        let told = answer.header("ratelimit").unwrap_or_default();
+        assert!(answer.status == 200 && told.contains(&format!("r={left}")), "{}", answer.head);
+    }
+    assert_eq!(ask(&world, "GET /orders", &[("authorization", &good)]).await.status, 429);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_cookies_of_a_service_that_says_yes_reach_the_client() {
+    let yes = || async {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("set-cookie", "s=1"), ("set-cookie", "t=2"), ("x-role", "a"), ("x-role", "b")]
+        {
+            headers.append(name, value.parse().unwrap());
+        }
+        (StatusCode::NO_CONTENT, headers)
+    };
+    let (url, decides) = serve(Router::new().route("/check", get(yes))).await;
+    let shared = json!({ "identity": { "session": { "forward": { "url": format!("{url}/check"), "copy": ["x-role"] } } } });
+    let routes = vec![
+        json!({ "match": { "path": "/orders" }, "to": "orders", "auth": { "any": "session" } }),
+        json!({ "match": { "path": "/here" }, "answer": { "status": 200 }, "auth": { "any": "session" } }),
+    ];
+    let world = World::start(options(shared, routes), echoes(&["orders"]).await).await;
+    for path in ["/orders", "/here"] {
+        let answer = ask(&world, &format!("GET {path}"), &[("x-role", "mine")]).await;
+        assert!(answer.head.contains("set-cookie: s=1\r\nset-cookie: t=2\r\n"), "{path}: {}", answer.head);
+        let text = answer.text();
+        let is_told = text.contains("x-role: a\r\nx-role: b\r\n") && !text.contains("mine");
+        assert!(path == "/here" || is_told, "{text}");
+    }
+    world.end().await;
+    decides.end().await;
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use dozen_core::{Clock, Ids, SystemClock};
+use dozen_core::{Clock, Ids, SystemClock, TraceContext};
 use dozen_dataplane::framing::Field;
 use dozen_dataplane::{BoxError, Limits, Server};
 use dozen_gateway::Keeper;
-use dozen_gateway::access::{Access, AccessOptions, Admission, Entrance, Pass, RouteAccess};
+use dozen_gateway::access::{Access, AccessOptions, Admission, Counted, Entrance, Pass, RouteAccess};
 use dozen_gateway::auth::{Refusal, View};
 use dozen_lifecycle::{Ready, Service, Stop};
 use dozen_store::Store;
@@ -58,6 +58,11 @@ fn rand() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).unwrap();
     u64::from_ne_bytes(bytes)
+}
+
+/// The trace that every request belongs to.
+pub(crate) fn trace() -> TraceContext {
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap()
 }
 
 /// The way into a route, from what a user writes.
@@ -115,18 +120,22 @@ impl Request {
     pub(crate) fn ask(&self, entrance: &Arc<Entrance>) -> Admission {
         let fields: Vec<Field<'_>> =
             self.fields.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
-        entrance.admit(&View {
+        let view = View {
             worker: 0,
             method: self.method,
+            scheme: "http",
             host: "shop.example",
             path: self.path,
             query: self.query.as_deref(),
             fields: &fields,
             address: self.address,
+            tls: None,
+            trace: Some(trace()),
             route: "orders",
             now: SystemClock.now(),
             started: tokio::time::Instant::now().into_std(),
-        })
+        };
+        entrance.admit(&view, Counted::default())
     }
 
     /// What the entrance says in the end.

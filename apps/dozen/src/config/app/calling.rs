@@ -70,6 +70,7 @@ pub(crate) fn gateway_tls(item: &Item, folder: &Path) -> Option<TlsOptions> {
             Some(acme) => Some(acme?),
             None => None,
         },
+        redirect_from: item.address("redirect-from"),
         client_ca: match client_ca {
             Some(ca) => Some(ca?),
             None => None,

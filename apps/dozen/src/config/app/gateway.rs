@@ -1,12 +1,12 @@
 //! The door.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use dozen_gateway::access::AccessOptions;
-use dozen_gateway::{AccessLogOptions, Compose, QueryShown, RouteOptions, TlsOptions};
+use dozen_gateway::{AccessLogOptions, Compose, Network, QueryShown, RouteOptions, TlsOptions};
 
 use super::super::item::Item;
 use super::App;
@@ -22,6 +22,8 @@ pub struct Gateway {
     pub tls: Option<TlsOptions>,
     /// Connections of clients at one time.
     pub connections_max: NonZeroUsize,
+    /// Of these, from one address.
+    pub connections_per_address: NonZeroUsize,
     /// Bytes of a request's head.
     pub head_max: NonZeroUsize,
     /// From the first byte of a head to its last.
@@ -31,7 +33,7 @@ pub struct Gateway {
     /// How long either side may neither send nor take anything of a body.
     pub stall_timeout: Duration,
     /// Proxies in front of it that are believed.
-    pub trusted: Vec<IpAddr>,
+    pub trusted: Vec<Network>,
     /// Where a line for each request is written.
     pub access_log: Option<AccessLogOptions>,
     /// Who is known, and what they may.
@@ -83,6 +85,7 @@ pub(super) fn gateway(item: &Item, folder: &Path, app: &App) -> Option<Gateway> 
             None => None,
         },
         connections_max: count(item, "connections-max")?,
+        connections_per_address: count(item, "connections-per-address")?,
         head_max: count(item, "head-max")?,
         header_timeout: item.duration("header-timeout")?,
         idle_timeout: item.duration("idle-timeout")?,

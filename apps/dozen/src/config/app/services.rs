@@ -129,6 +129,8 @@ pub(super) fn service(name: &str, item: &Item, folder: &Path) -> Option<Service>
 pub(super) fn place_sidecars(app: &mut App) {
     let mut taken: Vec<u16> = vec![app.registry.port()];
     taken.extend(app.gateway.iter().map(|gateway| gateway.listen.port()));
+    let redirects = app.gateway.iter().filter_map(|gateway| gateway.tls.as_ref()?.redirect_from);
+    taken.extend(redirects.map(|address| address.port()));
     taken.extend(app.console.iter().map(SocketAddr::port));
     taken.extend(app.api.iter().map(|api| api.listen.port()));
     for service in &app.services {

@@ -63,6 +63,12 @@ fn shared(checker: &mut Checker<'_>, gateway: &Item) -> Option<AccessOptions> {
         let inner = |name: &str| field.item.get(name);
         let keys = inner("jwt").and_then(|jwt| jwt.get("keys"));
         keys.into_iter().for_each(|keys| one_of(checker, keys, "keys are"));
+        if let Some(certificate) = inner("certificate")
+            && gateway.get("tls").and_then(|tls| tls.get("client-ca")).is_none()
+        {
+            let wrong = "no client is asked for a certificate";
+            checker.wrong(certificate.span, wrong, "name who vouches for clients in `gateway.tls.client-ca`");
+        }
         inner("key").into_iter().for_each(|key| one_of(checker, key, "an API key is in"));
     }
     for field in each("plans") {
@@ -130,6 +136,7 @@ fn of_route(route: &Item, error: &AccessError) -> Option<Span> {
     let item = match error {
         AccessError::Rule { .. } => auth()?.get("require"),
         AccessError::Unknown { name, .. } => return place_of(auth()?, name).map(|(span, _)| span),
+        AccessError::Clients { .. } => route.get("clients"),
         AccessError::Limit { .. } => route.get("limit").or(route.get("in-flight")),
         _ => auth(),
     };

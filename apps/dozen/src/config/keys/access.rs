@@ -22,14 +22,15 @@ pub(super) const IDENTITY: Key = Key::new(
     "identity",
     Kind::Named { noun: "method", name: &NAME, of: &ONE_METHOD },
     Default("{}"),
-    "The ways to show who one is; routes name them in `auth`. Each is one of `jwt`, `key`, `introspect` and `forward`.",
+    "The ways to show who one is; routes name them in `auth`. Each is one of `jwt`, `key`, `introspect`, \
+     `forward` and `certificate`.",
 );
 
 pub(super) const CONSUMERS: Key = Key::new(
     "consumers",
     Kind::Named { noun: "consumer", name: &NAME, of: &ONE_CONSUMER },
     Default("{}"),
-    "Who is known by name, by an API key or by a claim of a token.",
+    "Who is known by name, by an API key, a claim of a token, or a certificate.",
 );
 
 pub(super) const PLANS: Key = Key::new(
@@ -52,6 +53,13 @@ pub(super) const AUTH: Key = Key::new(
     Kind::Section(&ASKING),
     Optional,
     "Who may pass; without it, everybody. `web` or `[web, partner]` is short for `any`.",
+);
+
+pub(super) const CLIENTS: Key = Key::new(
+    "clients",
+    Kind::Section(&ADDRESSES),
+    Optional,
+    "From where requests may come; without it, from anywhere. `10.0.0.0/8` or a list is short for `allow`.",
 );
 
 pub(super) const LIMIT_KEY: Key = Key::new(
@@ -97,6 +105,12 @@ static METHOD: Section = Section {
             Kind::Section(&FORWARD),
             Optional,
             "A service that decides: 2xx passes, 3xx and 4xx go to the client. A URL is short for `url`.",
+        ),
+        Key::new(
+            "certificate",
+            Kind::Section(&CERTIFICATE),
+            Optional,
+            "The certificate that the client showed in its handshake, as `tls.client-ca` asks for it.",
         ),
     ],
 };
@@ -224,7 +238,12 @@ static FORWARD: Section = Section {
             Optional,
             "Headers of the request that it sees. Without them: `authorization` and `cookie`.",
         ),
-        Key::new("copy", TEXTS, Optional, "Headers of its yes that the service behind sees."),
+        Key::new(
+            "copy",
+            TEXTS,
+            Optional,
+            "Headers of its yes that the service behind sees. Its cookies go to the client.",
+        ),
         Key::new("timeout", Kind::Duration, Default("2s"), "How long it may take."),
         Key::new(
             "body-max",
@@ -241,6 +260,26 @@ static FORWARD: Section = Section {
     ],
 };
 
+static CERTIFICATE: Section = Section {
+    noun: "a certificate method",
+    short: Short::None,
+    keys: &[
+        Key::new(
+            "strangers",
+            Kind::Flag,
+            Default("false"),
+            "Whether a certificate passes that is no consumer's, as the subject that it names.",
+        ),
+        Key::new(
+            "header",
+            TEXT,
+            Optional,
+            "The header in which the service is told the certificate's names, in the form of Envoy's \
+             `x-forwarded-client-cert`. A client's own of this name is removed.",
+        ),
+    ],
+};
+
 static CONSUMER: Section = Section {
     noun: "a consumer",
     short: Short::Key("key"),
@@ -251,6 +290,13 @@ static CONSUMER: Section = Section {
             Optional,
             "The hash of its API key, `sha256:…`, or of several while one replaces another. `dozen key new` makes a \
              key and its hash.",
+        ),
+        Key::new(
+            "certificate",
+            TEXTS,
+            Optional,
+            "Names in its client certificates: a URI such as `spiffe://shop/orders`, a DNS name, or the whole subject \
+             such as `CN=orders,O=Shop`.",
         ),
         Key::new("plan", NAME, Optional, "Its plan, one of `plans`."),
         Key::new("tags", TEXTS, Optional, "Words that `require` can ask for."),
@@ -293,13 +339,32 @@ static ASKING: Section = Section {
             "require",
             TEXT,
             Optional,
-            "What must hold besides, in CEL over `claims`, `consumer`, `request` and `route`.",
+            "What must hold besides, in CEL over `claims`, `consumer`, `client`, `request` and `route`.",
         ),
         Key::new(
             "optional",
             Kind::Flag,
             Default("false"),
             "Whether a request without any credential passes too, for `require` to decide.",
+        ),
+    ],
+};
+
+static ADDRESSES: Section = Section {
+    noun: "clients",
+    short: Short::Key("allow"),
+    keys: &[
+        Key::new(
+            "allow",
+            Kind::Many(&Kind::Network),
+            Optional,
+            "Addresses and networks of those who may pass. Without any: everybody that is not in `deny`.",
+        ),
+        Key::new(
+            "deny",
+            Kind::Many(&Kind::Network),
+            Optional,
+            "Of those who may not, also if they are in `allow`. They are answered with 403.",
         ),
     ],
 };
@@ -338,7 +403,7 @@ static LIMIT: Section = Section {
             "keys-max",
             CACHED,
             Default("100000"),
-            "How many keys are remembered; beyond, the one that used least begins anew.",
+            "How many keys are remembered; beyond, those that nobody asks for begin anew.",
         ),
     ],
 };

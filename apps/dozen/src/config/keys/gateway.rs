@@ -3,7 +3,9 @@
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::access::{CONSUMERS, IDENTITY, PLANS, SHED};
-use super::listener::{CONNECTIONS_MAX, HEAD_MAX, HEADER_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT, TLS};
+use super::listener::{
+    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HEAD_MAX, HEADER_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT, TLS,
+};
 use super::route::ROUTE;
 
 pub(super) static GATEWAY: Section = Section {
@@ -13,15 +15,16 @@ pub(super) static GATEWAY: Section = Section {
         Key::new("listen", Kind::Address, Default("127.0.0.1:8080"), "Where requests come in."),
         TLS,
         CONNECTIONS_MAX,
+        CONNECTIONS_PER_ADDRESS,
         HEAD_MAX,
         HEADER_TIMEOUT,
         IDLE_TIMEOUT,
         STALL_TIMEOUT,
         Key::new(
             "trusted",
-            Kind::Many(&Kind::Ip),
+            Kind::Many(&Kind::Network),
             Optional,
-            "Addresses of proxies in front of it, whose `x-forwarded-…` and `dozen-split` headers are believed.",
+            "Addresses or networks of proxies in front of it, whose `x-forwarded-…` and `dozen-split` headers are believed.",
         ),
         Key::new(
             "access-log",

@@ -18,6 +18,13 @@ pub(super) const CONNECTIONS_MAX: Key = Key::new(
     "Connections of clients at one time; more wait.",
 );
 
+pub(super) const CONNECTIONS_PER_ADDRESS: Key = Key::new(
+    "connections-per-address",
+    Kind::Count(1, 1_000_000),
+    Default("5000"),
+    "Of these, from one address (IPv6: from one /64); more are closed at once. Addresses in `trusted` may have any number.",
+);
+
 pub(super) const HEAD_MAX: Key =
     Key::new("head-max", Kind::Size, Default("16KiB"), "The longest head of a request, from 1KiB to 1MiB.");
 
@@ -49,7 +56,7 @@ static TLS_KEYS: Section = Section {
         Key::new(
             "certificates",
             Kind::Many(&Kind::Section(&CERTIFICATE)),
-            Default("[]"),
+            Optional,
             "One for each set of hosts. The names in a certificate say for which it is shown (SNI); the first is shown \
              to all others. At least one, or `acme`.",
         ),
@@ -59,6 +66,13 @@ static TLS_KEYS: Section = Section {
             Optional,
             "An authority that gives a certificate by ACME (RFC 8555), and another before it ends. The program must be \
              built with the feature `acme`.",
+        ),
+        Key::new(
+            "redirect-from",
+            Kind::Address,
+            Optional,
+            "Another address, such as `0.0.0.0:80`, where plain HTTP is answered with 308 to `https://` and the port of \
+             `listen`.",
         ),
         Key::new(
             "client-ca",

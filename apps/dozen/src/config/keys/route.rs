@@ -8,7 +8,7 @@ mod headers;
 use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::TEXT;
-use super::access::{AUTH, IN_FLIGHT, LIMIT_KEY, PRIORITY_KEY};
+use super::access::{AUTH, CLIENTS, IN_FLIGHT, LIMIT_KEY, PRIORITY_KEY};
 use super::shape::{CACHE, COMPRESS, OPENAPI, REQUEST, RESPONSE, VALIDATE};
 use action::{ANSWER, DESTINATION, REDIRECT, REWRITE};
 use headers::{CORS, DEPRECATED, HEADERS};
@@ -50,7 +50,7 @@ pub(super) static ROUTE: Section = Section {
             Kind::Text,
             Optional,
             "Whose requests stay with one of several services: `cookie(user)`, `header(x-user)`, `claim(sub)`, \
-             `consumer` or `address`. Without one each request is drawn by lot.",
+             `consumer` or `address`. Without one each request is drawn by lot. `balance: consistent-hash` goes by it, too.",
         ),
         Key::new(
             "split",
@@ -100,6 +100,7 @@ pub(super) static ROUTE: Section = Section {
             "Which pages of other origins may use it from a browser. What the service says of that is dropped.",
         ),
         Key::new("deprecated", Kind::Section(&DEPRECATED), Optional, "Tells clients that it will go away."),
+        CLIENTS,
         AUTH,
         LIMIT_KEY,
         IN_FLIGHT,

@@ -99,6 +99,24 @@ fn what_cannot_be_is_shown_where_it_stands() {
         HELP,
     );
     wrong(
+        "  trusted: [10.1.2.3/8]",
+        "4:13",
+        "`10.1.2.3/8` names one address and a network; write `10.0.0.0/8`",
+        "write an IP address or a network, for example `10.0.0.1` or `10.0.0.0/8`",
+    );
+    wrong(
+        "  identity: { m: { certificate: { strangers: true } } }",
+        "4:33",
+        "no client is asked for a certificate",
+        "name who vouches for clients in `gateway.tls.client-ca`",
+    );
+    wrong(
+        "  routes: { /a: { to: a, clients: {} } }",
+        "4:35",
+        "route `/a`: `clients` names nobody; name addresses or networks in `allow` or `deny`",
+        HELP,
+    );
+    wrong(
         "  consumers: { a: { plan: fre } }\n  plans: { free: {} }",
         "4:27",
         "consumer `a` names the plan `fre`, and there is none; did you mean `free`?",

@@ -10,7 +10,8 @@ app: a
 services: { a: { run: x, port: 1, timeout: 5s }, b: { at: 'http://127.0.0.1:2', timeout: 7s } }
 limits: { body-max: 1MiB }
 gateway:
-  trusted: [10.0.0.1, '::1']
+  trusted: [10.0.0.0/8, '::1']
+  connections-per-address: 100
   access-log: log/access.jsonl
   routes:
     - name: checkout
@@ -47,7 +48,7 @@ gateway:
       openapi: { document: { openapi: 3.1.0, paths: { /shaped: { post: {} } } }, base: /api }
       compress: { codings: gzip, types: [text/*], min: 100B }
       cache: { max: 1MiB, entry-max: 64KiB, fresh: 1m, by: x-tenant, stale-while-revalidate: 5s, stale-if-error: 1h }
-    - { match: /plain, to: a, compress: true, cache: false }
+    - { match: /plain, to: a, compress: true, cache: false, clients: { allow: 10.0.0.0/8, deny: [10.1.0.0/16, '::1'] } }
 ";
 
 #[test]
@@ -55,7 +56,9 @@ fn every_key_of_a_route_reaches_the_gateway() {
     let loaded = read(ALL).unwrap();
     let gateway = loaded.app.gateway.as_ref().unwrap();
     assert!(gateway.access_log.as_ref().unwrap().to.ends_with("/log/access.jsonl"));
-    assert_eq!(gateway.trusted.len(), 2);
+    assert_eq!((gateway.trusted.len(), gateway.connections_per_address.get()), (2, 100));
+    let clients = gateway.routes.last().unwrap().clients.as_ref().unwrap();
+    assert_eq!((clients.allow.len(), clients.deny.len()), (1, 2));
     let [checkout, regex, old, maintenance, api, whole, shaped, plain] = gateway.routes.as_slice() else {
         panic!()
     };

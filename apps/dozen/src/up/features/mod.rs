@@ -249,7 +249,6 @@ impl Features for View {
         Some(Course::To(Way {
             service: feature.service(side).into(),
             set,
-            removed: Vec::new(),
             escort: escorting.map(|escorting| Arc::new(escorting) as Arc<_>),
             witness: Some(Box::new(witness)),
         }))
