@@ -9,11 +9,14 @@ use serde::Serialize;
 use crate::stage::{Stage, State};
 use crate::usage::Used;
 
+/// The last part of the time of silence, in which the new side must have served: two of fourteen days.
+const HEARD_IN: u32 = 7;
+
 /// Why the old system may be retired; `None` while that is not proven. Silence counts only while the new side is seen to
-/// serve: nobody at all is no proof, for then perhaps nobody comes this way.
+/// serve, up to the end of it: nobody at all is no proof, for then perhaps nobody comes this way.
 pub(crate) fn unused(state: &State, used: &Used, after: Duration, now: Timestamp) -> Option<String> {
     let since = state.entered.max(used.last_old.unwrap_or(state.entered));
-    let serves = used.last_new.is_some_and(|last| last > since);
+    let serves = used.last_new.is_some_and(|last| last > since && now.since(last) <= after / HEARD_IN);
     if state.effective() != Stage::Complete || now.since(since) < after || !serves {
         return None;
     }
@@ -87,7 +90,7 @@ mod tests {
     fn silence_is_proof_only_where_somebody_is_heard() {
         let state = State { stage: Stage::Complete, ..State::first(Stage::Complete, at(0)) };
         let after = Duration::from_secs(14 * DAY);
-        let mut used = Used { last_new: Some(at(20)), last_old: Some(at(3)), ..Used::default() };
+        let mut used = Used { last_new: Some(at(16)), last_old: Some(at(3)), ..Used::default() };
         used.callers = vec![crate::sketch::Heavy { name: "batch".into(), count: 3, over: 0, last: at(3) }];
         assert_eq!(unused(&state, &used, after, at(16)), None, "13 days");
         let proof = unused(&state, &used, after, at(17)).expect("14 days");
@@ -95,6 +98,8 @@ mod tests {
         assert!(proof.contains("batch"), "{proof}");
         let silent = Used { last_new: None, ..used.clone() };
         assert_eq!(unused(&state, &silent, after, at(40)), None, "nobody at all is no proof");
+        let once = Used { last_new: Some(at(4)), ..used.clone() };
+        assert_eq!(unused(&state, &once, after, at(17)), None, "one request and then nobody neither");
         let back = State { stage: Stage::Compare, ..state };
         assert_eq!(unused(&back, &used, after, at(40)), None);
     }

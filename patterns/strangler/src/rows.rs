@@ -2,12 +2,15 @@
 //!
 //! ```text
 //!  table  feature            NAME              the state: stage, hold, epoch, who, why        changed by compare-and-set
-//!         feature-counts     NAME/GATEWAY      what a gateway has counted in an epoch         written by that gateway
-//!         feature-use        NAME/GATEWAY      what it has served, and callers of the old     written by that gateway
-//!         feature-unmapped   GATEWAY           paths that no feature takes                    written by that gateway
+//!         feature-counts     NAME/GATEWAY/ID   what a process has counted in an epoch         written by that process
+//!         feature-use        NAME/GATEWAY/ID   what it has served, and callers of the old     written by that process
+//!         feature-unmapped   GATEWAY/ID        paths that no feature takes                    written by that process
 //!         feature-samples    NAME/GATEWAY      its latest differences                         written by that gateway
 //!  stream feature/NAME                         one entry for each change: who, when, why      with the change, in one commit
 //! ```
+//!
+//! One gateway may be two processes for a while, when a new binary takes over from an old one: each counts for itself, and
+//! whoever reads adds up. What processes have left behind that are gone is folded into the row of a later one.
 
 use std::sync::Arc;
 
@@ -64,13 +67,14 @@ pub(crate) fn stream(feature: &str) -> Arc<str> {
     format!("feature/{feature}").into()
 }
 
-/// Writes a state and its journal entry, in one commit, if the row is still as expected. Says whether it was.
+/// Writes a state and its journal entry, in one commit, if the row is still as expected. Gives the row's new version, and
+/// nothing where it was not.
 pub(crate) async fn change(
     store: &Store,
     feature: &str,
     (before, state): (Option<&State>, &State),
     expect: Expect,
-) -> Result<bool, Error> {
+) -> Result<Option<u64>, Error> {
     let now = store.clock().now();
     let (from, to, hold) = (before.map(|before| before.stage), state.stage, state.hold);
     let change = Change { at: now, from, to, hold, who: state.who.clone(), why: state.why.clone() };
@@ -84,13 +88,17 @@ pub(crate) async fn change(
     entry.time = Some(now);
     entry.subject = Some(feature.to_owned());
     let entry = entry.with_data(Some("application/json"), json(&change));
+    let doing = || Error::store(format!("change feature `{feature}`"));
     let put =
         Put { space: STATES.into(), key: feature.to_owned(), value: json(state), expect, expires: None, now };
     let append = Append { stream: stream(feature), records: vec![Record::from(entry)], at: now, due: None };
     match store.commit(vec![Op::Require(put), Op::Append(append)]).await {
-        Ok(_) => Ok(true),
-        Err(dozen_store::Error::Unexpected { .. }) => Ok(false),
-        Err(error) => Err(Error::store(format!("change feature `{feature}`"))(error)),
+        Ok(committed) => {
+            let put = committed.outcomes.into_iter().next().map(dozen_store::Outcome::put);
+            put.transpose().map(Option::flatten).map_err(doing())
+        }
+        Err(dozen_store::Error::Unexpected { .. }) => Ok(None),
+        Err(error) => Err(doing()(error)),
     }
 }
 

@@ -98,6 +98,8 @@ struct World {
     new: Arc<System>,
     places: Vec<(Place, u16)>,
     up: Vec<Up>,
+    /// Takes the new system down.
+    down: Stop,
     _runtime: tokio::runtime::Runtime,
     _store: tempfile::TempDir,
 }
@@ -115,10 +117,11 @@ impl World {
             let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
             let port = server.local_addr().port();
             let router = Router::new().fallback(answer).with_state(system.clone());
-            runtime.spawn(server.serving(router).run(Stop::new(), Ready::channel().0));
-            (system, port)
+            let stop = Stop::new();
+            runtime.spawn(server.serving(router).run(stop.clone(), Ready::channel().0));
+            (system, port, stop)
         };
-        let ((old, old_port), (new, new_port)) = (serve("legacy"), serve("orders"));
+        let ((old, old_port, _), (new, new_port, down)) = (serve("legacy"), serve("orders"));
         let store = tempfile::tempdir().unwrap();
         let file = store.path().join("shop.db");
         let place = |_| {
@@ -141,7 +144,7 @@ impl World {
         };
         let places: Vec<(Place, u16)> = (0..gateways).map(place).collect();
         let up = places.iter().map(|(place, _)| place.up().ready()).collect();
-        Self { old, new, places, up, _runtime: runtime, _store: store }
+        Self { old, new, places, up, down, _runtime: runtime, _store: store }
     }
 
     fn ask(&self, gateway: usize, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
@@ -177,6 +180,19 @@ impl World {
 
     fn to(&self, stage: &str) {
         self.feature(&["to", "checkout", stage, "--why", "a test", "--by", "ann"]);
+    }
+
+    /// Takes the new system down, as a crash does.
+    fn crash(&self) {
+        self.down.soft.cancel();
+        self.down.hard.cancel();
+    }
+
+    /// The check of the gate of this name.
+    fn check(&self, name: &str) -> Value {
+        let shown = self.json(&["show", "checkout"]);
+        let checks = shown["feature"]["judgement"]["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == name).unwrap_or(Value::Null)
     }
 
     fn stop(self) {
@@ -346,6 +362,50 @@ fn sf_d3_a_broken_threshold_takes_the_traffic_back_on_both_gateways_within_a_sec
         differences.contains("$.price: 10 → 99")
     });
     world.stop();
+}
+
+/// A new side that crashes after the move: `method` is what its users ask for meanwhile.
+fn goes_back_after_a_crash(feature: &str, method: &str) {
+    let world = World::new(2, feature, "");
+    world.to("complete");
+    let served = |gateway: usize| {
+        world.ask(gateway, method, "/checkout/price", &[], "{}").header("x-system").map(str::to_owned)
+    };
+    for gateway in [0, 1] {
+        until("everybody is served by the new side", || served(gateway).as_deref() == Some("orders"));
+    }
+    for _ in 0..30 {
+        [0, 1].iter().for_each(|gateway| drop(served(*gateway)));
+    }
+    world.crash();
+    until("it is down", || served(0).is_none());
+    let began = Instant::now();
+    // One request in ten milliseconds and gateway.
+    until("both gateways are back", || {
+        std::thread::sleep(Duration::from_millis(10));
+        [0, 1].iter().all(|gateway| served(*gateway).as_deref() == Some("legacy"))
+    });
+    let took = began.elapsed();
+    println!("{method}: from the crash to the old side on both gateways: {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let journal = world.json(&["journal", "checkout"]);
+    let last = journal.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["who"], &last["to"], &last["hold"]),
+        (&json!("gate"), &json!("compare"), &json!("frozen"))
+    );
+    assert!(last["why"].as_str().unwrap().contains("errors: the new side failed"), "{journal}");
+    world.stop();
+}
+
+#[test]
+fn sf_d3_a_new_side_that_crashes_after_the_move_gives_the_traffic_back_on_both_gateways() {
+    goes_back_after_a_crash(&format!("{MATCHED}{QUICK}"), "GET");
+}
+
+#[test]
+fn sf_d3_a_crash_after_the_move_is_seen_by_writes_alone_and_with_nothing_to_compare_with() {
+    goes_back_after_a_crash(&format!("{MATCHED}{QUICK}\n    retire: {{ reverse-shadow: false }}"), "PUT");
 }
 
 #[test]

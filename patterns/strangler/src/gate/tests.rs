@@ -103,7 +103,7 @@ fn an_ordinary_interval_would_be_wrong_far_more_often() {
 }
 
 fn answers(errors: u64, of: u64, millis: u64) -> Answers {
-    let mut answers = Answers { errors, ..Answers::default() };
+    let mut answers = Answers { asked: of, errors, ..Answers::default() };
     answers.latency.count(class_of(Duration::from_millis(millis)), of);
     answers
 }
@@ -149,6 +149,22 @@ fn a_side_that_fails_more_often_fails_the_gate() {
     assert_eq!(verdict(&evidence).verdict, Verdict::Pass, "the old side fails as often");
     evidence.whole.new.errors = 107;
     assert_eq!(verdict(&evidence).verdict, Verdict::Unknown, "a little more, and that may be chance");
+}
+
+#[test]
+fn an_outage_is_believed_within_two_dozen_requests_also_with_nobody_to_compare_it_with() {
+    let outage = |old: u64, new: u64| {
+        let recent = Counts { old: answers(0, old, 10), new: answers(new, new, 10), ..Counts::default() };
+        let mut whole = good(10_000).whole;
+        whole.add(&recent);
+        judge(&GateOptions::default(), Stage::Complete, &Evidence { recent, whole, window: 30, lag: None })
+    };
+    assert_eq!(outage(24, 24).verdict, Verdict::Fail, "{}", outage(24, 24).reason());
+    assert_eq!(outage(0, 12).verdict, Verdict::Fail, "{}", outage(0, 12).reason());
+    assert_ne!(outage(0, 9).verdict, Verdict::Fail, "a few are chance");
+    let both = Counts { old: answers(12, 12, 10), new: answers(12, 12, 10), ..Counts::default() };
+    let evidence = Evidence { recent: both.clone(), whole: both, window: 0, lag: None };
+    assert_ne!(verdict(&evidence).verdict, Verdict::Fail, "who fails like the old side is not worse");
 }
 
 #[test]

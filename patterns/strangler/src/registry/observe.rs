@@ -13,7 +13,7 @@ impl Registry {
         let (states, counts) = (rows::all(&self.store, STATES).await?, rows::all(&self.store, COUNTS).await?);
         for feature in self.features() {
             if let Some(row) = states.iter().find(|row| row.key == feature.name()) {
-                feature.adopt(rows::read(feature.name(), &row.value)?);
+                self.readable(STATES, row).map(|state| feature.adopt(state, row.version));
             }
             let state = feature.state();
             if !matches!(state.effective(), Stage::Off | Stage::Retired) {
@@ -29,7 +29,7 @@ impl Registry {
         let mut all: Vec<Sampled> = Vec::new();
         for row in rows::all(&self.store, SAMPLES).await? {
             if row.key.split_once('/').is_some_and(|(feature, _)| feature == name) {
-                all.extend(rows::read::<Vec<Sampled>>(name, &row.value)?);
+                all.extend(self.readable::<Vec<Sampled>>(SAMPLES, &row).into_iter().flatten());
             }
         }
         all.sort_by_key(|sampled| sampled.at);

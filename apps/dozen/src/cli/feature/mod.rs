@@ -145,7 +145,7 @@ impl Feature {
 
 /// The features of the file, as the store knows them. Nothing is counted or decided by looking.
 async fn open(look: &Look) -> Result<Arc<Registry>, Error> {
-    let options = RegistryOptions::new("command");
+    let options = RegistryOptions::new("command", "");
     let translators = Arc::new(quiet(&look.app)?);
     let translators = domain(Arc::new(move || translators.clone()));
     let registry = Registry::translated(look.store.clone(), &look.app.features, options, Some(translators));

@@ -83,7 +83,7 @@ pub(super) fn bind(
     ids: &Ids,
     translators: Translators,
 ) -> Result<Arc<Facade>, Error> {
-    let options = RegistryOptions::new(gateway_name(app));
+    let options = RegistryOptions::new(gateway_name(app), ids.next().to_string());
     let registry = Registry::translated(store.clone(), &app.features, options, Some(translators));
     let registry = registry.map_err(Error::pattern("understand the features"))?;
     let sender = Arc::new(Direct::new(resolve, ids));
