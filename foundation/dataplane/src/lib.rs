@@ -35,9 +35,9 @@ pub use listen::{Listening, Sockets};
 pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Around, Changes, Content, Context, Cutoff, Decision, Draft, Failure, Fields, Forward, Handler,
-    Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy, ProxyOptions, Reply, Serve,
-    Serving, Verdict, nested,
+    Answered, Around, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure, Fields, Forward,
+    Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy, ProxyOptions, Reply,
+    Serve, Serving, Verdict, nested,
 };
 pub use server::{Limits, Peer, Server};
 pub use tls::{

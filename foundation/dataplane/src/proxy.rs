@@ -66,7 +66,7 @@ use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::listen::Wanted;
 use crate::{Error, Sockets, Tls};
-pub use around::{Around, Next, OwnKey, nested};
+pub use around::{Around, Departed, Next, OwnKey, nested};
 pub use cutoff::Cutoff;
 pub use draft::Draft;
 pub(crate) use feed::trailers;

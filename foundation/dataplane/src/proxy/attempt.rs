@@ -104,9 +104,14 @@ impl<H: Handler> Call<H> {
             let stall = worker.options.stall_timeout;
             let address = lease.address().clone();
             let exchanged = client::exchange(connection, sending, &address, stall, Box::new(keep));
-            match in_time(per_try, pace, exchanged).await {
+            let exchanged = in_time(per_try, pace, exchanged).await;
+            let is_untouched = matches!(&exchanged, Some(Err(failed)) if failed.untouched && again.is_some());
+            if !is_untouched {
+                self.depart();
+            }
+            match exchanged {
                 Some(Ok(response)) => return Ok(Answered { response, lease }),
-                Some(Err(failed)) if failed.untouched && again.is_some() => {
+                Some(Err(_)) if is_untouched => {
                     // It was dead before we wrote to it. The others that were kept are likely to be, too.
                     replaced = true;
                     outgoing = again;
@@ -140,6 +145,7 @@ impl<H: Handler> Call<H> {
             pace.alarm.set(wait);
             match in_time(per_try, pace, sender.try_send_request(request)).await {
                 Some(Ok(response)) => {
+                    self.depart();
                     let stall = worker.options.stall_timeout;
                     let response = response.map(|body| Body::new(Watched::new(body, stall)));
                     return Ok(Answered { response, lease });
@@ -151,9 +157,15 @@ impl<H: Handler> Call<H> {
                         self.tried.take_back();
                         worker.senders.forget(Key::new(&lease, transport));
                     }
-                    _ => return Err(Failed::on(lease, Failure::Broken)),
+                    _ => {
+                        self.depart();
+                        return Err(Failed::on(lease, Failure::Broken));
+                    }
                 },
-                None => return Err(Failed::on(lease, Failure::TimedOut)),
+                None => {
+                    self.depart();
+                    return Err(Failed::on(lease, Failure::TimedOut));
+                }
             }
         }
     }

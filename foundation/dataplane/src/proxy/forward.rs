@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::Handler;
 use super::account::report;
-use super::around::OwnKey;
+use super::around::{Departed, OwnKey};
 use super::attempt::{Answered, Ended, Failed};
 use super::deadline::{told, too_late};
 use super::dial::Tried;
@@ -64,6 +64,8 @@ pub(super) struct Call<H> {
     /// Gone once it has been sent, where it is sent only once.
     head: Mutex<Option<http::request::Parts>>,
     began: Instant,
+    /// Where somebody wants to know whether the request has gone out.
+    departed: Option<Departed>,
     /// Whether the policy sends requests again that may have arrived.
     repeats: bool,
     is_idempotent: bool,
@@ -77,6 +79,7 @@ impl<H: Handler> Call<H> {
         let repeats = route.upstream.repeats();
         let is_known =
             head.headers.contains_key(IDEMPOTENCY_KEY) && head.extensions.get::<OwnKey>().is_none();
+        let departed = head.extensions.get::<Departed>().cloned();
         let is_idempotent = head.method.is_idempotent() || is_known;
         let is_retried_elsewhere =
             is_retried_elsewhere(head.headers.get(ATTEMPT).map(HeaderValue::as_bytes), None);
@@ -91,10 +94,16 @@ impl<H: Handler> Call<H> {
             deadline,
             head: Mutex::new(Some(head)),
             began: Instant::now(),
+            departed,
             repeats,
             is_idempotent,
             is_retried_elsewhere,
         }
+    }
+
+    /// Something of the request may have arrived.
+    pub(super) fn depart(&self) {
+        self.departed.iter().for_each(Departed::set);
     }
 
     /// One attempt, or one and its hedges.
