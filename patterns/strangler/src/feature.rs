@@ -30,7 +30,7 @@ pub(crate) use check::due_moment;
 pub struct Sampled {
     /// When.
     pub at: Timestamp,
-    /// The request's method and path, without its query.
+    /// The request's method and the template that its path was probably made of: ids of people are not kept.
     pub request: String,
     /// What differs.
     pub differences: Vec<Difference>,
@@ -44,8 +44,8 @@ const SAMPLED_MAX: usize = 64;
 /// What holds at the moment.
 pub(crate) struct Live {
     pub(crate) state: State,
-    /// Of the row that says so; 0 before the store was asked. It grows with each write.
-    version: u64,
+    /// How often this process has taken over another state.
+    adopted: u64,
     /// Which window is counted.
     pub(crate) window: u64,
     pub(crate) tally: Arc<Tally>,
@@ -197,8 +197,8 @@ impl Feature {
         }
     }
 
-    /// Notes whether a write that was applied on the other side is equal on both.
-    pub fn reconciled(&self, equal: bool) {
+    /// Notes whether a write that was applied on the other side is equal on both; `None` where that cannot be seen.
+    pub fn reconciled(&self, equal: Option<bool>) {
         self.kept.live.load().tally.reconciled(equal);
     }
 
@@ -264,18 +264,27 @@ impl Feature {
         self.kept.live.load_full()
     }
 
-    /// Follows the store, whose row says `state` since `version`. What is older than what is known already changes nothing:
-    /// whoever has read it was overtaken. Says whether requests are treated in another way from now on.
-    pub(crate) fn adopt(&self, state: State, version: u64) -> bool {
+    /// How often another state was taken over: whoever reads a state from the store asks this first, and says it with
+    /// [`Feature::adopt`].
+    pub(crate) fn adopted(&self) -> u64 {
+        self.kept.live.load().adopted
+    }
+
+    /// Follows the store. `since` is what [`Feature::adopted`] said before `state` was read or written: where somebody else was
+    /// faster since, it may be the older one, and nothing changes; the next look knows. Versions of rows could not tell, for
+    /// they say that a row is another one and not which came later. Says whether requests are treated in another way from now
+    /// on.
+    pub(crate) fn adopt(&self, state: State, since: u64) -> bool {
         let mut is_other = false;
         self.change(|live| {
-            if version <= live.version {
+            if live.adopted != since || live.state == state {
                 return None;
             }
+            let adopted = since + 1;
             is_other = live.state.epoch != state.epoch;
             Some(match is_other {
-                true => Live::begin(state, version),
-                false => Live { state, version, ..live.same() },
+                true => Live::begin(state, adopted),
+                false => Live { state, adopted, ..live.same() },
             })
         });
         is_other
@@ -325,13 +334,13 @@ impl Kept {
 }
 
 impl Live {
-    fn begin(state: State, version: u64) -> Self {
-        Self { state, version, window: 0, tally: Arc::default(), closed: Arc::default() }
+    fn begin(state: State, adopted: u64) -> Self {
+        Self { state, adopted, window: 0, tally: Arc::default(), closed: Arc::default() }
     }
 
     fn same(&self) -> Self {
         let (tally, closed) = (self.tally.clone(), self.closed.clone());
-        Self { state: self.state.clone(), version: self.version, window: self.window, tally, closed }
+        Self { state: self.state.clone(), adopted: self.adopted, window: self.window, tally, closed }
     }
 }
 

@@ -193,13 +193,14 @@ impl Registry {
     pub async fn order(&self, name: &str, order: Order, who: &str, why: &str) -> Result<State, Error> {
         let feature = self.known(name)?;
         for _ in 0..TRIES {
+            let since = feature.adopted();
             let (row, state) = self.stored(&feature).await?;
             let now = self.store.clock().now();
             let next = step(name, &state, feature.bounds(), &Event::Ordered(order), (who, why), now)?;
             let Some(next) = next else { return Ok(state) };
             let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
-            if let Some(version) = rows::change(&self.store, name, (Some(&state), &next), expect).await? {
-                feature.adopt(next.clone(), version);
+            if rows::change(&self.store, name, (Some(&state), &next), expect).await? {
+                feature.adopt(next.clone(), since);
                 return Ok(next);
             }
         }

@@ -67,14 +67,13 @@ pub(crate) fn stream(feature: &str) -> Arc<str> {
     format!("feature/{feature}").into()
 }
 
-/// Writes a state and its journal entry, in one commit, if the row is still as expected. Gives the row's new version, and
-/// nothing where it was not.
+/// Writes a state and its journal entry, in one commit, if the row is still as expected. Says whether it was.
 pub(crate) async fn change(
     store: &Store,
     feature: &str,
     (before, state): (Option<&State>, &State),
     expect: Expect,
-) -> Result<Option<u64>, Error> {
+) -> Result<bool, Error> {
     let now = store.clock().now();
     let (from, to, hold) = (before.map(|before| before.stage), state.stage, state.hold);
     let change = Change { at: now, from, to, hold, who: state.who.clone(), why: state.why.clone() };
@@ -88,17 +87,13 @@ pub(crate) async fn change(
     entry.time = Some(now);
     entry.subject = Some(feature.to_owned());
     let entry = entry.with_data(Some("application/json"), json(&change));
-    let doing = || Error::store(format!("change feature `{feature}`"));
     let put =
         Put { space: STATES.into(), key: feature.to_owned(), value: json(state), expect, expires: None, now };
     let append = Append { stream: stream(feature), records: vec![Record::from(entry)], at: now, due: None };
     match store.commit(vec![Op::Require(put), Op::Append(append)]).await {
-        Ok(committed) => {
-            let put = committed.outcomes.into_iter().next().map(dozen_store::Outcome::put);
-            put.transpose().map(Option::flatten).map_err(doing())
-        }
-        Err(dozen_store::Error::Unexpected { .. }) => Ok(None),
-        Err(error) => Err(doing()(error)),
+        Ok(_) => Ok(true),
+        Err(dozen_store::Error::Unexpected { .. }) => Ok(false),
+        Err(error) => Err(Error::store(format!("change feature `{feature}`"))(error)),
     }
 }
 

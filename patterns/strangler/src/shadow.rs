@@ -30,7 +30,7 @@ use crate::feature::{Feature, Sampled};
 use crate::noise::Counted;
 use crate::options::ShadowWrites;
 use crate::send::{Request, Sender, Unsent};
-use crate::{Side, Stage};
+use crate::{Side, Stage, template};
 
 /// How much shadowing may take.
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +210,7 @@ impl Shadow {
         }
         feature.compared(decision, counted);
         if let (Counted::Differs, Compared::Different(differences)) = (counted, shown) {
-            let request = format!("{} {}", job.request.method(), job.request.uri().path());
+            let request = format!("{} {}", job.request.method(), template(job.request.uri().path()));
             let (at, more) = (self.ids.clock().now(), differences.more);
             feature.sampled(Sampled { at, request, differences: differences.shown, more });
         }

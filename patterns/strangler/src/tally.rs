@@ -14,6 +14,7 @@ pub(crate) struct Tally {
     differing: AtomicU64,
     reconciled: AtomicU64,
     unreconciled: AtomicU64,
+    unread: AtomicU64,
     incomparable: AtomicU64,
     old: Answered,
     new: Answered,
@@ -71,10 +72,14 @@ impl Tally {
         }
     }
 
-    pub(crate) fn reconciled(&self, equal: bool) {
-        count(&self.reconciled);
-        if !equal {
-            count(&self.unreconciled);
+    pub(crate) fn reconciled(&self, equal: Option<bool>) {
+        match equal {
+            None => count(&self.unread),
+            Some(true) => count(&self.reconciled),
+            Some(false) => {
+                count(&self.reconciled);
+                count(&self.unreconciled);
+            }
         }
     }
 
@@ -94,6 +99,7 @@ impl Tally {
         Counts {
             differing: rate(&self.differing, &self.compared),
             unreconciled: rate(&self.unreconciled, &self.reconciled),
+            unread: read(&self.unread),
             incomparable: read(&self.incomparable),
             old: answers(&self.old),
             new: answers(&self.new),

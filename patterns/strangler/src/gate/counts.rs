@@ -31,6 +31,9 @@ pub struct Counts {
     pub differing: Rate,
     /// Reconciled writes, and how many of them are not equal on both sides.
     pub unreconciled: Rate,
+    /// Writes that could not be looked at on both sides, and so prove nothing.
+    #[serde(default)]
+    pub unread: u64,
     /// Comparisons that say nothing: noise not learnt yet, a body that cannot be read.
     pub incomparable: u64,
     /// The old side.
@@ -48,6 +51,7 @@ impl Counts {
             mine.hits += more.hits;
             mine.trials += more.trials;
         }
+        self.unread += other.unread;
         self.incomparable += other.incomparable;
         for (mine, more) in [(&mut self.old, &other.old), (&mut self.new, &other.new)] {
             mine.asked += more.asked;

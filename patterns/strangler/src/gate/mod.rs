@@ -94,12 +94,16 @@ pub fn judge(options: &GateOptions, stage: Stage, evidence: &Evidence) -> Judgem
         );
     }
     if let Some(lag) = evidence.lag {
-        checks.push(test.rare(
-            "writes",
-            "reconciled writes differ",
-            options.reconciled.rest().fraction(),
-            |counts| counts.unreconciled,
-        ));
+        let allowed = options.reconciled.rest().fraction();
+        let mut writes =
+            test.rare("writes", "reconciled writes differ", allowed, |counts| counts.unreconciled);
+        let unread = evidence.whole.unread;
+        if unread > 0 {
+            writes
+                .says
+                .push_str(&format!("; {unread} more could not be read on both sides, and prove nothing"));
+        }
+        checks.push(writes);
         checks.push(lagging(lag, options.lag));
     }
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or_default();

@@ -195,6 +195,10 @@ fn writes_that_are_behind_hold_and_writes_that_differ_fail() {
     assert_eq!(verdict(&evidence).verdict, Verdict::Unknown);
     evidence.lag = Some(None);
     assert_eq!(verdict(&evidence).verdict, Verdict::Unknown, "nobody knows");
+    evidence.whole.unreconciled = Rate::default();
+    evidence.whole.unread = 10_000;
+    assert_eq!(verdict(&evidence).verdict, Verdict::Unknown, "what nobody could read proves nothing");
+    assert!(verdict(&evidence).reason().contains("10000 more could not be read"), "and is told");
     evidence.whole.unreconciled = Rate::new(100, 10_000);
     assert_eq!(verdict(&evidence).verdict, Verdict::Fail);
 }

@@ -35,29 +35,28 @@ impl Registry {
 
     /// Takes over the stored states, and makes those that are not there.
     async fn follow(&self) -> Result<(), Error> {
+        let features: Vec<_> =
+            self.features().into_iter().map(|feature| (feature.adopted(), feature)).collect();
         let stored = rows::all(&self.store, STATES).await?;
-        for feature in self.features() {
+        for (since, feature) in features {
             let name = feature.name();
             let now = self.store.clock().now();
             let Some(row) = stored.iter().find(|row| row.key == name) else {
                 let first = State { entered: now, ..feature.state() };
                 // If another gateway was first, the next look follows it.
-                let made = rows::change(&self.store, name, (None, &first), Expect::Absent).await?;
-                made.map(|version| feature.adopt(first, version));
+                if rows::change(&self.store, name, (None, &first), Expect::Absent).await? {
+                    feature.adopt(first, since);
+                }
                 continue;
             };
             let Some(state) = self.readable::<State>(STATES, row) else { continue };
             let why = "the file does not allow its stage any more";
             let bounded = step(name, &state, feature.bounds(), &Event::Bounded, ("file", why), now)?;
-            let written = match &bounded {
-                Some(next) => self.write(&feature, &state, row.version, next).await?,
-                None => None,
+            let state = match bounded {
+                Some(next) if self.write(&feature, &state, row.version, &next).await? => next,
+                _ => state,
             };
-            let (state, version) = match bounded.zip(written) {
-                Some(next) => next,
-                None => (state, row.version),
-            };
-            if feature.adopt(state.clone(), version) {
+            if feature.adopt(state.clone(), since) {
                 let (stage, why) = (state.effective(), &state.why);
                 tracing::info!(feature = name, %stage, who = state.who, why, "a feature has another stage");
             }
@@ -107,6 +106,7 @@ impl Registry {
 
     /// Does what the gate says, if the feature still is where the gate has judged it.
     async fn act(&self, feature: &Feature, judged: &State, event: &Event, why: &str) -> Result<(), Error> {
+        let since = feature.adopted();
         let row = self.store.table(STATES).get(feature.name()).await;
         let row = row.map_err(Error::store(format!("read feature `{}`", feature.name())))?;
         let Some(row) = row else { return Ok(()) };
@@ -117,14 +117,14 @@ impl Registry {
         let Some(next) = step(feature.name(), &state, feature.bounds(), event, ("gate", why), now)? else {
             return Ok(());
         };
-        if let Some(version) = self.write(feature, &state, row.version, &next).await? {
+        if self.write(feature, &state, row.version, &next).await? {
             match event {
                 Event::Failed => {
                     tracing::warn!(feature = feature.name(), stage = %next.stage, why, "a threshold is broken")
                 }
                 _ => tracing::info!(feature = feature.name(), stage = %next.stage, why, "a feature goes on"),
             }
-            feature.adopt(next, version);
+            feature.adopt(next, since);
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Registry {
         before: &State,
         version: u64,
         next: &State,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<bool, Error> {
         rows::change(&self.store, feature.name(), (Some(before), next), Expect::Version(version)).await
     }
 

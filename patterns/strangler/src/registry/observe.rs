@@ -10,10 +10,13 @@ impl Registry {
     /// Takes over what the store says of all features, and writes nothing: whoever only looks must not be counted as a gateway,
     /// nor decide anything.
     pub async fn observe(&self) -> Result<(), Error> {
+        let features: Vec<_> =
+            self.features().into_iter().map(|feature| (feature.adopted(), feature)).collect();
         let (states, counts) = (rows::all(&self.store, STATES).await?, rows::all(&self.store, COUNTS).await?);
-        for feature in self.features() {
-            if let Some(row) = states.iter().find(|row| row.key == feature.name()) {
-                self.readable(STATES, row).map(|state| feature.adopt(state, row.version));
+        for (since, feature) in features {
+            let row = states.iter().find(|row| row.key == feature.name());
+            if let Some(state) = row.and_then(|row| self.readable(STATES, row)) {
+                feature.adopt(state, since);
             }
             let state = feature.state();
             if !matches!(state.effective(), Stage::Off | Stage::Retired) {

@@ -65,7 +65,7 @@ fn scene(stage: &str, options: ShadowOptions, change: impl FnOnce(&mut FeatureOp
     declared.compare.confirm_after = Duration::from_millis(1);
     change(&mut declared);
     let feature = Feature::new("checkout", declared, Timestamp(0)).expect("good options");
-    feature.adopt(State { epoch: 2, ..State::first(stage.parse().expect("a stage"), Timestamp(0)) }, 2);
+    feature.adopt(State { epoch: 2, ..State::first(stage.parse().expect("a stage"), Timestamp(0)) }, 0);
     let shadow = Arc::new(Shadow::new(options, sender.clone(), ids()));
     Scene { old, new, feature: Arc::new(feature), shadow, sender }
 }
