@@ -191,6 +191,11 @@ impl Inner {
 
     /// Offers request and answer to the shadow once the client has all of it.
     fn watched(&self, answer: Response<Body>, copy: Copy, at: Instant, is_head: bool) -> Response<Body> {
+        // Events are an answer without an end: nothing to compare, and bytes that others need.
+        let kind = answer.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
+            return answer;
+        }
         let (head, body) = answer.into_parts();
         let mut kept = Response::new(());
         *kept.status_mut() = head.status;

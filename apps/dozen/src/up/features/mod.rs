@@ -19,7 +19,7 @@ mod login;
 mod sender;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -58,8 +58,16 @@ pub(super) struct Facade {
     ids: Ids,
     /// For writes that are on their way beside their clients.
     beside: Arc<Semaphore>,
+    faces: ArcSwap<Faces>,
+}
+
+/// What the file says of features beside what decides on them.
+#[derive(Default)]
+struct Faces {
     /// By feature.
-    faces: ArcSwap<BTreeMap<String, Arc<Face>>>,
+    of: BTreeMap<String, Arc<Face>>,
+    /// The services that features come from: what goes there by another way is a move that nobody has thought of.
+    old: BTreeSet<String>,
 }
 
 /// What makes the two systems of a feature look like one.
@@ -154,7 +162,8 @@ impl Facade {
                 .map(|login| Arc::new(Login::new(login.clone(), self.sender.clone()))),
         };
         let faces = features.iter().map(|(name, options)| (name.clone(), Arc::new(face(options))));
-        self.faces.store(Arc::new(faces.collect()));
+        let old = features.values().map(|options| options.old.clone()).collect();
+        self.faces.store(Arc::new(Faces { of: faces.collect(), old }));
     }
 
     /// Who goes along, if somebody has to.
@@ -193,7 +202,7 @@ impl Features for Facade {
     fn course(&self, name: &str, request: &FeatureRequest<'_>) -> Option<Course> {
         let feature = self.registry.feature(name)?;
         let faces = self.faces.load();
-        let face = faces.get(name)?;
+        let face = faces.of.get(name)?;
         let header = |name: &str| request.header(name);
         let key = feature.options().key.of(request.user, header);
         let said = header(HEADER);
@@ -213,8 +222,9 @@ impl Features for Facade {
         let mut set: Vec<(std::borrow::Cow<'static, str>, String)> = Vec::new();
         let others = said.filter(|_| request.is_trusted).map(|said| others(said, name)).unwrap_or_default();
         set.extend(decision.header(name).map(|choice| (HEADER.into(), others + &choice)));
-        let is_read = plan.as_ref().is_some_and(|plan| plan.reserved.is_some() || plan.rewriting.is_some());
-        if is_read && is_safe(method) {
+        // What is compared or rewritten must be readable; a write's answer is only ever rewritten.
+        let is_read = |plan: &Plan| plan.rewriting.is_some() || (plan.reserved.is_some() && is_safe(method));
+        if plan.as_ref().is_some_and(is_read) {
             set.push(("accept-encoding".into(), "identity".into()));
         }
         let escorting = plan.map(Escorting::new);
@@ -236,9 +246,13 @@ impl Features for Facade {
         }))
     }
 
-    fn passed(&self, request: &FeatureRequest<'_>) {
-        if !self.faces.load().is_empty() {
-            self.registry.unmapped().note(request.method, request.path, request.now);
+    fn passed(&self, services: &mut dyn Iterator<Item = &str>, request: &FeatureRequest<'_>) {
+        let faces = self.faces.load();
+        for service in services {
+            if faces.old.contains(service) {
+                // One that asks several of them is one request.
+                return self.registry.unmapped().note(request.method, request.path, request.now);
+            }
         }
     }
 }
