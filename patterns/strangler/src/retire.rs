@@ -1,6 +1,5 @@
 //! The end of a move: nobody asks the old system any more, and what stands in the file for it can go.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dozen_core::{Timestamp, duration};
@@ -47,33 +46,15 @@ pub struct Removable {
     pub why: String,
 }
 
-/// What can go from the file: retired features, and the old services that no other feature needs.
+/// Which of these features, by name and stage, can go from the file.
 ///
-/// `features` are name, old service and stage. `spans` are the lines of paths in the file. What else uses a service (a route, a
-/// subscription) is not known here: `uses` says whether something does.
-pub fn removable<'f>(
-    features: impl IntoIterator<Item = (&'f str, &'f str, Stage)>,
-    spans: &BTreeMap<String, Lines>,
-    uses: impl Fn(&str) -> bool,
-) -> Vec<Removable> {
-    let features: Vec<_> = features.into_iter().collect();
-    let mut found = Vec::new();
-    let mut note = |what: String, why: String| {
-        let lines = spans.get(&what).copied();
-        found.push(Removable { what, lines, why });
-    };
-    let mut services: BTreeMap<&str, bool> = BTreeMap::new();
-    for (name, old, stage) in &features {
-        let is_retired = *stage == Stage::Retired;
-        *services.entry(old).or_insert(true) &= is_retired;
-        if is_retired {
-            note(format!("features.{name}"), "it is retired; route its path to the new service".to_owned());
-        }
-    }
-    for (service, _) in services.into_iter().filter(|(service, free)| *free && !uses(service)) {
-        note(format!("services.{service}"), "all of its features are retired".to_owned());
-    }
-    found
+/// What they leave behind there, an old service that nobody else needs and the routes that name them, is known to whoever
+/// knows the file.
+pub fn removable<'f>(features: impl IntoIterator<Item = (&'f str, Stage)>) -> Vec<Removable> {
+    let retired = features.into_iter().filter(|(_, stage)| *stage == Stage::Retired);
+    let why = "it is retired; route its path to the new service";
+    let gone = |(name, _)| Removable { what: format!("features.{name}"), lines: None, why: why.to_owned() };
+    retired.map(gone).collect()
 }
 
 #[cfg(test)]
@@ -105,17 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_that_can_go_are_named() {
-        let features = [
-            ("checkout", "legacy", Stage::Retired),
-            ("search", "legacy", Stage::Complete),
-            ("cart", "mainframe", Stage::Retired),
-            ("stock", "erp", Stage::Retired),
-        ];
-        let spans = BTreeMap::from([("features.checkout".to_owned(), Lines { first: 10, last: 14 })]);
-        let found = removable(features, &spans, |service| service == "erp");
-        let names: Vec<&str> = found.iter().map(|removable| removable.what.as_str()).collect();
-        assert_eq!(names, ["features.checkout", "features.cart", "features.stock", "services.mainframe"]);
-        assert_eq!(found[0].lines, Some(Lines { first: 10, last: 14 }));
+    fn retired_features_can_go() {
+        let found = removable([("checkout", Stage::Retired), ("search", Stage::Complete)]);
+        assert_eq!(found.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), ["features.checkout"]);
     }
 }

@@ -1,6 +1,7 @@
 //! `dozen feature`: how far each move has come, why, and what somebody wants done with it.
 
 mod order;
+mod removable;
 mod show;
 
 use std::process::ExitCode;
@@ -136,7 +137,7 @@ impl Feature {
                 Verb::Diff { name, number, printing } => {
                     show::differences(&look, &registry, &name, number.into(), printing.json).await?
                 }
-                Verb::Removable(printing) => show::removable(&look, &registry, printing.json),
+                Verb::Removable(printing) => removable::removable(&look, &registry, printing.json),
             };
             super::print(&text)
         })
