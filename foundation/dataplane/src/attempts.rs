@@ -27,7 +27,7 @@ use http::{HeaderName, HeaderValue, Request, Response, header};
 use tokio::time::sleep;
 
 use self::replay::Replay;
-use crate::proxy::{OwnKey, told};
+use crate::proxy::{Departed, OwnKey, told};
 use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, Priority, deadline, is_retried_elsewhere};
 use crate::{Body, Lease, Unavailable, Upstream, Want};
 
@@ -100,6 +100,8 @@ pub(crate) struct Errand {
     /// Gone once it has been sent, where it is sent only once.
     head: Mutex<Option<Parts>>,
     began: Instant,
+    /// Where somebody wants to know whether the request has gone out.
+    departed: Option<Departed>,
     /// Whether the policy sends requests again that may have arrived.
     pub(crate) repeats: bool,
     /// Whether the head is wanted again.
@@ -123,6 +125,7 @@ impl Errand {
         let repeats = upstream.repeats();
         let is_known =
             head.headers.contains_key(IDEMPOTENCY_KEY) && head.extensions.get::<OwnKey>().is_none();
+        let departed = head.extensions.get::<Departed>().cloned();
         let is_idempotent = head.method.is_idempotent() || is_known;
         let is_retried_elsewhere =
             is_retried_elsewhere(head.headers.get(ATTEMPT).map(HeaderValue::as_bytes), None);
@@ -139,10 +142,16 @@ impl Errand {
             timeout,
             head: Mutex::new(Some(head)),
             began: Instant::now(),
+            departed,
             repeats,
             is_idempotent,
             is_retried_elsewhere,
         }
+    }
+
+    /// Something of the request may have arrived.
+    pub(crate) fn depart(&self) {
+        self.departed.iter().for_each(Departed::set);
     }
 
     /// What of an attempt may be worth another.

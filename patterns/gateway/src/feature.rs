@@ -3,7 +3,7 @@
 //! ```text
 //!  route { feature: checkout } ── course("checkout", request) ──► Way: a service, headers, an escort, a witness
 //!                                                              └► an answer, where nobody serves it any more
-//!  route { to: legacy }        ── passed(request) ──►             what no feature takes
+//!  route { to: legacy }        ── passed(legacy, request) ──►     what no feature takes
 //! ```
 //!
 //! The gateway knows neither stages nor cohorts. It asks for each request of a route with `feature`, without waiting, and
@@ -26,8 +26,8 @@ pub trait Features: Send + Sync + 'static {
     /// in it may block.
     fn course(&self, feature: &str, request: &FeatureRequest<'_>) -> Option<Course>;
 
-    /// A request goes to a service by a route that belongs to no feature.
-    fn passed(&self, request: &FeatureRequest<'_>);
+    /// A request goes to these services by a route that belongs to no feature.
+    fn passed(&self, services: &mut dyn Iterator<Item = &str>, request: &FeatureRequest<'_>);
 }
 
 /// A request, as far as it matters for where it goes.

@@ -86,6 +86,9 @@ impl Snapshot {
                 None => Reply::empty(written.status),
             }),
             Action::Compose(plan) => {
+                if let Some(features) = &self.features {
+                    features.passed(&mut plan.services().map(|one| &**one), &FeatureRequest::of(case));
+                }
                 let (given, amendment) = (plan.given(&facts), Amendment::of(hit, &facts));
                 let decision = Decision::new(standing, What::Compose(plan.clone(), given, amendment));
                 Decision { around: self.around(hit, &facts, is_known, 0), ..decision }
@@ -111,10 +114,11 @@ impl Snapshot {
                 Decision { around: self.around(hit, &facts, is_known, 0), ..Decision::new(standing, what) }
             }
             Action::Forward { split, rewrite } => {
-                if let Some(features) = &self.features {
-                    features.passed(&FeatureRequest::of(case));
-                }
                 let (at, _) = split.choose(asked, case.random, case.is_trusted);
+                if let Some(features) = &self.features {
+                    let chosen = split.destinations.get(at).map(|one| &*one.service);
+                    features.passed(&mut chosen.into_iter(), &FeatureRequest::of(case));
+                }
                 if hit.target(&facts, at, outgoing.target).is_err() {
                     return refused();
                 }

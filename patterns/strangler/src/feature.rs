@@ -30,7 +30,7 @@ pub(crate) use check::due_moment;
 pub struct Sampled {
     /// When.
     pub at: Timestamp,
-    /// The request's method and path, without its query.
+    /// The request's method and the template that its path was probably made of: ids of people are not kept.
     pub request: String,
     /// What differs.
     pub differences: Vec<Difference>,
@@ -44,6 +44,8 @@ const SAMPLED_MAX: usize = 64;
 /// What holds at the moment.
 pub(crate) struct Live {
     pub(crate) state: State,
+    /// How often this process has taken over another state.
+    adopted: u64,
     /// Which window is counted.
     pub(crate) window: u64,
     pub(crate) tally: Arc<Tally>,
@@ -57,13 +59,14 @@ pub struct Feature {
     options: FeatureOptions,
     bounds: Bounds,
     comparator: Comparator,
-    live: ArcSwap<Live>,
     kept: Arc<Kept>,
 }
 
-/// What outlives a change of the file.
-#[derive(Default)]
+/// What outlives a change of the file: both the feature as it was and the feature as it is now have it.
 struct Kept {
+    live: ArcSwap<Live>,
+    /// Who changes `live` does so alone; who reads it asks nobody.
+    changing: Mutex<()>,
     noise: Noise,
     usage: Usage,
     sampled: Mutex<VecDeque<Sampled>>,
@@ -78,14 +81,13 @@ impl Feature {
         let bounds = Bounds::new(name, &options.stages, options.on_breach, gate.automatic, gate.hold)?;
         let first = bounds.ladder.first().copied().unwrap_or(Stage::Off);
         let comparator = Comparator::new(name, &options.compare)?;
-        let live = ArcSwap::from_pointee(Live::begin(State::first(first, now)));
-        Ok(Self { name: name.into(), options, bounds, comparator, live, kept: Arc::default() })
+        let kept = Arc::new(Kept::begin(Live::begin(State::first(first, now), 0)));
+        Ok(Self { name: name.into(), options, bounds, comparator, kept })
     }
 
     /// The same feature under other options: what is known of it stays, and so do its translators unless others are named.
     pub(crate) fn with_options(&self, options: FeatureOptions, now: Timestamp) -> Result<Self, Error> {
         let fresh = Self::new(&self.name, options, now)?;
-        fresh.live.store(self.live.load_full());
         let mut comparator = fresh.comparator.clone();
         if self.options.compare.translators == fresh.options.compare.translators {
             comparator = comparator.translated_as(&self.comparator);
@@ -102,6 +104,12 @@ impl Feature {
     ) -> Self {
         self.comparator = self.comparator.in_domain(old, new);
         self
+    }
+
+    /// Whether it is the same move as `other`, under these options or others: not one of that name that was taken out of the
+    /// file and put into it again.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.kept, &other.kept)
     }
 
     /// Its name.
@@ -124,7 +132,7 @@ impl Feature {
 
     /// Where it stands, as this gateway knows.
     pub fn state(&self) -> State {
-        self.live.load().state.clone()
+        self.kept.live.load().state.clone()
     }
 
     /// Which side a `dozen-feature` header of a client chooses.
@@ -146,10 +154,19 @@ impl Feature {
             return self.kept.usage.served(Side::Old, decision.stage, caller, now);
         };
         self.kept.usage.served(side, decision.stage, caller, now);
-        let live = self.live.load();
-        // Where both sides serve users, the users are the sample: both see the same mixture of requests.
-        if live.state.epoch == decision.epoch && matches!(decision.stage, Stage::Part(_)) {
-            live.tally.answered(side, failed(status), took);
+        let live = self.kept.live.load();
+        if live.state.epoch != decision.epoch {
+            return;
+        }
+        // Where both sides serve users, the users are the sample: both see the same mixture of requests. But what one side
+        // alone decides on says nothing of who is faster.
+        let is_shared = matches!(decision.stage, Stage::Part(_));
+        // Whether the new side fails is seen by whom it serves, at any stage: writes too, and with nobody to compare it with.
+        if is_shared || side == Side::New {
+            live.tally.asked(side, failed(status));
+        }
+        if is_shared && decision.feed.is_none() {
+            live.tally.took(side, took);
         }
     }
 
@@ -160,29 +177,34 @@ impl Feature {
 
     /// Notes how one side of a shadowed pair has answered.
     pub(crate) fn paired(&self, decision: &Decision, side: Side, status: Option<u16>, took: Duration) {
-        let live = self.live.load();
+        let live = self.kept.live.load();
         // Where only one side serves users, pairs are what can be compared.
-        if live.state.epoch == decision.epoch && !matches!(decision.stage, Stage::Part(_)) {
-            live.tally.answered(side, failed(status), took);
+        if live.state.epoch != decision.epoch || matches!(decision.stage, Stage::Part(_)) {
+            return;
+        }
+        live.tally.took(side, took);
+        // Whom the new side has served was counted when they were answered.
+        if (side, decision.side()) != (Side::New, Some(Side::New)) {
+            live.tally.asked(side, failed(status));
         }
     }
 
     /// Notes what a comparison counts for.
     pub(crate) fn compared(&self, decision: &Decision, counted: Counted) {
-        let live = self.live.load();
+        let live = self.kept.live.load();
         if live.state.epoch == decision.epoch {
             live.tally.compared(counted);
         }
     }
 
-    /// Notes whether a write that was applied on the other side is equal on both.
-    pub fn reconciled(&self, equal: bool) {
-        self.live.load().tally.reconciled(equal);
+    /// Notes whether a write that was applied on the other side is equal on both; `None` where that cannot be seen.
+    pub fn reconciled(&self, equal: Option<bool>) {
+        self.kept.live.load().tally.reconciled(equal);
     }
 
     /// How many answers were compared at this stage by this gateway, and how many of them differ.
     pub fn compared_so_far(&self) -> (u64, u64) {
-        let live = self.live.load();
+        let live = self.kept.live.load();
         let mut counts = (*live.closed).clone();
         counts.add(&live.tally.read());
         (counts.differing.trials, counts.differing.hits)
@@ -235,59 +257,90 @@ impl Feature {
 
     /// What holds at the moment, for those who look at it and let it go.
     pub(crate) fn present(&self) -> Guard<Arc<Live>> {
-        self.live.load()
+        self.kept.live.load()
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {
-        self.live.load_full()
+        self.kept.live.load_full()
     }
 
-    /// Follows the store. Says whether requests are treated in another way from now on.
-    pub(crate) fn adopt(&self, state: State) -> bool {
-        let live = self.live.load_full();
-        if live.state == state {
-            return false;
-        }
-        let changed = live.state.epoch != state.epoch;
-        let next = match changed {
-            true => Live::begin(state),
-            false => Live { state, ..live.same() },
-        };
-        self.live.store(Arc::new(next));
-        changed
+    /// How often another state was taken over: whoever reads a state from the store asks this first, and says it with
+    /// [`Feature::adopt`].
+    pub(crate) fn adopted(&self) -> u64 {
+        self.kept.live.load().adopted
     }
 
-    /// Goes on with what was counted before a restart.
-    pub(crate) fn resume(&self, epoch: u64, counts: Counts) {
-        let live = self.live.load_full();
-        if live.state.epoch == epoch {
-            self.live.store(Arc::new(Live { closed: Arc::new(counts), ..live.same() }));
-        }
+    /// Follows the store. `since` is what [`Feature::adopted`] said before `state` was read or written: where somebody else was
+    /// faster since, it may be the older one, and nothing changes; the next look knows. Versions of rows could not tell, for
+    /// they say that a row is another one and not which came later. Says whether requests are treated in another way from now
+    /// on.
+    pub(crate) fn adopt(&self, state: State, since: u64) -> bool {
+        let mut is_other = false;
+        self.change(|live| {
+            if live.adopted != since || live.state == state {
+                return None;
+            }
+            let adopted = since + 1;
+            is_other = live.state.epoch != state.epoch;
+            Some(match is_other {
+                true => Live::begin(state, adopted),
+                false => Live { state, adopted, ..live.same() },
+            })
+        });
+        is_other
+    }
+
+    /// Goes on with what was counted in this epoch by a process that is gone.
+    pub(crate) fn resume(&self, epoch: u64, counts: &Counts) {
+        self.change(|live| {
+            let mut closed = (*live.closed).clone();
+            closed.add(counts);
+            (live.state.epoch == epoch).then(|| Live { closed: Arc::new(closed), ..live.same() })
+        });
     }
 
     /// Begins the window of this moment, where it is another one.
     pub(crate) fn turn(&self, now: Timestamp) {
-        let live = self.live.load_full();
         let length = self.options.advance.window.as_micros().max(1);
-        let window = (now.since(live.state.entered).as_micros() / length) as u64;
-        if window > live.window {
+        self.change(|live| {
+            let window = (now.since(live.state.entered).as_micros() / length) as u64;
             let mut closed = (*live.closed).clone();
             closed.add(&live.tally.read());
-            let next =
-                Live { window, tally: Arc::default(), closed: Arc::new(closed), state: live.state.clone() };
-            self.live.store(Arc::new(next));
+            let (tally, closed) = (Arc::default(), Arc::new(closed));
+            (window > live.window).then(|| Live { window, tally, closed, ..live.same() })
+        });
+    }
+
+    /// Changes what holds at the moment, if `next` has something else to say.
+    fn change(&self, next: impl FnOnce(&Live) -> Option<Live>) {
+        let _alone = self.kept.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(next) = next(&self.kept.live.load()) {
+            self.kept.live.store(Arc::new(next));
+        }
+    }
+}
+
+impl Kept {
+    fn begin(live: Live) -> Self {
+        Self {
+            live: ArcSwap::from_pointee(live),
+            changing: Mutex::default(),
+            noise: Noise::default(),
+            usage: Usage::default(),
+            sampled: Mutex::default(),
+            judgement: ArcSwap::default(),
         }
     }
 }
 
 impl Live {
-    fn begin(state: State) -> Self {
-        Self { state, window: 0, tally: Arc::default(), closed: Arc::default() }
+    fn begin(state: State, adopted: u64) -> Self {
+        Self { state, adopted, window: 0, tally: Arc::default(), closed: Arc::default() }
     }
 
     fn same(&self) -> Self {
         let (tally, closed) = (self.tally.clone(), self.closed.clone());
-        Self { state: self.state.clone(), window: self.window, tally, closed }
+        Self { state: self.state.clone(), adopted: self.adopted, window: self.window, tally, closed }
     }
 }
 

@@ -8,6 +8,10 @@
 //! Both directions are the same: something that a client shows is asked about once, and what the other side understands is made
 //! from the answer. Login can move at any time. Answers are kept for a while, bad ones shorter; those who show the same thing
 //! at the same moment cause one question. What is kept is bounded, and the secrets themselves are not: only their digests.
+//!
+//! A client waits for the answer, so nobody waits for long: a question has a time-out, its failure is an answer for a moment,
+//! too, and after a few in a row nobody is asked for a while. Then one question goes ahead and the others wait for what it
+//! hears. Meanwhile whoever crosses is nobody on the other side; people who are known stay known.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::Side;
 use crate::send::Unsent;
@@ -58,15 +62,37 @@ pub struct BridgeOptions {
     pub keep_refused: Duration,
     /// How many are known.
     pub known_max: usize,
+    /// How long it may take to find out.
+    pub patience: Duration,
+    /// How long it is known that it could not be found out, and how long nobody is asked after some failures in a row.
+    pub rest: Duration,
+    /// How many failures in a row that are.
+    pub failures_max: u32,
 }
 
 impl Default for BridgeOptions {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(30), keep_refused: Duration::from_secs(2), known_max: 10_000 }
+        Self {
+            keep: Duration::from_secs(30),
+            keep_refused: Duration::from_secs(2),
+            known_max: 10_000,
+            patience: Duration::from_secs(1),
+            rest: Duration::from_secs(1),
+            failures_max: 5,
+        }
     }
 }
 
-type Cell = Arc<OnceCell<Option<Arc<Passport>>>>;
+type Found = Result<Option<Arc<Passport>>, Unsent>;
+type Cell = Arc<OnceCell<Found>>;
+
+/// How the questions about proofs of one side have gone lately.
+#[derive(Default)]
+struct Luck {
+    failures: u32,
+    /// Nobody is asked before.
+    rests_until: Option<Instant>,
+}
 
 struct Known {
     until: Instant,
@@ -78,22 +104,24 @@ pub struct Bridge {
     identity: Arc<dyn Identity>,
     options: BridgeOptions,
     known: Mutex<HashMap<[u8; 32], Known>>,
+    luck: [Mutex<Luck>; 2],
 }
 
 impl Bridge {
     /// A bridge that knows nobody yet.
     pub fn new(identity: Arc<dyn Identity>, options: BridgeOptions) -> Self {
-        Self { identity, options, known: Mutex::default() }
+        Self { identity, options, known: Mutex::default(), luck: Default::default() }
     }
 
     /// Who shows `proof` of side `from`, and what the other side takes for it. `None` when it is not valid.
     pub async fn cross(&self, from: Side, proof: &str) -> Result<Option<Arc<Passport>>, Unsent> {
         let digest = digest(from, proof);
         let cell = self.cell(digest);
-        let found = cell.get_or_try_init(|| self.ask(from, proof)).await.cloned();
+        // Whoever waits for another's question has the same patience.
+        let asked = timeout(self.options.patience, cell.get_or_init(|| self.ask(from, proof)));
+        let found = asked.await.cloned().unwrap_or(Err(Unsent::TimedOut));
         match &found {
-            // An error is nobody's answer: the next one asks again.
-            Err(_) => self.forget(&digest, &cell),
+            Err(_) => self.keep(&digest, &cell, self.options.rest),
             Ok(None) => self.keep(&digest, &cell, self.options.keep_refused),
             Ok(Some(_)) => {}
         }
@@ -105,10 +133,47 @@ impl Bridge {
         self.known().remove(&digest(from, proof));
     }
 
-    async fn ask(&self, from: Side, proof: &str) -> Result<Option<Arc<Passport>>, Unsent> {
-        let Some(subject) = self.identity.introspect(from, proof).await? else { return Ok(None) };
-        let proof = self.identity.issue(from.other(), &subject).await?;
-        Ok(Some(Arc::new(Passport { subject, proof })))
+    async fn ask(&self, from: Side, proof: &str) -> Found {
+        if !self.may_ask(from) {
+            return Err(Unsent::Away("it has not answered lately, and is left alone for a moment".into()));
+        }
+        let asked = timeout(self.options.patience, async {
+            let Some(subject) = self.identity.introspect(from, proof).await? else { return Ok(None) };
+            let proof = self.identity.issue(from.other(), &subject).await?;
+            Ok(Some(Arc::new(Passport { subject, proof })))
+        });
+        let found = asked.await.unwrap_or(Err(Unsent::TimedOut));
+        self.heard(from, found.is_ok());
+        found
+    }
+
+    fn may_ask(&self, from: Side) -> bool {
+        let (now, mut luck) = (Instant::now(), self.luck(from));
+        match luck.rests_until {
+            Some(until) if until > now => false,
+            // This one goes ahead; the others wait for what it hears.
+            Some(_) => {
+                luck.rests_until = Some(now + self.options.patience);
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn heard(&self, from: Side, is_answered: bool) {
+        let mut luck = self.luck(from);
+        if is_answered {
+            *luck = Luck::default();
+            return;
+        }
+        luck.failures = luck.failures.saturating_add(1);
+        if luck.failures >= self.options.failures_max {
+            luck.rests_until = Some(Instant::now() + self.options.rest);
+        }
+    }
+
+    fn luck(&self, from: Side) -> std::sync::MutexGuard<'_, Luck> {
+        self.luck[usize::from(from == Side::New)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cell(&self, digest: [u8; 32]) -> Cell {
@@ -125,13 +190,6 @@ impl Bridge {
             known.insert(digest, Known { until: now + self.options.keep, cell: cell.clone() });
         }
         cell
-    }
-
-    fn forget(&self, digest: &[u8; 32], cell: &Cell) {
-        let mut known = self.known();
-        if known.get(digest).is_some_and(|found| Arc::ptr_eq(&found.cell, cell)) {
-            known.remove(digest);
-        }
     }
 
     fn keep(&self, digest: &[u8; 32], cell: &Cell, keep: Duration) {
@@ -178,6 +236,7 @@ mod tests {
     struct Logins {
         asked: AtomicU32,
         away: std::sync::atomic::AtomicBool,
+        hangs: std::sync::atomic::AtomicBool,
     }
 
     #[async_trait]
@@ -185,6 +244,9 @@ mod tests {
         async fn introspect(&self, side: Side, proof: &str) -> Result<Option<Subject>, Unsent> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(10)).await;
+            if self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             if self.away.load(Ordering::SeqCst) {
                 return Err(Unsent::TimedOut);
             }
@@ -218,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_refused_is_known_for_a_moment_and_an_error_not_at_all() {
+    async fn what_is_refused_is_known_for_a_moment_and_an_error_too() {
         let (logins, bridge) = bridge(10);
         assert_eq!(bridge.cross(Side::Old, "t-ann").await, Ok(None), "a token is no cookie");
         assert_eq!(bridge.cross(Side::Old, "t-ann").await, Ok(None));
@@ -227,8 +289,40 @@ mod tests {
         logins.away.store(true, Ordering::SeqCst);
         assert_eq!(bridge.cross(Side::Old, "t-ann").await, Err(Unsent::TimedOut));
         logins.away.store(false, Ordering::SeqCst);
+        assert_eq!(
+            bridge.cross(Side::Old, "t-ann").await,
+            Err(Unsent::TimedOut),
+            "it was asked a moment ago"
+        );
+        tokio::time::advance(Duration::from_millis(1_100)).await;
         assert_eq!(bridge.cross(Side::Old, "t-ann").await, Ok(None));
         assert_eq!(logins.asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_hangs_is_left_alone_and_keeps_nobody_waiting() {
+        let (logins, bridge) = bridge(1_000);
+        bridge.cross(Side::Old, "s-ann").await.expect("answers").expect("valid");
+        logins.hangs.store(true, Ordering::SeqCst);
+        let began = Instant::now();
+        for at in 0..5 {
+            assert!(bridge.cross(Side::Old, &format!("s-{at}")).await.is_err());
+        }
+        assert_eq!(began.elapsed(), Duration::from_secs(5), "each has waited for a second");
+        let (began, asked) = (Instant::now(), logins.asked.load(Ordering::SeqCst));
+        for at in 5..500 {
+            assert!(bridge.cross(Side::Old, &format!("s-{at}")).await.is_err());
+        }
+        assert_eq!((began.elapsed(), logins.asked.load(Ordering::SeqCst)), (Duration::ZERO, asked));
+        assert!(bridge.cross(Side::Old, "s-ann").await.is_ok(), "who is known stays known");
+        assert!(
+            bridge.cross(Side::New, "t-ann").await.is_err(),
+            "the other way was not tried yet, and hangs"
+        );
+        logins.hangs.store(false, Ordering::SeqCst);
+        tokio::time::advance(Duration::from_millis(1_100)).await;
+        assert!(bridge.cross(Side::Old, "s-7").await.is_ok_and(|passport| passport.is_some()));
+        assert!(bridge.cross(Side::Old, "s-8").await.is_ok_and(|passport| passport.is_some()));
     }
 
     #[tokio::test(start_paused = true)]

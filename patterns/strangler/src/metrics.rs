@@ -58,6 +58,11 @@ impl Metrics {
                 "Writes of this stage that are not equal on both sides.",
             )
             .sample(&of, counts.unreconciled.hits as f64);
+            page.gauge(
+                "dozen_feature_unread_writes",
+                "Writes of this stage that could not be read on both sides.",
+            )
+            .sample(&of, counts.unread as f64);
         }
         page.counter("dozen_feature_unmapped_requests_total", "Requests that no feature takes.")
             .sample(&[], self.registry.unmapped().total() as f64);

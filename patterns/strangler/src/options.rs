@@ -179,7 +179,8 @@ pub enum ShadowWrites {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RetireOptions {
-    /// How long nobody may have asked the old system. Without it a person decides.
+    /// How long nobody may have asked the old system, while the new one served, also in the last seventh of that time. Without
+    /// it a person decides, and also with `advance: { automatic: false }`.
     #[serde(with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub after: Option<Duration>,
     /// Whether the old system is asked for comparison once the new one serves all, so that the way back stays proven.

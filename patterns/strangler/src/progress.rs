@@ -7,12 +7,12 @@ use std::time::Duration;
 use dozen_core::Timestamp;
 use serde::Serialize;
 
-use crate::Share;
 use crate::feature::{Feature, due_moment};
 use crate::gate::{Judgement, Verdict};
 use crate::sketch::Heavy;
 use crate::stage::{Hold, Stage};
 use crate::usage::Used;
+use crate::{Share, retire};
 
 /// A stage that lasts longer is named as one that nobody looks after.
 const STALE_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -94,6 +94,13 @@ fn one(feature: &Feature, used: Used, now: Timestamp) -> FeatureProgress {
     }
     if state.stage == Stage::Retired {
         stale.push("it is retired and still in the file".to_owned());
+    }
+    // Where proof is not enough to go on by itself, somebody must hear of it.
+    if !options.advance.automatic
+        && let Some(after) = options.retire.after
+        && let Some(proof) = retire::unused(&state, &used, after, now)
+    {
+        stale.push(format!("it may be retired: {proof}"));
     }
     if options.owner.is_none() {
         stale.push("it has no owner".to_owned());

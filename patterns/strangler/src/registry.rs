@@ -13,8 +13,10 @@
 //! threshold is published, judged and written within one look of the gateway that saw it, and followed by the others within
 //! one more: below a second, plus the store's own time.
 //!
-//! **When the store is away** everything stays as it was; what is counted meanwhile is published later.
+//! **When the store is away** everything stays as it was; what is counted meanwhile is published later. A row that this version
+//! cannot read is left out: its feature stays as it is, or its counts are missing, and all others go on.
 
+mod inherit;
 mod look;
 mod observe;
 mod publish;
@@ -29,6 +31,7 @@ use dozen_core::{chain, nearest};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::{Changes, Expect, Store, TableRow};
 use futures::future::select_all;
+use serde::de::DeserializeOwned;
 
 use crate::compare::Translator;
 use crate::feature::Feature;
@@ -40,8 +43,12 @@ use crate::unmapped::Unmapped;
 use crate::usage::Used;
 use crate::{Error, FeatureOptions};
 
+/// How long the counts of a process that is gone stay: longer than any stage should take.
+const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Features that are looked after.
 const FEATURES_MAX: usize = 256;
+/// Rows that cannot be read, of which it is known that they were told.
+const UNREAD_MAX: usize = 1_000;
 /// How often an order is tried again when others change the feature at the same time.
 const TRIES: usize = 5;
 
@@ -50,14 +57,17 @@ const TRIES: usize = 5;
 pub struct RegistryOptions {
     /// The name of this gateway: the same after a restart, another one for each gateway.
     pub gateway: String,
+    /// This process: another one after a restart.
+    pub process: String,
     /// How often it looks.
     pub look_every: Duration,
 }
 
 impl RegistryOptions {
-    /// A gateway of that name, with the usual times.
-    pub fn new(gateway: impl Into<String>) -> Self {
-        Self { gateway: gateway.into(), look_every: Duration::from_millis(300) }
+    /// A process of a gateway of that name, with the usual times.
+    pub fn new(gateway: impl Into<String>, process: impl Into<String>) -> Self {
+        let look_every = Duration::from_millis(300);
+        Self { gateway: gateway.into(), process: process.into(), look_every }
     }
 }
 
@@ -76,6 +86,8 @@ pub struct Registry {
     looking: tokio::sync::Mutex<publish::Looked>,
     /// Of all gateways, for reports.
     seen: Mutex<Seen>,
+    /// Rows that cannot be read, and in which version: each is told once.
+    unread: Mutex<BTreeMap<(String, String), u64>>,
 }
 
 /// The features of a changed file, judged.
@@ -120,6 +132,7 @@ impl Registry {
             unmapped: Unmapped::default(),
             looking: tokio::sync::Mutex::default(),
             seen: Mutex::default(),
+            unread: Mutex::default(),
         });
         registry.apply(features)?;
         Ok(registry)
@@ -205,13 +218,14 @@ impl Registry {
     pub async fn order(&self, name: &str, order: Order, who: &str, why: &str) -> Result<State, Error> {
         let feature = self.known(name)?;
         for _ in 0..TRIES {
+            let since = feature.adopted();
             let (row, state) = self.stored(&feature).await?;
             let now = self.store.clock().now();
             let next = step(name, &state, feature.bounds(), &Event::Ordered(order), (who, why), now)?;
             let Some(next) = next else { return Ok(state) };
             let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
             if rows::change(&self.store, name, (Some(&state), &next), expect).await? {
-                feature.adopt(next.clone());
+                feature.adopt(next.clone(), since);
                 return Ok(next);
             }
         }
@@ -250,6 +264,22 @@ impl Registry {
             None => feature.state(),
         };
         Ok((row, state))
+    }
+
+    /// What a row says; `None` where it cannot be read. It is told, once, and keeps nobody from the others.
+    fn readable<T: DeserializeOwned>(&self, table: &str, row: &TableRow) -> Option<T> {
+        let error = match rows::read(&row.key, &row.value) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if unread.len() >= UNREAD_MAX {
+            unread.clear();
+        }
+        if unread.insert((table.to_owned(), row.key.clone()), row.version) != Some(row.version) {
+            tracing::error!(table, row = row.key, error = chain(&error), "a row of the features is left out");
+        }
+        None
     }
 
     /// Hints that a feature was changed by somebody else.

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //!  table  feature            NAME              the state: stage, hold, epoch, who, why        changed by compare-and-set
-//!         feature-counts     NAME/GATEWAY      what a gateway has counted in an epoch         written by that gateway
-//!         feature-use        NAME/GATEWAY      what it has served, and callers of the old     written by that gateway
-//!         feature-unmapped   GATEWAY           paths that no feature takes                    written by that gateway
+//!         feature-counts     NAME/GATEWAY/ID   what a process has counted in an epoch         written by that process
+//!         feature-use        NAME/GATEWAY/ID   what it has served, and callers of the old     written by that process
+//!         feature-unmapped   GATEWAY/ID        paths that no feature takes                    written by that process
 //!         feature-samples    NAME/GATEWAY      its latest differences                         written by that gateway
 //!  stream feature/NAME                         one entry for each change: who, when, why      with the change, in one commit
 //! ```
+//!
+//! One gateway may be two processes for a while, when a new binary takes over from an old one: each counts for itself, and
+//! whoever reads adds up. What processes have left behind that are gone is folded into the row of a later one.
 
 use std::sync::Arc;
 

@@ -30,7 +30,7 @@ use crate::feature::{Feature, Sampled};
 use crate::noise::Counted;
 use crate::options::ShadowWrites;
 use crate::send::{Request, Sender, Unsent};
-use crate::{Side, Stage};
+use crate::{Side, Stage, template};
 
 /// How much shadowing may take.
 #[derive(Clone, Copy, Debug)]
@@ -191,8 +191,9 @@ impl Shadow {
                 self.compare(&job, primary, mine.clone(), theirs).await
             }
             (_, Err(unsent)) if other == Side::New && !matches!(unsent, Unsent::TooLarge(_)) => {
-                no_answer(&unsent)
+                no_answer(&unsent.to_string())
             }
+            (Primary::Nothing, Ok(_)) if primary == Side::New => no_answer("no answer"),
             _ => Compared::Incomparable("one side's answer is not there in full".into()),
         };
         let mut counted = feature.noise_of().judge(&compared, &feature.options().compare.noise);
@@ -209,7 +210,7 @@ impl Shadow {
         }
         feature.compared(decision, counted);
         if let (Counted::Differs, Compared::Different(differences)) = (counted, shown) {
-            let request = format!("{} {}", job.request.method(), job.request.uri().path());
+            let request = format!("{} {}", job.request.method(), template(job.request.uri().path()));
             let (at, more) = (self.ids.clock().now(), differences.more);
             feature.sampled(Sampled { at, request, differences: differences.shown, more });
         }
@@ -278,13 +279,13 @@ type Comparing = fn(&Comparator, &Answer, &Answer) -> Compared;
 const INLINE_MAX: usize = 32 * 1024;
 
 /// An answer that never came differs from one that did.
-fn no_answer(unsent: &Unsent) -> Compared {
+fn no_answer(instead: &str) -> Compared {
     let place = "status".to_owned();
     let difference = crate::compare::Difference {
         path: place.clone(),
         kind: Kind::Status,
         old: "an answer".into(),
-        new: unsent.to_string(),
+        new: instead.to_owned(),
     };
     Compared::Different(Differences { shown: vec![difference], more: 0, places: Some([place].into()) })
 }

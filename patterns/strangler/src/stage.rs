@@ -155,7 +155,7 @@ pub struct Bounds {
     pub ladder: Vec<Stage>,
     /// What a broken threshold does.
     pub on_breach: OnBreach,
-    /// Whether the gate's pass is enough to go on.
+    /// Whether proof is enough to go on: the gate's pass, or the old system's silence at the end.
     pub automatic: bool,
     /// How long a stage lasts at least.
     pub least: Duration,
@@ -266,8 +266,9 @@ pub fn step(
             OnBreach::Rollback => Some((bounds.ground(), Some(Hold::Frozen))),
             OnBreach::Freeze => Some((state.stage, Some(Hold::Frozen))),
         },
-        Event::Unused => (state.stage == Stage::Complete && held.is_none() && bounds.allows(Stage::Retired))
-            .then_some((Stage::Retired, None)),
+        Event::Unused => Some((Stage::Retired, None)).filter(|(retired, _)| {
+            state.stage == Stage::Complete && held.is_none() && bounds.automatic && bounds.allows(*retired)
+        }),
         Event::Bounded if bounds.allows(state.stage) => None,
         Event::Bounded => Some((bounds.below(state.stage).unwrap_or(Stage::Off), held)),
     };

@@ -14,6 +14,7 @@ pub(crate) struct Tally {
     differing: AtomicU64,
     reconciled: AtomicU64,
     unreconciled: AtomicU64,
+    unread: AtomicU64,
     incomparable: AtomicU64,
     old: Answered,
     new: Answered,
@@ -21,13 +22,15 @@ pub(crate) struct Tally {
 
 #[derive(Debug)]
 struct Answered {
+    asked: AtomicU64,
     errors: AtomicU64,
     latency: Box<[AtomicU64; CLASS_COUNT]>,
 }
 
 impl Default for Answered {
     fn default() -> Self {
-        Self { errors: AtomicU64::new(0), latency: Box::new(std::array::from_fn(|_| AtomicU64::new(0))) }
+        let latency = Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        Self { asked: AtomicU64::new(0), errors: AtomicU64::new(0), latency }
     }
 }
 
@@ -36,15 +39,25 @@ fn count(counter: &AtomicU64) {
 }
 
 impl Tally {
-    pub(crate) fn answered(&self, side: Side, failed: bool, took: Duration) {
-        let answered = match side {
-            Side::Old => &self.old,
-            Side::New => &self.new,
-        };
-        // The latency first, so that there are never more errors than answers.
-        count(&answered.latency[class_of(took)]);
+    /// Notes whether a request of a side has failed.
+    pub(crate) fn asked(&self, side: Side, failed: bool) {
+        let answered = self.of(side);
+        // In this order, so that there are never more errors than requests.
+        count(&answered.asked);
         if failed {
             count(&answered.errors);
+        }
+    }
+
+    /// Notes how long one took.
+    pub(crate) fn took(&self, side: Side, took: Duration) {
+        count(&self.of(side).latency[class_of(took)]);
+    }
+
+    fn of(&self, side: Side) -> &Answered {
+        match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
         }
     }
 
@@ -59,10 +72,14 @@ impl Tally {
         }
     }
 
-    pub(crate) fn reconciled(&self, equal: bool) {
-        count(&self.reconciled);
-        if !equal {
-            count(&self.unreconciled);
+    pub(crate) fn reconciled(&self, equal: Option<bool>) {
+        match equal {
+            None => count(&self.unread),
+            Some(true) => count(&self.reconciled),
+            Some(false) => {
+                count(&self.reconciled);
+                count(&self.unreconciled);
+            }
         }
     }
 
@@ -76,12 +93,13 @@ impl Tally {
                 .iter()
                 .enumerate()
                 .for_each(|(class, counter)| latency.count(class, read(counter)));
-            Answers { errors, latency }
+            Answers { asked: read(&answered.asked), errors, latency }
         };
         let rate = |hits: &AtomicU64, trials: &AtomicU64| Rate::new(read(hits), read(trials));
         Counts {
             differing: rate(&self.differing, &self.compared),
             unreconciled: rate(&self.unreconciled, &self.reconciled),
+            unread: read(&self.unread),
             incomparable: read(&self.incomparable),
             old: answers(&self.old),
             new: answers(&self.new),

@@ -35,7 +35,13 @@ impl Unmapped {
         }
     }
 
-    /// How many there were.
+    /// Goes on with what was noted before by a process that is gone.
+    pub(crate) fn resume(&self, before: &[Heavy]) {
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        before.iter().for_each(|heavy| seen.add(&heavy.name, heavy.count, heavy.over, heavy.last));
+    }
+
+    /// How many this process has noted.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }

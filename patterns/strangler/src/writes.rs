@@ -33,6 +33,8 @@ use crate::{Error, Side};
 
 /// The one reader of a feed.
 const READER: &str = "other-side";
+/// The header that says that a request comes from the feed, and from nobody who could show who they are.
+const FEED: &str = "dozen-feed";
 /// The table of intents.
 const INTENTS: &str = "feature-intent";
 /// How long an intent without an outcome is kept.
@@ -100,7 +102,7 @@ impl Write {
         let mut request = request.body(self.body.clone()).map_err(|error| error.to_string())?;
         let key = HeaderValue::from_str(&self.id).map_err(|error| error.to_string())?;
         request.headers_mut().insert("idempotency-key", key);
-        request.headers_mut().insert("dozen-feed", HeaderValue::from_static("true"));
+        request.headers_mut().insert(FEED, HeaderValue::from_static("true"));
         Ok(request)
     }
 }
@@ -256,31 +258,55 @@ impl Applier {
         }
     }
 
-    /// Reads both sides; `None` where that cannot be compared.
-    async fn is_equal(&self, path: &str) -> Option<bool> {
+    /// Reads both sides, as the feed does: whoever has written is not known any more. `None` where what they say proves
+    /// nothing: two that both refuse to be read are not equal because they refuse in the same words.
+    async fn is_equal(&self, write: &Write, path: &str) -> Option<bool> {
         let request = || {
-            http::Request::builder().uri(path).header("accept-encoding", "identity").body(Bytes::new()).ok()
+            let request = http::Request::builder().uri(path).header("accept-encoding", "identity");
+            request.header(FEED, "true").body(Bytes::new()).ok()
         };
         let (old, new) = (request()?, request()?);
         let (old, new) = tokio::join!(self.send(Side::Old, old), self.send(Side::New, new));
-        match self.feature.comparator().compare(&old.ok()?, &new.ok()?) {
-            Compared::Same => Some(true),
-            Compared::Different(_) => Some(false),
-            Compared::Incomparable(_) => None,
+        let (old, new) = (old.ok()?, new.ok()?);
+        match (Shown::of(&old), Shown::of(&new)) {
+            (Shown::There, Shown::There) => match self.feature.comparator().compare(&old, &new) {
+                Compared::Same => Some(true),
+                Compared::Different(_) => Some(false),
+                Compared::Incomparable(_) => None,
+            },
+            (Shown::Gone, Shown::Gone) => (write.method == "DELETE").then_some(true),
+            (Shown::There, Shown::Gone) | (Shown::Gone, Shown::There) => Some(false),
+            (Shown::Nothing, _) | (_, Shown::Nothing) => None,
         }
     }
 
-    async fn reconcile(&self, path: &str) {
+    async fn reconcile(&self, write: &Write, path: &str) {
         let wait = self.feature.options().writes.reconcile_after;
         tokio::time::sleep(wait).await;
-        let mut equal = self.is_equal(path).await;
+        let mut equal = self.is_equal(write, path).await;
         if equal == Some(false) {
             // A write that came meanwhile makes them differ for a moment.
             tokio::time::sleep(self.feature.options().compare.confirm_after).await;
-            equal = self.is_equal(path).await;
+            equal = self.is_equal(write, path).await;
         }
-        if let Some(equal) = equal {
-            self.feature.reconciled(equal);
+        self.feature.reconciled(equal);
+    }
+}
+
+/// What one side shows of something that was written.
+enum Shown {
+    There,
+    Gone,
+    /// Neither: it may not be seen, or the side fails.
+    Nothing,
+}
+
+impl Shown {
+    fn of(answer: &crate::compare::Answer) -> Self {
+        match answer.status().as_u16() {
+            200..300 => Self::There,
+            404 | 410 => Self::Gone,
+            _ => Self::Nothing,
         }
     }
 }
@@ -294,9 +320,9 @@ impl Handler for Applier {
         };
         let verdict = self.apply(&write).await;
         match (&verdict, &write.look) {
-            (Verdict::Done, Some(path)) => self.reconcile(path).await,
+            (Verdict::Done, Some(path)) => self.reconcile(&write, path).await,
             // What one side takes and the other refuses is a difference, even if nobody reads it.
-            (Verdict::Poison(_), _) => self.feature.reconciled(false),
+            (Verdict::Poison(_), _) => self.feature.reconciled(Some(false)),
             _ => {}
         }
         verdict

@@ -125,7 +125,7 @@ async fn scene(options: FeatureOptions) -> Scene {
     let sender = Arc::new(Direct { client: Client::new(), addresses });
     let features = BTreeMap::from([("checkout".to_owned(), options)]);
     let registry =
-        Registry::new(store.clone(), &features, RegistryOptions::new("one")).expect("good options");
+        Registry::new(store.clone(), &features, RegistryOptions::new("one", "")).expect("good options");
     registry.look().await.expect("the store answers");
     let shadow = Arc::new(Shadow::new(ShadowOptions::default(), sender.clone(), place.ids()));
     run(shadow.clone());
@@ -198,7 +198,7 @@ async fn sf_d1_the_state_of_every_feature_is_in_one_place_with_what_is_stale_and
     scene.registry.order("checkout", Order::To(stage("50%")), "ann", "half of it").await.expect("allowed");
     // Another process sees the same.
     let features = BTreeMap::from([("checkout".to_owned(), scene.feature().options().clone())]);
-    let other = Registry::new(scene.place.open().await, &features, RegistryOptions::new("two"))
+    let other = Registry::new(scene.place.open().await, &features, RegistryOptions::new("two", ""))
         .expect("good options");
     other.look().await.expect("the store answers");
     let progress = other.progress();

@@ -71,6 +71,7 @@ async fn answer(
             ];
             (headers, body).into_response()
         }
+        (Method::GET, "/checkout/private") => StatusCode::UNAUTHORIZED.into_response(),
         (Method::GET, path) => {
             let price = if system.wrong.load(Ordering::SeqCst) { 99 } else { 10 };
             let body = system.written.lock().unwrap().get(path).cloned();
@@ -98,6 +99,8 @@ struct World {
     new: Arc<System>,
     places: Vec<(Place, u16)>,
     up: Vec<Up>,
+    /// Takes the new system down.
+    down: Stop,
     _runtime: tokio::runtime::Runtime,
     _store: tempfile::TempDir,
 }
@@ -115,10 +118,11 @@ impl World {
             let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
             let port = server.local_addr().port();
             let router = Router::new().fallback(answer).with_state(system.clone());
-            runtime.spawn(server.serving(router).run(Stop::new(), Ready::channel().0));
-            (system, port)
+            let stop = Stop::new();
+            runtime.spawn(server.serving(router).run(stop.clone(), Ready::channel().0));
+            (system, port, stop)
         };
-        let ((old, old_port), (new, new_port)) = (serve("legacy"), serve("orders"));
+        let ((old, old_port, _), (new, new_port, down)) = (serve("legacy"), serve("orders"));
         let store = tempfile::tempdir().unwrap();
         let file = store.path().join("shop.db");
         let place = |_| {
@@ -141,7 +145,7 @@ impl World {
         };
         let places: Vec<(Place, u16)> = (0..gateways).map(place).collect();
         let up = places.iter().map(|(place, _)| place.up().ready()).collect();
-        Self { old, new, places, up, _runtime: runtime, _store: store }
+        Self { old, new, places, up, down, _runtime: runtime, _store: store }
     }
 
     fn ask(&self, gateway: usize, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
@@ -177,6 +181,19 @@ impl World {
 
     fn to(&self, stage: &str) {
         self.feature(&["to", "checkout", stage, "--why", "a test", "--by", "ann"]);
+    }
+
+    /// Takes the new system down, as a crash does.
+    fn crash(&self) {
+        self.down.soft.cancel();
+        self.down.hard.cancel();
+    }
+
+    /// The check of the gate of this name.
+    fn check(&self, name: &str) -> Value {
+        let shown = self.json(&["show", "checkout"]);
+        let checks = shown["feature"]["judgement"]["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == name).unwrap_or(Value::Null)
     }
 
     fn stop(self) {
@@ -222,6 +239,14 @@ fn sf_m2_what_is_new_lives_in_the_new_system_and_the_old_one_hears_nothing_of_it
     }
     assert_eq!(world.old.asked.load(Ordering::SeqCst), asked);
     assert_eq!(world.read(0, "ann"), "legacy", "what is not new is not touched");
+    // What goes to the old system by another way is a move that nobody has thought of; what goes to the new one is not.
+    world.ask(0, "GET", "/any/page", &[], "");
+    let mut unmapped = json!([]);
+    until("what no feature takes is told", || {
+        unmapped = world.json(&["list"])["unmapped"].clone();
+        unmapped != json!([])
+    });
+    assert_eq!((&unmapped[0]["name"], &unmapped[1]), (&json!("GET /any/page"), &Value::Null), "{unmapped}");
     world.stop();
 }
 
@@ -348,6 +373,51 @@ fn sf_d3_a_broken_threshold_takes_the_traffic_back_on_both_gateways_within_a_sec
     world.stop();
 }
 
+/// A new side that crashes after the move: `method` is what its users ask for meanwhile.
+fn goes_back_after_a_crash(feature: &str, method: &str) {
+    let world = World::new(2, feature, "");
+    world.to("complete");
+    let served = |gateway: usize| {
+        world.ask(gateway, method, "/checkout/price", &[], "{}").header("x-system").map(str::to_owned)
+    };
+    for gateway in [0, 1] {
+        until("everybody is served by the new side", || served(gateway).as_deref() == Some("orders"));
+    }
+    for _ in 0..30 {
+        [0, 1].iter().for_each(|gateway| drop(served(*gateway)));
+    }
+    world.crash();
+    until("it is down", || served(0).is_none());
+    let began = Instant::now();
+    // One request in ten milliseconds and gateway.
+    until("both gateways are back", || {
+        std::thread::sleep(Duration::from_millis(10));
+        [0, 1].iter().all(|gateway| served(*gateway).as_deref() == Some("legacy"))
+    });
+    let took = began.elapsed();
+    println!("{method}: from the crash to the old side on both gateways: {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let journal = world.json(&["journal", "checkout"]);
+    let last = journal.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["who"], &last["to"], &last["hold"]),
+        (&json!("gate"), &json!("compare"), &json!("frozen"))
+    );
+    let why = last["why"].as_str().unwrap();
+    assert!(why.contains("errors: the new side failed") || why.contains("compared answers differ"), "{why}");
+    world.stop();
+}
+
+#[test]
+fn sf_d3_a_new_side_that_crashes_after_the_move_gives_the_traffic_back_on_both_gateways() {
+    goes_back_after_a_crash(&format!("{MATCHED}{QUICK}"), "GET");
+}
+
+#[test]
+fn sf_d3_a_crash_after_the_move_is_seen_by_writes_alone_and_with_nothing_to_compare_with() {
+    goes_back_after_a_crash(&format!("{MATCHED}{QUICK}\n    retire: {{ reverse-shadow: false }}"), "PUT");
+}
+
 #[test]
 fn sf_d2_one_side_takes_the_writes_and_the_other_is_fed_once_with_the_same_key() {
     let world = World::new(1, &format!("{MATCHED}{QUICK}\n    writes: {{ authority: old }}"), "");
@@ -372,6 +442,89 @@ fn sf_d2_one_side_takes_the_writes_and_the_other_is_fed_once_with_the_same_key()
     until("the old side is fed with it", || world.old.written.lock().unwrap().contains_key("/checkout/9"));
     let shown = world.json(&["show", "checkout"]);
     assert_eq!(shown["unsettled"], json!([]), "{shown}");
+    world.stop();
+}
+
+#[test]
+fn sf_d2_the_gate_tells_equal_writes_from_those_that_nobody_can_see_and_says_how_far_the_feed_is() {
+    let by_hand = QUICK.replace("samples: 40,", "samples: 40, automatic: false, lag: 100ms,");
+    let world = World::new(1, &format!("{MATCHED}{by_hand}\n    writes: {{ authority: old }}"), "");
+    let put = |path: &str| {
+        let reply =
+            world.ask(0, "PUT", path, &[("x-user", "ann"), ("content-type", "application/json")], "{}");
+        assert_eq!((reply.status, reply.header("x-system")), (200, Some("legacy")));
+    };
+    let says = |part: &str| {
+        let check = world.check("writes");
+        check["says"].as_str().is_some_and(|says| says.contains(part)) && check["verdict"] == "unknown"
+    };
+    (0..3).for_each(|at| put(&format!("/checkout/{at}")));
+    until("they are found equal", || says("0 of 3 reconciled writes differ"));
+    put("/checkout/private");
+    until("what both refuse to show is no proof", || says("1 more could not be read on both sides"));
+    assert!(says("0 of 3 reconciled writes differ"));
+    until("the feed is not behind", || world.check("lag")["verdict"] == "pass");
+    world.crash();
+    put("/checkout/5");
+    until("it is behind, which holds", || world.check("lag")["verdict"] == "unknown");
+    assert!(world.check("lag")["says"].as_str().unwrap().contains("behind"));
+    world.stop();
+}
+
+#[test]
+fn a_write_that_certainly_reached_nobody_leaves_nothing_to_settle() {
+    let world = World::new(1, &format!("{MATCHED}{QUICK}\n    writes: {{ authority: new }}"), "");
+    let put = |key: &str| {
+        world.ask(0, "PUT", "/checkout/7", &[("x-user", "ann"), ("idempotency-key", key)], "{}").status
+    };
+    assert_eq!(put("order-1"), 200);
+    world.crash();
+    let mut at = 0;
+    until("it is down", || {
+        at += 1;
+        put(&format!("probe-{at}")) >= 500
+    });
+    let tried: Vec<u16> = (0..3).map(|_| put("order-2")).collect();
+    assert!(tried.iter().all(|status| [502, 503].contains(status)), "it may be sent again: {tried:?}");
+    world.stop();
+}
+
+#[test]
+fn what_stands_behind_an_old_translator_can_go_with_it() {
+    let file = "app: shop
+store: 'sqlite:shop.db'
+services:
+  legacy: { at: 'http://127.0.0.1:7001' }
+  orders: { at: 'http://127.0.0.1:7002' }
+providers:
+  legacy: { timeout: 2s }
+translators:
+  article: { calls: { one: { ask: { provider: legacy, request: { path: /article } } } } }
+features:
+  catalogue: { old: article, new: orders }
+gateway:
+  listen: 127.0.0.1:8080
+  routes:
+    /articles/{sku}:
+      feature: catalogue
+      timeout: 2s
+";
+    let world = World::new(1, file, "");
+    let removable = || {
+        let found = world.json(&["removable"]);
+        let one = |one: &Value| (one["what"].as_str().unwrap().to_owned(), one["lines"]["first"].as_u64());
+        found.as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(removable(), []);
+    world.feature(&["to", "catalogue", "retired", "--why", "a test"]);
+    let expected = [
+        ("features.catalogue", 11),
+        ("gateway.routes./articles/{sku}", 15),
+        ("translators.article", 9),
+        ("providers.legacy", 7),
+        ("services.legacy", 4),
+    ];
+    assert_eq!(removable(), expected.map(|(what, line)| (what.to_owned(), Some(line))));
     world.stop();
 }
 

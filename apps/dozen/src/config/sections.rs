@@ -78,20 +78,34 @@ fn feed(item: &Item, hasher: &mut DefaultHasher) {
     }
 }
 
-/// The first and last line of each entry of a section, counted from 1. An entry ends where as much or less is indented.
+/// The first and last line of each entry of a section, and of each route of a feature, counted from 1. An entry ends where as much or less is indented.
 pub(super) fn places(file: &Item, text: &str) -> BTreeMap<String, (u32, u32)> {
     let lines: Vec<&str> = text.lines().collect();
     let indent = |line: &str| line.len() - line.trim_start().len();
+    let extent = |first: usize| {
+        let head = lines.get(first.saturating_sub(1))?;
+        let inside = |line: &&&str| line.trim().is_empty() || indent(line) > indent(head);
+        let below = lines.iter().skip(first).take_while(inside).collect::<Vec<_>>();
+        let full = below.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+        let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+        Some((number(first), number(first + full)))
+    };
     let mut places = BTreeMap::new();
     for section in file.fields().iter().filter(|section| section.given) {
         for entry in section.item.fields().iter().filter(|entry| entry.given) {
-            let first = entry.span.line;
-            let Some(head) = lines.get(first.saturating_sub(1)) else { continue };
-            let inside = |line: &&&str| line.trim().is_empty() || indent(line) > indent(head);
-            let below = lines.iter().skip(first).take_while(inside).collect::<Vec<_>>();
-            let full = below.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
-            let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
-            places.insert(format!("{}.{}", section.name, entry.name), (number(first), number(first + full)));
+            let place = extent(entry.span.line);
+            places.extend(place.map(|place| (format!("{}.{}", section.name, entry.name), place)));
+        }
+    }
+    // Routes of features that were written out; those that a `match` stands for have their feature's place.
+    let routes = file.get("gateway").map(|gateway| gateway.list("routes")).unwrap_or_default();
+    for route in routes.iter().filter(|route| route.get("feature").is_some()) {
+        let (Some(options), Some(place)) = (super::app::route(route), extent(route.span.line)) else {
+            continue;
+        };
+        let is_short = options.feature.as_ref().and_then(|name| places.get(&format!("features.{name}")));
+        if is_short.is_none_or(|(first, last)| place.0 < *first || place.0 > *last) {
+            places.insert(format!("gateway.routes.{}", options.name()), place);
         }
     }
     places

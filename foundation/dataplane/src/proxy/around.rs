@@ -10,6 +10,7 @@
 //! its endpoint by how it went, whatever is made of it for the client.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Poller, Poll};
 
@@ -42,6 +43,23 @@ pub trait Around: Send + Sync {
 /// has said that the service knows keys, so the request is not sent again because it has one.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnKey;
+
+/// In the extensions of a request: whether anything of it may have reached an endpoint, over all of its attempts. Where it is
+/// still unset after [`Failure::Connect`] or [`Failure::NoEndpoint`], nobody has heard of the request.
+#[derive(Clone, Debug, Default)]
+pub struct Departed(Arc<AtomicBool>);
+
+impl Departed {
+    /// Something may have arrived.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something may have.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Both: what `outer` asks goes through `inner`.
 pub fn nested(outer: Arc<dyn Around>, inner: Arc<dyn Around>) -> Arc<dyn Around> {

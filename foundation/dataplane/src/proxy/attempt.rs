@@ -109,9 +109,14 @@ impl<H: Handler> Call<H> {
             let stall = worker.options.stall_timeout;
             let address = lease.address().clone();
             let exchanged = client::exchange(connection, sending, &address, stall, Box::new(keep));
-            match in_time(per_try, pace, exchanged).await {
+            let exchanged = in_time(per_try, pace, exchanged).await;
+            let is_untouched = matches!(&exchanged, Some(Err(failed)) if failed.untouched && again.is_some());
+            if !is_untouched {
+                self.errand.depart();
+            }
+            match exchanged {
                 Some(Ok(response)) => return Ok(Answered { response, lease }),
-                Some(Err(failed)) if failed.untouched && again.is_some() => {
+                Some(Err(_)) if is_untouched => {
                     // It was dead before we wrote to it. The others that were kept are likely to be, too.
                     replaced = true;
                     outgoing = again;
@@ -150,6 +155,7 @@ impl<H: Handler> Call<H> {
             pace.alarm.set(wait);
             match in_time(per_try, pace, stream.sender.try_send_request(request)).await {
                 Some(Ok(response)) => {
+                    self.errand.depart();
                     let stall = worker.options.stall_timeout;
                     let response = response.map(|body| Body::new(Watched::new(body, stall, stream)));
                     return Ok(Answered { response, lease });
@@ -167,9 +173,15 @@ impl<H: Handler> Call<H> {
                         let (failure, cause) = (Failure::Broken, Some(Cause::Connect));
                         return Err(Failed { failure, cause, lease: Some(lease), is_told: true });
                     }
-                    _ => return Err(Failed::on(lease, Failure::Broken)),
+                    _ => {
+                        self.errand.depart();
+                        return Err(Failed::on(lease, Failure::Broken));
+                    }
                 },
-                None => return Err(Failed::on(lease, Failure::TimedOut)),
+                None => {
+                    self.errand.depart();
+                    return Err(Failed::on(lease, Failure::TimedOut));
+                }
             }
         }
     }

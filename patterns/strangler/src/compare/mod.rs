@@ -116,6 +116,11 @@ impl Comparator {
         new: &Answer,
         bodies: impl FnOnce(&Self, &Answer, &Answer) -> Result<Differences, String>,
     ) -> Compared {
+        if old.status().is_server_error() && new.status().is_server_error() {
+            return Compared::Incomparable(
+                "both sides fail, which says nothing of what they would answer".into(),
+            );
+        }
         let mut found = nothing();
         if old.status() != new.status() {
             let (old, new) = (old.status().as_u16().to_string(), new.status().as_u16().to_string());

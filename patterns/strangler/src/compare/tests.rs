@@ -344,3 +344,17 @@ proptest! {
         prop_assert_eq!(same, sorted.0 == sorted.1);
     }
 }
+
+#[test]
+fn two_sides_that_both_fail_say_nothing_of_each_other() {
+    let comparator = Comparator::new("checkout", &CompareOptions::default()).expect("good rules");
+    let answer = |status: u16| {
+        let answer = http::Response::builder().status(status).header("content-type", "application/json");
+        answer.body(Bytes::from_static(b"{}")).expect("an answer")
+    };
+    for (old, new) in [(500, 500), (500, 503)] {
+        assert!(matches!(comparator.compare(&answer(old), &answer(new)), Compared::Incomparable(_)));
+    }
+    assert!(matches!(comparator.compare(&answer(200), &answer(500)), Compared::Different(_)));
+    assert_eq!(comparator.compare(&answer(404), &answer(404)), Compared::Same);
+}

@@ -16,7 +16,7 @@ fn plain() -> FeatureOptions {
 fn at(options: FeatureOptions, stage: &str) -> Feature {
     let feature = feature(options);
     let stage = stage.parse().expect("a stage");
-    feature.adopt(State { epoch: 2, ..State::first(stage, Timestamp(0)) });
+    feature.adopt(State { epoch: 2, ..State::first(stage, Timestamp(0)) }, 0);
     feature
 }
 
@@ -67,7 +67,7 @@ fn a_tester_chooses_but_not_against_the_kill_switch() {
     assert_eq!(at(plain(), "complete").decide(&forced(Side::Old)).serve, Serve::Side(Side::Old));
     assert_eq!(at(plain(), "retired").decide(&forced(Side::Old)).serve, Serve::Gone(410));
     let killed = at(plain(), "50%");
-    killed.adopt(State { hold: Some(Hold::Killed), epoch: 3, ..killed.state() });
+    killed.adopt(State { hold: Some(Hold::Killed), epoch: 3, ..killed.state() }, 1);
     let decision = killed.decide(&forced(Side::New));
     assert_eq!((decision.serve, decision.shadow), (Serve::Side(Side::Old), None));
 }
@@ -105,7 +105,7 @@ fn one_side_takes_the_writes_and_the_other_is_fed() {
         assert_eq!((decision.serve, decision.feed), (Serve::Side(serves), feeds), "{declared} {stage}");
     }
     let killed = at(authority(Side::New), "50%");
-    killed.adopt(State { hold: Some(Hold::Killed), epoch: 3, ..killed.state() });
+    killed.adopt(State { hold: Some(Hold::Killed), epoch: 3, ..killed.state() }, 1);
     let decision = killed.decide(&post(Some(&within)));
     assert_eq!(
         (decision.side(), decision.feed),
@@ -139,11 +139,52 @@ fn what_is_seen_counts_for_the_epoch_that_decided_it() {
         feature.live().tally.read().old.failing().trials + feature.live().tally.read().new.failing().trials,
         1
     );
-    feature.adopt(State { epoch: 3, ..feature.state() });
+    feature.adopt(State { epoch: 3, ..feature.state() }, 1);
     feature.answered(&decision, Some(500), Duration::from_millis(5), None, Timestamp(1));
     feature.compared(&decision, Counted::Differs);
     assert_eq!(feature.live().tally.read(), Counts::default(), "it belongs to an epoch that is over");
     assert_eq!(feature.used().volume(), 2);
+}
+
+#[test]
+fn whom_the_new_side_fails_counts_at_every_stage_in_which_it_serves() {
+    let asked = |feature: &Feature| {
+        let counts = feature.live().tally.read();
+        (counts.new.failing().hits, counts.new.failing().trials, counts.old.failing().trials)
+    };
+    let fails = |feature: &Feature, asked: &Asked<'_>| {
+        let decision = feature.decide(asked);
+        feature.answered(&decision, None, Duration::from_millis(5), None, Timestamp(1));
+    };
+    let complete = at(plain(), "complete");
+    fails(&complete, &post(Some("ann")));
+    fails(&complete, &get(Some("ann")));
+    assert_eq!(asked(&complete), (2, 2, 0), "writes too");
+    assert_eq!(complete.live().tally.read().new.latency.total(), 0, "nothing to compare their times with");
+    let pair = complete.decide(&get(Some("ann")));
+    complete.paired(&pair, Side::New, None, Duration::from_millis(5));
+    complete.paired(&pair, Side::Old, Some(200), Duration::from_millis(5));
+    assert_eq!(asked(&complete), (2, 2, 1), "whom it serves is not counted twice");
+    assert_eq!(complete.live().tally.read().new.latency.total(), 1);
+    let compare = at(plain(), "compare");
+    fails(&compare, &get(Some("ann")));
+    assert_eq!(asked(&compare), (0, 0, 0), "the old side's users are compared by pairs");
+}
+
+#[test]
+fn what_is_older_than_what_is_known_changes_nothing_and_a_changed_file_loses_nothing() {
+    let feature = at(plain(), "50%");
+    let decision = feature.decide(&get(None));
+    feature.compared(&decision, Counted::Differs);
+    let before = feature.state();
+    feature.adopt(State { hold: Some(Hold::Killed), epoch: 3, ..before.clone() }, 1);
+    // A look that has read the rows before the kill was written.
+    assert!(!feature.adopt(before, 1));
+    assert_eq!((feature.state().hold, feature.live().tally.read()), (Some(Hold::Killed), Counts::default()));
+    // Whoever still holds the feature as it was before the file has changed.
+    let changed = feature.with_options(plain(), Timestamp(0)).expect("good options");
+    feature.adopt(State { hold: None, epoch: 4, ..feature.state() }, 2);
+    assert_eq!((changed.state().hold, changed.state().epoch), (None, 4));
 }
 
 #[test]

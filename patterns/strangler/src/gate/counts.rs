@@ -8,16 +8,19 @@ use super::rate::Rate;
 /// One side's answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
+    /// How many requests have ended, one way or the other.
+    #[serde(default)]
+    pub asked: u64,
     /// Those without an answer, and those with a status of 500 or more.
     pub errors: u64,
-    /// How long they took, errors included.
+    /// How long they took, errors included; of those that both sides see the same mixture of.
     pub latency: Histogram,
 }
 
 impl Answers {
     /// How many failed.
     pub fn failing(&self) -> Rate {
-        Rate::new(self.errors, self.latency.total())
+        Rate::new(self.errors, self.asked)
     }
 }
 
@@ -28,6 +31,9 @@ pub struct Counts {
     pub differing: Rate,
     /// Reconciled writes, and how many of them are not equal on both sides.
     pub unreconciled: Rate,
+    /// Writes that could not be looked at on both sides, and so prove nothing.
+    #[serde(default)]
+    pub unread: u64,
     /// Comparisons that say nothing: noise not learnt yet, a body that cannot be read.
     pub incomparable: u64,
     /// The old side.
@@ -45,8 +51,10 @@ impl Counts {
             mine.hits += more.hits;
             mine.trials += more.trials;
         }
+        self.unread += other.unread;
         self.incomparable += other.incomparable;
         for (mine, more) in [(&mut self.old, &other.old), (&mut self.new, &other.new)] {
+            mine.asked += more.asked;
             mine.errors += more.errors;
             mine.latency.add(&more.latency);
         }

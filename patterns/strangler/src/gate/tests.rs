@@ -103,7 +103,7 @@ fn an_ordinary_interval_would_be_wrong_far_more_often() {
 }
 
 fn answers(errors: u64, of: u64, millis: u64) -> Answers {
-    let mut answers = Answers { errors, ..Answers::default() };
+    let mut answers = Answers { asked: of, errors, ..Answers::default() };
     answers.latency.count(class_of(Duration::from_millis(millis)), of);
     answers
 }
@@ -152,6 +152,22 @@ fn a_side_that_fails_more_often_fails_the_gate() {
 }
 
 #[test]
+fn an_outage_is_believed_within_two_dozen_requests_also_with_nobody_to_compare_it_with() {
+    let outage = |old: u64, new: u64| {
+        let recent = Counts { old: answers(0, old, 10), new: answers(new, new, 10), ..Counts::default() };
+        let mut whole = good(10_000).whole;
+        whole.add(&recent);
+        judge(&GateOptions::default(), Stage::Complete, &Evidence { recent, whole, window: 30, lag: None })
+    };
+    assert_eq!(outage(24, 24).verdict, Verdict::Fail, "{}", outage(24, 24).reason());
+    assert_eq!(outage(0, 12).verdict, Verdict::Fail, "{}", outage(0, 12).reason());
+    assert_ne!(outage(0, 9).verdict, Verdict::Fail, "a few are chance");
+    let both = Counts { old: answers(12, 12, 10), new: answers(12, 12, 10), ..Counts::default() };
+    let evidence = Evidence { recent: both.clone(), whole: both, window: 0, lag: None };
+    assert_ne!(verdict(&evidence).verdict, Verdict::Fail, "who fails like the old side is not worse");
+}
+
+#[test]
 fn a_side_that_is_slower_fails_the_gate() {
     let mut evidence = good(10_000);
     evidence.whole.new.latency.count(class_of(Duration::from_millis(50)), 400);
@@ -179,6 +195,10 @@ fn writes_that_are_behind_hold_and_writes_that_differ_fail() {
     assert_eq!(verdict(&evidence).verdict, Verdict::Unknown);
     evidence.lag = Some(None);
     assert_eq!(verdict(&evidence).verdict, Verdict::Unknown, "nobody knows");
+    evidence.whole.unreconciled = Rate::default();
+    evidence.whole.unread = 10_000;
+    assert_eq!(verdict(&evidence).verdict, Verdict::Unknown, "what nobody could read proves nothing");
+    assert!(verdict(&evidence).reason().contains("10000 more could not be read"), "and is told");
     evidence.whole.unreconciled = Rate::new(100, 10_000);
     assert_eq!(verdict(&evidence).verdict, Verdict::Fail);
 }

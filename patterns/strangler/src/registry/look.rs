@@ -18,39 +18,45 @@ impl Registry {
     pub async fn look(&self) -> Result<(), Error> {
         let mut looked = self.looking.lock().await;
         self.follow().await?;
-        self.resume(&mut looked).await?;
+        self.inherit(&mut looked).await?;
         if self.publish(&mut looked).await? {
             self.read_use().await?;
         }
         let counts = rows::all(&self.store, COUNTS).await?;
+        let mut failed = None;
         for feature in self.features() {
-            self.consider(&feature, &counts).await?;
+            // What is wrong with one must not keep another from going back.
+            if let Err(error) = self.consider(&feature, &counts).await {
+                failed.get_or_insert(error);
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Takes over the stored states, and makes those that are not there.
     async fn follow(&self) -> Result<(), Error> {
+        let features: Vec<_> =
+            self.features().into_iter().map(|feature| (feature.adopted(), feature)).collect();
         let stored = rows::all(&self.store, STATES).await?;
-        for feature in self.features() {
+        for (since, feature) in features {
             let name = feature.name();
             let now = self.store.clock().now();
             let Some(row) = stored.iter().find(|row| row.key == name) else {
                 let first = State { entered: now, ..feature.state() };
                 // If another gateway was first, the next look follows it.
                 if rows::change(&self.store, name, (None, &first), Expect::Absent).await? {
-                    feature.adopt(first);
+                    feature.adopt(first, since);
                 }
                 continue;
             };
-            let state: State = rows::read(name, &row.value)?;
+            let Some(state) = self.readable::<State>(STATES, row) else { continue };
             let why = "the file does not allow its stage any more";
             let bounded = step(name, &state, feature.bounds(), &Event::Bounded, ("file", why), now)?;
             let state = match bounded {
                 Some(next) if self.write(&feature, &state, row.version, &next).await? => next,
                 _ => state,
             };
-            if feature.adopt(state.clone()) {
+            if feature.adopt(state.clone(), since) {
                 let (stage, why) = (state.effective(), &state.why);
                 tracing::info!(feature = name, %stage, who = state.who, why, "a feature has another stage");
             }
@@ -91,7 +97,7 @@ impl Registry {
         counts: &[TableRow],
     ) -> Result<Judgement, Error> {
         let name = feature.name();
-        let mut evidence = gathered(name, state.epoch, counts)?;
+        let mut evidence = self.gathered(name, state.epoch, counts);
         if feature.options().writes.authority.is_some() {
             evidence.lag = Some(Feed::new(&self.store, name).lag().await?);
         }
@@ -100,15 +106,17 @@ impl Registry {
 
     /// Does what the gate says, if the feature still is where the gate has judged it.
     async fn act(&self, feature: &Feature, judged: &State, event: &Event, why: &str) -> Result<(), Error> {
-        let (row, state) = self.stored(feature).await?;
-        if state != *judged {
+        let since = feature.adopted();
+        let row = self.store.table(STATES).get(feature.name()).await;
+        let row = row.map_err(Error::store(format!("read feature `{}`", feature.name())))?;
+        let Some(row) = row else { return Ok(()) };
+        let Some(state) = self.readable::<State>(STATES, &row).filter(|state| state == judged) else {
             return Ok(());
-        }
+        };
         let now = self.store.clock().now();
         let Some(next) = step(feature.name(), &state, feature.bounds(), event, ("gate", why), now)? else {
             return Ok(());
         };
-        let Some(row) = row else { return Ok(()) };
         if self.write(feature, &state, row.version, &next).await? {
             match event {
                 Event::Failed => {
@@ -116,7 +124,7 @@ impl Registry {
                 }
                 _ => tracing::info!(feature = feature.name(), stage = %next.stage, why, "a feature goes on"),
             }
-            feature.adopt(next);
+            feature.adopt(next, since);
         }
         Ok(())
     }
@@ -137,28 +145,24 @@ impl Registry {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         retire::unused(state, seen.used.get(feature.name())?, after, now)
     }
-}
 
-/// What all gateways have counted of a feature in an epoch.
-fn gathered(name: &str, epoch: u64, counts: &[TableRow]) -> Result<Evidence, Error> {
-    let mut published: Vec<Published> = Vec::new();
-    for row in counts {
-        if row.key.split_once('/').is_some_and(|(feature, _)| feature == name) {
-            published.push(rows::read(name, &row.value)?);
+    /// What all gateways have counted of a feature in an epoch.
+    fn gathered(&self, name: &str, epoch: u64, counts: &[TableRow]) -> Evidence {
+        let of = |row: &&TableRow| row.key.split_once('/').is_some_and(|(feature, _)| feature == name);
+        let published = counts.iter().filter(of).filter_map(|row| self.readable::<Published>(COUNTS, row));
+        let published: Vec<Published> = published.filter(|counted| counted.epoch == epoch).collect();
+        let mut evidence = Evidence {
+            window: published.iter().map(|counted| counted.window).max().unwrap_or(0),
+            ..Evidence::default()
+        };
+        for counted in &published {
+            evidence.whole.add(&counted.closed);
+            evidence.whole.add(&counted.current);
+            // A gateway that is still in the window before adds nothing to this one.
+            if counted.window == evidence.window {
+                evidence.recent.add(&counted.current);
+            }
         }
+        evidence
     }
-    published.retain(|counted| counted.epoch == epoch);
-    let mut evidence = Evidence {
-        window: published.iter().map(|counted| counted.window).max().unwrap_or(0),
-        ..Evidence::default()
-    };
-    for counted in &published {
-        evidence.whole.add(&counted.closed);
-        evidence.whole.add(&counted.current);
-        // A gateway that is still in the window before adds nothing to this one.
-        if counted.window == evidence.window {
-            evidence.recent.add(&counted.current);
-        }
-    }
-    Ok(evidence)
 }

@@ -22,10 +22,12 @@ impl Registry {
     }
 
     async fn observe_those(&self, features: &[Arc<Feature>]) -> Result<(), Error> {
+        let features: Vec<_> = features.iter().map(|feature| (feature.adopted(), feature)).collect();
         let (states, counts) = (rows::all(&self.store, STATES).await?, rows::all(&self.store, COUNTS).await?);
-        for feature in features {
-            if let Some(row) = states.iter().find(|row| row.key == feature.name()) {
-                feature.adopt(rows::read(feature.name(), &row.value)?);
+        for (since, feature) in features {
+            let row = states.iter().find(|row| row.key == feature.name());
+            if let Some(state) = row.and_then(|row| self.readable(STATES, row)) {
+                feature.adopt(state, since);
             }
             let state = feature.state();
             if !matches!(state.effective(), Stage::Off | Stage::Retired) {
@@ -41,7 +43,7 @@ impl Registry {
         let mut all: Vec<Sampled> = Vec::new();
         for row in rows::all(&self.store, SAMPLES).await? {
             if row.key.split_once('/').is_some_and(|(feature, _)| feature == name) {
-                all.extend(rows::read::<Vec<Sampled>>(name, &row.value)?);
+                all.extend(self.readable::<Vec<Sampled>>(SAMPLES, &row).into_iter().flatten());
             }
         }
         all.sort_by_key(|sampled| sampled.at);

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use dozen_core::Timestamp;
@@ -23,9 +24,12 @@ fn features(change: impl FnOnce(&mut FeatureOptions)) -> BTreeMap<String, Featur
     BTreeMap::from([("checkout".to_owned(), options)])
 }
 
+/// A process of the gateway of that name: another one each time.
 async fn gateway(place: &Place, name: &str, features: &BTreeMap<String, FeatureOptions>) -> Arc<Registry> {
-    let registry =
-        Registry::new(place.open().await, features, RegistryOptions::new(name)).expect("good features");
+    static PROCESSES: AtomicU32 = AtomicU32::new(0);
+    let process = PROCESSES.fetch_add(1, Ordering::SeqCst).to_string();
+    let options = RegistryOptions::new(name, process);
+    let registry = Registry::new(place.open().await, features, options).expect("good features");
     registry.look().await.expect("the store answers");
     registry
 }
@@ -166,6 +170,98 @@ async fn what_was_counted_outlives_a_restart() {
         feature(&again).state().stage == stage("5%")
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_last_word_of_an_old_process_takes_nothing_from_the_new_one_of_its_gateway() {
+    let place = Place::new();
+    let (before, after) =
+        (gateway(&place, "a", &features(|_| {})).await, gateway(&place, "a", &features(|_| {})).await);
+    before.order("checkout", Order::To(Stage::Compare), "ann", "x").await.expect("allowed");
+    after.look().await.expect("it follows");
+    traffic(&feature(&before), 60, 60, 0);
+    traffic(&feature(&after), 80, 80, 0);
+    after.looking.lock().await.used_at = None;
+    after.look().await.expect("it answers");
+    let stop = run(before.clone());
+    until("it runs", async || before.progress().features.len() == 1).await;
+    stop.soft.cancel();
+    until("both are added up", async || {
+        after.looking.lock().await.used_at = None;
+        after.look().await.expect("it answers");
+        after.progress().features[0].used.volume() == 140
+    })
+    .await;
+    let history = after.history("checkout", 10).await.expect("a journal");
+    assert!(history[2].why.contains("0 of 140 compared answers differ"), "{history:?}");
+}
+
+#[tokio::test]
+async fn what_many_processes_have_left_is_folded_and_nothing_of_it_is_lost() {
+    let place = Place::new();
+    let declared = features(|options| options.advance.automatic = false);
+    for _ in 0..12 {
+        let one = gateway(&place, "a", &declared).await;
+        traffic(&feature(&one), 10, 10, 0);
+        one.unmapped().note("GET", "/reports/7", Timestamp(1));
+        one.looking.lock().await.used_at = None;
+        one.look().await.expect("it answers");
+    }
+    let last = gateway(&place, "a", &declared).await;
+    let rows = async |table| rows::all(&place.open().await, table).await.expect("rows").len();
+    assert_eq!([rows(rows::USES).await, rows(rows::COUNTS).await, rows(rows::UNMAPPED).await], [9, 9, 9]);
+    let progress = last.progress();
+    assert_eq!((progress.features[0].used.volume(), progress.unmapped[0].count), (120, 12));
+    let errors = feature(&last).judgement().checks[0].says.clone();
+    assert!(errors.contains("0 of 120 times, the old side 0 of 120"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_feature_that_was_taken_out_and_put_in_again_goes_on_where_it_was() {
+    let place = Place::new();
+    let gateway = gateway(&place, "a", &features(|_| {})).await;
+    let look = async || {
+        gateway.looking.lock().await.used_at = None;
+        gateway.look().await.expect("it answers");
+    };
+    traffic(&feature(&gateway), 10, 0, 0);
+    look().await;
+    for _ in 0..2 {
+        gateway.apply(&BTreeMap::new()).expect("none is good");
+        gateway.apply(&features(|_| {})).expect("good");
+        look().await;
+        traffic(&feature(&gateway), 5, 0, 0);
+        look().await;
+    }
+    assert_eq!(gateway.progress().features[0].used.volume(), 20);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_no_other_feature_from_going_back() {
+    let place = Place::new();
+    let mut declared = features(|_| {});
+    declared.insert("aged".into(), FeatureOptions::new("legacy", "orders"));
+    let gateway = gateway(&place, "a", &declared).await;
+    gateway.order("checkout", Order::To(stage("50%")), "ann", "x").await.expect("allowed");
+    let store = place.open().await;
+    for (table, key) in [
+        (STATES, "aged"),
+        (rows::COUNTS, "aged/b/1"),
+        (rows::COUNTS, "checkout/b/1"),
+        (rows::USES, "checkout/b/1"),
+        (rows::UNMAPPED, "b"),
+    ] {
+        store.table(table).put(key, b"{".to_vec(), Expect::Any, None).await.expect("written");
+    }
+    traffic(&feature(&gateway), 200, 40, 30);
+    gateway.looking.lock().await.used_at = None;
+    gateway.look().await.expect("the store answers");
+    assert_eq!(feature(&gateway).state().stage, Stage::Compare);
+    assert_eq!(gateway.unread.lock().expect("not poisoned").len(), 5, "each is told once");
+    let other =
+        Registry::new(place.open().await, &declared, RegistryOptions::new("c", "")).expect("good features");
+    other.observe().await.expect("who only looks sees the others, too");
+    assert_eq!(feature(&other).state().stage, Stage::Compare);
 }
 
 #[tokio::test]

@@ -53,6 +53,10 @@ struct Scene {
     sender: Arc<Direct>,
 }
 
+fn get() -> Request {
+    http::Request::builder().uri("/price?card=1").body(Bytes::new()).expect("a request")
+}
+
 fn scene(stage: &str, options: ShadowOptions, change: impl FnOnce(&mut FeatureOptions)) -> Scene {
     let (old, new) = (Arc::new(System::default()), Arc::new(System::default()));
     let route = |system: &Arc<System>| serve(Router::new().fallback(answer).with_state(system.clone()));
@@ -61,7 +65,7 @@ fn scene(stage: &str, options: ShadowOptions, change: impl FnOnce(&mut FeatureOp
     declared.compare.confirm_after = Duration::from_millis(1);
     change(&mut declared);
     let feature = Feature::new("checkout", declared, Timestamp(0)).expect("good options");
-    feature.adopt(State { epoch: 2, ..State::first(stage.parse().expect("a stage"), Timestamp(0)) });
+    feature.adopt(State { epoch: 2, ..State::first(stage.parse().expect("a stage"), Timestamp(0)) }, 0);
     let shadow = Arc::new(Shadow::new(options, sender.clone(), ids()));
     Scene { old, new, feature: Arc::new(feature), shadow, sender }
 }
@@ -202,6 +206,24 @@ async fn after_the_move_the_old_side_is_shadowed_in_reverse() {
     scene.until("the way back stays proven", |counts| counts.differing.trials >= 1).await;
     let old = scene.old.asked.lock().expect("not poisoned").clone();
     assert!(old.iter().all(|(_, headers)| headers.iter().any(|(name, _)| name == "dozen-shadow")));
+}
+
+#[tokio::test]
+async fn after_the_move_a_new_side_that_gives_no_answer_counts_against_it_and_the_old_one_is_heard() {
+    let scene = scene("complete", ShadowOptions::default(), |options| {
+        options.compare.noise.replay_old = crate::Share::NONE;
+    });
+    let _running = run(scene.shadow.clone());
+    let asked = Asked { key: Some("ann"), forced: None, method: "GET", random: 0 };
+    let decision = scene.feature.decide(&asked);
+    scene.feature.answered(&decision, None, Duration::ZERO, None, Timestamp(1));
+    let (feature, reserved) = (scene.feature.clone(), scene.shadow.reserve(0).expect("there is room"));
+    let (request, primary, took) = (get(), Primary::Nothing, Duration::ZERO);
+    scene.shadow.offer(Job { feature, decision, request, primary, took, reserved });
+    scene.until("it is counted", |counts| counts.differing.hits == 1).await;
+    let rate = crate::gate::Rate::new;
+    let (old, new) = (scene.counts().old.failing(), scene.counts().new.failing());
+    assert_eq!((old, new), (rate(0, 1), rate(1, 1)), "each side once");
 }
 
 #[tokio::test]

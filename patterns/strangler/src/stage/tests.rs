@@ -132,6 +132,9 @@ fn only_a_complete_move_is_retired_by_silence() {
     assert_eq!(does(&at("25%"), Event::Unused, 1), None);
     let held = State { hold: Some(Hold::Frozen), ..at("complete") };
     assert_eq!(does(&held, Event::Unused, 1), None);
+    let by_hand = Bounds { automatic: false, ..bounds(OnBreach::Rollback) };
+    let retires = step("x", &at("complete"), &by_hand, &Event::Unused, ("gate", ""), later(1));
+    assert_eq!(retires.expect("no order"), None, "where a person decides, silence is only told");
 }
 
 #[test]

@@ -18,6 +18,9 @@ struct System {
     data: Mutex<BTreeMap<String, String>>,
     keys: Mutex<Vec<String>>,
     fails: AtomicU16,
+    /// What reads are answered with in the place of the data.
+    hides: AtomicU16,
+    fed: AtomicU16,
 }
 
 async fn answer(
@@ -29,6 +32,13 @@ async fn answer(
 ) -> (StatusCode, [(&'static str, &'static str); 1], String) {
     let json = [("content-type", "application/json")];
     let path = uri.path().to_owned();
+    if headers.contains_key("dozen-feed") && method == Method::GET {
+        system.fed.fetch_add(1, Ordering::SeqCst);
+    }
+    let hides = system.hides.load(Ordering::SeqCst);
+    if method == Method::GET && hides != 0 {
+        return (StatusCode::from_u16(hides).expect("a status"), json, "{}".into());
+    }
     if method == Method::GET {
         let found = system.data.lock().expect("not poisoned").get(&path).cloned();
         return (StatusCode::OK, json, found.unwrap_or_else(|| "null".into()));
@@ -171,6 +181,32 @@ async fn a_side_that_is_away_is_behind_and_one_that_refuses_differs() {
     until("it is refused", async || scene.reconciled() == crate::gate::Rate::new(1, 1)).await;
     until("nobody knows how far it is behind", async || scene.feed.lag().await.expect("known").is_none())
         .await;
+}
+
+#[tokio::test]
+async fn what_both_sides_refuse_to_show_proves_nothing() {
+    let scene = scene().await;
+    let _applying = scene.applies().await;
+    let counts = || scene.feature.live().tally.read();
+    let fed = async |id: &str, method: &str, hidden: [u16; 2]| {
+        scene.old.hides.store(hidden[0], Ordering::SeqCst);
+        scene.new.hides.store(hidden[1], Ordering::SeqCst);
+        let before = counts().unread + counts().unreconciled.trials;
+        let write = Write { method: method.into(), ..write(id, "1") };
+        scene.feed.begin(&write).await.expect("noted");
+        scene.feed.end(&write, true).await.expect("fed");
+        until(id, async || counts().unread + counts().unreconciled.trials > before).await;
+        (counts().unread, counts().unreconciled)
+    };
+    let rate = crate::gate::Rate::new;
+    assert_eq!(fed("refused", "PUT", [401, 401]).await, (1, rate(0, 0)));
+    assert_eq!(fed("failing", "PUT", [500, 500]).await, (2, rate(0, 0)));
+    assert_eq!(fed("nowhere", "PUT", [404, 404]).await, (3, rate(0, 0)));
+    assert_eq!(fed("unseen", "PUT", [0, 403]).await, (4, rate(0, 0)), "nor what only one shows");
+    assert_eq!(fed("removed", "DELETE", [410, 404]).await, (4, rate(0, 1)), "gone, as it should be");
+    assert_eq!(fed("lost", "PUT", [0, 404]).await, (4, rate(1, 2)), "one has it, the other has not");
+    let asked = scene.old.fed.load(Ordering::SeqCst);
+    assert!(asked >= 6, "who reads says that it is the feed: {asked}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `dozen feature`: how far each move has come, why, and what somebody wants done with it.
 
 mod order;
+mod removable;
 mod show;
 
 use std::process::ExitCode;
@@ -136,7 +137,7 @@ impl Feature {
                 Verb::Diff { name, number, printing } => {
                     show::differences(&look, &registry, &name, number.into(), printing.json).await?
                 }
-                Verb::Removable(printing) => show::removable(&look, &registry, printing.json),
+                Verb::Removable(printing) => removable::removable(&look, &registry, printing.json),
             };
             super::print(&text)
         })
@@ -145,7 +146,7 @@ impl Feature {
 
 /// The features of the file, as the store knows them. Nothing is counted or decided by looking.
 async fn open(look: &Look) -> Result<Arc<Registry>, Error> {
-    let options = RegistryOptions::new("command");
+    let options = RegistryOptions::new("command", "");
     let translators = Arc::new(quiet(&look.app)?);
     let translators = domain(Arc::new(move || translators.clone()));
     let registry = Registry::translated(look.store.clone(), &look.app.features, options, Some(translators));

@@ -1,9 +1,8 @@
 //! What is shown of features.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dozen_strangler::{FeatureProgress, Feed, Registry, Removable};
+use dozen_strangler::{FeatureProgress, Feed, Registry};
 use serde_json::json;
 
 use super::super::look::{Look, ago, table};
@@ -147,45 +146,4 @@ pub(super) async fn differences(
         }
     }
     Ok(text)
-}
-
-pub(super) fn removable(look: &Look, registry: &Registry, as_json: bool) -> String {
-    let features = registry.features();
-    let of = features.iter().map(|one| (one.name(), one.options().old.as_str(), one.state().stage));
-    let uses = |service: &str| is_used(look, service);
-    let found = dozen_strangler::removable(of, &BTreeMap::new(), uses);
-    let found: Vec<Removable> =
-        found.into_iter().map(|one| Removable { lines: look.lines(&one.what), ..one }).collect();
-    if as_json {
-        return format!("{:#}\n", json!(found));
-    }
-    if found.is_empty() {
-        return "nothing yet: no feature is retired\n".into();
-    }
-    let row = |one: &Removable| {
-        let lines = one.lines.map(|lines| format!("{}-{}", lines.first, lines.last));
-        vec![one.what.clone(), lines.unwrap_or_default(), one.why.clone()]
-    };
-    table(&["CAN GO", "LINES", "WHY"], &found.iter().map(row).collect::<Vec<_>>())
-}
-
-/// Whether something beside features needs a service.
-fn is_used(look: &Look, service: &str) -> bool {
-    let app = &look.app;
-    let of = |to: &str| to.split(':').next() == Some(service);
-    let routes = app.gateway.iter().flat_map(|gateway| &gateway.routes);
-    let mut routed = routes.flat_map(|route| {
-        let composed = route.compose.iter().flat_map(dozen_gateway::Compose::services);
-        route.to.iter().map(|one| one.service.as_str()).chain(composed)
-    });
-    let subscribed = app.subscriptions.iter().any(|subscription| match &subscription.to {
-        crate::config::Receiver::Service(target) => target.service == service,
-        crate::config::Receiver::Url(_) => false,
-    });
-    let asked = app
-        .features
-        .values()
-        .flat_map(|feature| &feature.login)
-        .any(|login| [&login.old, &login.new].iter().any(|proof| of(&proof.whose) || of(&proof.issue)));
-    routed.any(of) || subscribed || asked
 }

@@ -2,12 +2,17 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dozen_dataplane::{Body, BoxError};
 use dozen_strangler::Reserved;
 use dozen_strangler::rewrite::BodyRewriter;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long a body may take of which a copy is made.
+const AGE_MAX: Duration = Duration::from_secs(30);
 
 /// What became of a copy: the bytes, or `None` where they were too many.
 pub(super) type Done = Box<dyn FnOnce(Option<(Bytes, Option<Reserved>)>) + Send>;
@@ -23,17 +28,27 @@ pub(super) struct Copied {
 pub(super) struct Kept {
     bytes: BytesMut,
     bytes_max: usize,
+    until: Instant,
+    /// Wakes it at that moment; none before it has to wait for anything.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Pays for it; without, somebody has already.
     reserved: Option<Reserved>,
 }
 
 impl Kept {
     pub(super) fn new(bytes_max: usize, reserved: Option<Reserved>) -> Self {
-        Self { bytes: BytesMut::new(), bytes_max, reserved }
+        Self { bytes: BytesMut::new(), bytes_max, until: Instant::now() + AGE_MAX, timer: None, reserved }
+    }
+
+    /// Whether it has taken too long. If not, whoever polls is woken when it has.
+    fn is_too_old(&mut self, cx: &mut Context<'_>) -> bool {
+        let until = self.until;
+        self.timer.get_or_insert_with(|| Box::pin(sleep_until(until))).as_mut().poll(cx).is_ready()
     }
 
     fn takes(&mut self, piece: &Bytes) -> bool {
         let fits = self.bytes.len() + piece.len() <= self.bytes_max
+            && Instant::now() < self.until
             && self.reserved.as_mut().is_none_or(|reserved| reserved.grow(piece.len()));
         if fits {
             self.bytes.extend_from_slice(piece);
@@ -81,7 +96,12 @@ impl HttpBody for Copied {
             }
             Poll::Ready(None) => self.end(),
             Poll::Ready(Some(Err(_))) => self.done = None,
-            Poll::Pending => {}
+            Poll::Pending => {
+                // A body that goes on for ever must not hold for ever what others may need.
+                if self.kept.as_mut().is_some_and(|kept| kept.is_too_old(cx)) {
+                    (self.kept, self.done) = (None, None);
+                }
+            }
         }
         polled
     }

@@ -96,7 +96,13 @@ impl Around for Escorting {
                 };
             }
             let (request, sent) = inner.out(request);
-            Ok(inner.home(next.ask(request).await?, sent))
+            match next.ask(request).await {
+                Ok(answer) => Ok(inner.home(answer, sent)),
+                Err(failure) => {
+                    inner.missed(failure, sent);
+                    Err(failure)
+                }
+            }
         })
     }
 }
@@ -170,8 +176,26 @@ impl Inner {
         self.rewritten(answer)
     }
 
+    /// Offers the request to the shadow also where the side that serves gave no answer: whether the other one does is what
+    /// tells a side that is down from a place where nobody answers.
+    fn missed(&self, failure: Failure, sent: Sent) {
+        let Some(Copy { head, body, reserved }) = sent.copy.filter(|_| is_of_service(failure)) else {
+            return;
+        };
+        // Nobody reads it on any more.
+        let Some(body) = body.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let (feature, decision) = (self.plan.feature.clone(), self.plan.decision);
+        let (request, primary, took) = (Request::from_parts(head, body), Primary::Nothing, sent.at.elapsed());
+        self.plan.shadow.offer(Job { feature, decision, request, primary, took, reserved });
+    }
+
     /// Offers request and answer to the shadow once the client has all of it.
     fn watched(&self, answer: Response<Body>, copy: Copy, at: Instant, is_head: bool) -> Response<Body> {
+        // Events are an answer without an end: nothing to compare, and bytes that others need.
+        let kind = answer.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
+            return answer;
+        }
         let (head, body) = answer.into_parts();
         let mut kept = Response::new(());
         *kept.status_mut() = head.status;
@@ -212,4 +236,10 @@ impl Inner {
         head.headers.remove(header::ETAG);
         Response::from_parts(head, Rewritten::around(body, BodyRewriter::new(&rewriting.addresses)))
     }
+}
+
+/// Whether it is the service that gave no answer, and not its client that went away.
+fn is_of_service(failure: Failure) -> bool {
+    use Failure::{Broken, Connect, NoEndpoint, Refused, TimedOut};
+    matches!(failure, NoEndpoint(_) | Connect | Broken | Refused(_) | TimedOut)
 }

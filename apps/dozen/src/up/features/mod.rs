@@ -21,7 +21,7 @@ mod login;
 mod sender;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dozen_core::{Ids, chain};
@@ -66,6 +66,8 @@ pub(super) struct View {
     facade: Arc<Facade>,
     prepared: Prepared,
     features: BTreeMap<String, (Arc<Feature>, Face)>,
+    /// The services that features come from: what goes there by another way is a move that nobody has thought of.
+    old: BTreeSet<String>,
 }
 
 /// What makes the two systems of a feature look like one.
@@ -89,7 +91,7 @@ pub(super) fn bind(
     ids: &Ids,
     translators: Translators,
 ) -> Result<Arc<Facade>, Error> {
-    let options = RegistryOptions::new(gateway_name(app));
+    let options = RegistryOptions::new(gateway_name(app), ids.next().to_string());
     let registry = Registry::translated(store.clone(), &app.features, options, Some(translators));
     let registry = registry.map_err(Error::pattern("understand the features"))?;
     // Connections of their own, so that what nobody waits for takes none of those that somebody waits for.
@@ -150,7 +152,8 @@ impl Facade {
             (feature.name().to_owned(), (feature.clone(), self.face(feature.options())))
         };
         let features = prepared.features().map(face).collect();
-        Arc::new(View { facade: self.clone(), prepared, features })
+        let old = prepared.features().map(|feature| feature.options().old.clone()).collect();
+        Arc::new(View { facade: self.clone(), prepared, features, old })
     }
 
     fn face(&self, options: &FeatureOptions) -> Face {
@@ -232,8 +235,9 @@ impl Features for View {
         let mut set: Vec<(std::borrow::Cow<'static, str>, String)> = Vec::new();
         let others = said.filter(|_| request.is_trusted).map(|said| others(said, name)).unwrap_or_default();
         set.extend(decision.header(name).map(|choice| (HEADER.into(), others + &choice)));
-        let is_read = plan.as_ref().is_some_and(|plan| plan.reserved.is_some() || plan.rewriting.is_some());
-        if is_read && is_safe(method) {
+        // What is compared or rewritten must be readable; a write's answer is only ever rewritten.
+        let is_read = |plan: &Plan| plan.rewriting.is_some() || (plan.reserved.is_some() && is_safe(method));
+        if plan.as_ref().is_some_and(is_read) {
             set.push(("accept-encoding".into(), "identity".into()));
         }
         let escorting = plan.map(Escorting::new);
@@ -254,8 +258,9 @@ impl Features for View {
         }))
     }
 
-    fn passed(&self, request: &FeatureRequest<'_>) {
-        if !self.features.is_empty() {
+    fn passed(&self, services: &mut dyn Iterator<Item = &str>, request: &FeatureRequest<'_>) {
+        // One that asks several of them is one request.
+        if services.any(|service| self.old.contains(service)) {
             self.facade.registry.unmapped().note(request.method, request.path, request.now);
         }
     }

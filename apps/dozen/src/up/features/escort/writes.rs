@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use dozen_core::chain;
-use dozen_dataplane::{Body, Error, Failure, Next, OwnKey};
+use dozen_dataplane::{Body, Departed, Error, Failure, Next, OwnKey};
 use dozen_strangler::{Feed, Side, Write};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::sync::oneshot;
@@ -87,7 +87,7 @@ impl Inner {
         self: Arc<Self>,
         feed: Feed,
         write: Write,
-        request: Request<Body>,
+        mut request: Request<Body>,
         next: Next,
     ) -> Result<Response<Body>, Failure> {
         match feed.begin(&write).await {
@@ -103,7 +103,19 @@ impl Inner {
                 return Ok(self.instead(StatusCode::SERVICE_UNAVAILABLE, title));
             }
         }
-        let answer = next.ask(request).await?;
+        let departed = Departed::default();
+        request.extensions_mut().insert(departed.clone());
+        let answer = match next.ask(request).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                // Where nobody has heard of it there is nothing to settle. All else may have happened.
+                let is_unheard = matches!(failure, Failure::Connect | Failure::NoEndpoint(_));
+                if is_unheard && !departed.is_set() {
+                    self.ended(&feed, &write, false).await;
+                }
+                return Err(failure);
+            }
+        };
         let made = answer.headers().get(header::LOCATION).cloned();
         self.outcome(&feed, write, answer.status(), made).await;
         Ok(self.rewritten(answer))
@@ -118,9 +130,18 @@ impl Inner {
         let made = made.as_ref().and_then(|value| value.to_str().ok());
         let made = made.filter(|path| path.starts_with('/') && !path.starts_with("//"));
         write.look = write.look.or_else(|| made.map(str::to_owned));
-        if let Err(error) = feed.end(&write, !status.is_client_error()).await {
-            let (feature, id) = (self.plan.feature.name(), write.id);
-            tracing::error!(feature, id, error = chain(&error), "a write is not fed, and shows as unsettled");
+        self.ended(feed, &write, !status.is_client_error()).await;
+    }
+
+    async fn ended(&self, feed: &Feed, write: &Write, took: bool) {
+        if let Err(error) = feed.end(write, took).await {
+            let (feature, id) = (self.plan.feature.name(), &write.id);
+            tracing::error!(
+                feature,
+                id,
+                error = chain(&error),
+                "a write is not ended, and shows as unsettled"
+            );
         }
     }
 }
