@@ -203,6 +203,9 @@ fn drift(translators: &[One], now: Timestamp) -> Markup {
         reports().flat_map(|report| report.fields.iter().map(move |field| (report, field))).collect();
     html! {
         p.muted { (format::count(compared, "answer", "answers")) " compared with the examples and schemas" }
+        @for report in reports().filter(|report| !report.not_compared.is_empty()) {
+            p.muted { (report.place) ": not compared at " span.mono { (report.not_compared.join(", ")) } }
+        }
         @if fields.is_empty() {
             (nothing("No answer differs from what is known of it."))
         } @else {

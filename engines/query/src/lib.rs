@@ -14,6 +14,9 @@
 //! * *It ends.* At the deadline the statement is interrupted, also in the server. An answer has at most so many rows and bytes;
 //!   one that would have more is an error and not a part of it.
 //! * *Numbers keep their digits.* What PostgreSQL calls `numeric` comes as it is written there.
+//! * *Nothing is guessed.* SQLite keeps whatever bytes it was given as text: they are read in the charset that the database is
+//!   said to have, UTF-8 without one, and what is nothing there is an error with its row and column. Two columns of one name
+//!   are refused, since one of them would be lost.
 //!
 //! **On failure.** What the database refuses has its code (SQLSTATE, or SQLite's name for it) and no text, which may quote
 //! data. A connection that failed is dropped; the next question opens another. There are as many as questions at one time, so
@@ -28,6 +31,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dozen_core::{Diagnose, Fault, Retry};
+use encoding_rs::{Encoding, UTF_8};
 use serde_json::Value;
 
 /// Connections that are kept for the next question.
@@ -89,6 +93,27 @@ pub enum Error {
     /// The answer has more rows than it may have.
     #[error("the answer has more than {0} rows")]
     ManyRows(usize),
+    /// Two columns of the answer have the same name.
+    #[error("two columns are called `{0}`; give one of them another name, with `as`")]
+    SameName(String),
+    /// A value that cannot be said in JSON.
+    #[error("row {row}, column `{column}`: {why}")]
+    Unreadable {
+        /// Which row, from 1.
+        row: usize,
+        /// Which column.
+        column: String,
+        /// Why.
+        why: String,
+    },
+    /// A value of the question that the database's charset has no signs for.
+    #[error("value {place} has signs that {charset} has not")]
+    NoSigns {
+        /// Which value, from 1.
+        place: usize,
+        /// The charset.
+        charset: &'static str,
+    },
     /// The answer has more bytes than it may have.
     #[error("the answer is larger than {0} bytes")]
     Large(usize),
@@ -97,15 +122,15 @@ pub enum Error {
 impl Diagnose for Error {
     fn fault(&self) -> Fault {
         match self {
-            Self::Address(_) | Self::Refused(_) | Self::ManyRows(_) | Self::Large(_) => Fault::Caller,
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut => Fault::Dependency,
+            _ => Fault::Caller,
         }
     }
 
     fn retry(&self) -> Retry {
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut => Retry::Later,
-            Self::Address(_) | Self::Refused(_) | Self::ManyRows(_) | Self::Large(_) => Retry::Never,
+            _ => Retry::Never,
         }
     }
 
@@ -118,8 +143,31 @@ impl Database {
     /// The database at `address`: `sqlite:FILE`, where a relative path starts from `folder`, or `postgres://…` with the options
     /// of the store's addresses for TLS. Opens nothing.
     pub fn at(address: &str, folder: &Path, access: Access) -> Result<Self, Error> {
+        Self::written_in(None, address, folder, access)
+    }
+
+    /// The same, for a file of SQLite whose texts are in `charset`, by its name. A server of PostgreSQL converts its texts by
+    /// itself.
+    pub fn written_in(
+        charset: Option<&str>,
+        address: &str,
+        folder: &Path,
+        access: Access,
+    ) -> Result<Self, Error> {
+        let unknown = |label: &str| Error::Address(format!("there is no charset `{label}`"));
+        let named = |label: &str| Encoding::for_label(label.as_bytes()).ok_or_else(|| unknown(label));
+        let encoding = charset.map(named).transpose()?.unwrap_or(UTF_8);
+        if encoding.output_encoding() != encoding {
+            return Err(Error::Address("SQLite converts UTF-16 by itself: leave the charset out".into()));
+        }
         if let Some(path) = address.strip_prefix("sqlite:") {
-            return Ok(Self(Kind::Sqlite(Arc::new(sqlite::File::new(file(path, folder)?, access)))));
+            let file = sqlite::File::new(file(path, folder)?, access, encoding);
+            return Ok(Self(Kind::Sqlite(Arc::new(file))));
+        }
+        if charset.is_some() {
+            return Err(Error::Address(
+                "PostgreSQL converts its texts by itself: leave the charset out".into(),
+            ));
         }
         if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             let server = postgres::Server::new(address, access)?;

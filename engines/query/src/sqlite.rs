@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
+use encoding_rs::Encoding;
+use rusqlite::types::{ToSql, ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde_json::{Map, Value};
 
@@ -24,6 +25,8 @@ const STEPS: i32 = 4_000;
 pub(crate) struct File {
     path: PathBuf,
     access: Access,
+    /// What its texts are written in. SQLite itself does not look.
+    encoding: &'static Encoding,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -37,8 +40,8 @@ impl Drop for Gone {
 }
 
 impl File {
-    pub(crate) fn new(path: PathBuf, access: Access) -> Self {
-        Self { path, access, idle: Mutex::default() }
+    pub(crate) fn new(path: PathBuf, access: Access, encoding: &'static Encoding) -> Self {
+        Self { path, access, encoding, idle: Mutex::default() }
     }
 
     pub(crate) async fn ask(self: &Arc<Self>, question: Question) -> Result<Bytes, Error> {
@@ -61,7 +64,7 @@ impl File {
         let answered = connection
             .busy_timeout(left.max(Duration::from_millis(1)))
             .map_err(refused)
-            .and_then(|()| read(&connection, question));
+            .and_then(|()| read(&connection, question, self.encoding));
         connection.progress_handler(STEPS, None::<fn() -> bool>);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX && !matches!(answered, Err(Error::Broken(_))) {
@@ -80,27 +83,38 @@ impl File {
     }
 }
 
-fn read(connection: &Connection, question: &Question) -> Result<Bytes, Error> {
+fn read(connection: &Connection, question: &Question, encoding: &'static Encoding) -> Result<Bytes, Error> {
     let mut statement = connection.prepare_cached(&question.text).map_err(refused)?;
     for (at, value) in question.values.iter().enumerate() {
-        statement.raw_bind_parameter(at + 1, bound(value)).map_err(refused)?;
+        let no_signs = Error::NoSigns { place: at + 1, charset: encoding.name() };
+        let bound = bound(value, encoding).ok_or(no_signs)?;
+        statement.raw_bind_parameter(at + 1, bound).map_err(refused)?;
     }
     let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    if let Some((_, twice)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        return Err(Error::SameName(twice.clone()));
+    }
     let mut rows = Rows::new(question);
     let mut found = statement.raw_query();
     while let Some(row) = found.next().map_err(refused)? {
         let mut object = Map::new();
         for (at, name) in names.iter().enumerate() {
-            let value = row.get_ref(at).map_err(refused)?;
-            object.insert(name.clone(), json(value));
+            let value = json(row.get_ref(at).map_err(refused)?, encoding);
+            let unreadable = |why| Error::Unreadable { row: rows.count + 1, column: name.clone(), why };
+            object.insert(name.clone(), value.map_err(unreadable)?);
         }
         rows.add(Value::Object(object).to_string().as_bytes())?;
     }
     Ok(rows.done())
 }
 
-fn bound(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Owned(match value {
+/// `None` if the charset has no signs for it.
+fn bound(value: &Value, encoding: &'static Encoding) -> Option<Bound> {
+    let text = |text: &str| {
+        let (bytes, _, is_lossy) = encoding.encode(text);
+        (!is_lossy).then(|| Bound::Text(bytes.into_owned()))
+    };
+    Some(Bound::Plain(match value {
         Value::Null => Sql::Null,
         Value::Bool(truth) => Sql::Integer(i64::from(*truth)),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
@@ -108,19 +122,43 @@ fn bound(value: &Value) -> ToSqlOutput<'_> {
             (None, Some(number)) => Sql::Real(number),
             (None, None) => Sql::Text(number.to_string()),
         },
-        Value::String(text) => return ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-        other => Sql::Text(other.to_string()),
-    })
+        Value::String(own) => return text(own),
+        other => return text(&other.to_string()),
+    }))
 }
 
-fn json(value: ValueRef<'_>) -> Value {
-    match value {
+/// A value as it is bound. A text is bytes in the database's charset, which need not be UTF-8.
+enum Bound {
+    Plain(Sql),
+    Text(Vec<u8>),
+}
+
+impl ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Plain(value) => value.into(),
+            Self::Text(bytes) => ValueRef::Text(bytes),
+        }))
+    }
+}
+
+/// The value in JSON; or why there is none.
+fn json(value: ValueRef<'_>, encoding: &'static Encoding) -> Result<Value, String> {
+    Ok(match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) if !number.is_finite() => return Err("the number is infinite".into()),
         ValueRef::Real(number) => number.into(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Text(bytes) => {
+            let text = encoding.decode_without_bom_handling_and_without_replacement(bytes);
+            let problem = || {
+                let name = encoding.name();
+                format!("the text is not in {name}; say which `charset` the database is written in")
+            };
+            text.ok_or_else(problem)?.into()
+        }
         ValueRef::Blob(bytes) => BASE64.encode(bytes).into(),
-    }
+    })
 }
 
 fn refused(error: rusqlite::Error) -> Error {

@@ -70,6 +70,30 @@ async fn a_statement_that_does_not_end_is_ended_and_a_file_that_is_not_there_is_
 }
 
 #[tokio::test]
+async fn a_text_of_sqlite_is_read_in_its_charset_or_refused_with_its_row_and_column_and_no_column_is_lost() {
+    let (folder, database, writes) = legacy().await;
+    let latin = "insert into item (sku, qty) values (cast(x'4772f6df65' as text), 1)";
+    assert_eq!(asked(&writes, latin, vec![]).await, "[]");
+    let select =
+        "select qty, sku from item where sku in ('a', cast(x'4772f6df65' as text)) order by sku desc";
+    let said = asked(&database, select, vec![]).await;
+    assert!(said.starts_with("! row 2, column `sku`: the text is not in UTF-8"), "{said}");
+    let open = |charset| Database::written_in(Some(charset), "sqlite:old.db", folder.path(), Access::Reads);
+    let old = open("windows-1252").unwrap();
+    let found = asked(&old, "select sku from item where sku = $1", vec![json!("Größe")]).await;
+    assert_eq!(found, r#"[{"sku":"Größe"}]"#);
+    let said = asked(&old, "select sku from item where sku = $1", vec![json!("ж")]).await;
+    assert_eq!(said, "! value 1 has signs that windows-1252 has not");
+    assert!(open("latin-17").is_err());
+    let said = asked(&database, "select sku, qty as sku from item", vec![]).await;
+    assert_eq!(said, "! two columns are called `sku`; give one of them another name, with `as`");
+    assert_eq!(
+        asked(&database, "select 9e999 x", vec![]).await,
+        "! row 1, column `x`: the number is infinite"
+    );
+}
+
+#[tokio::test]
 async fn a_database_of_postgres_answers_with_rows_of_every_type() {
     let server = Postgres::start(&[]).unwrap();
     let name = server.fresh_database().unwrap();

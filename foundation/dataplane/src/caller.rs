@@ -279,7 +279,8 @@ impl Call {
                 source: std::io::ErrorKind::TimedOut.into(),
             };
             let reached = reached.map_err(slow)??;
-            let request = errand.request(None, |body| body).ok_or(Error::Request { why: "it was sent already" })?;
+            let request =
+                errand.request(None, |body| body).ok_or(Error::Request { why: "it was sent already" })?;
             reached.send(request, self.stall).await
         };
         timeout(within, exchange).await.map_err(|_| late())?

@@ -43,12 +43,23 @@ impl Kind {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     variables: BTreeMap<String, Kind>,
+    /// The members of those variables whose members are all known.
+    members: BTreeMap<String, Vec<String>>,
 }
 
 impl Scope {
     /// These variables. A name is an identifier of CEL: letters, digits and `_`, no digit first.
     pub fn of<N: Into<String>>(variables: impl IntoIterator<Item = (N, Kind)>) -> Self {
-        Self { variables: variables.into_iter().map(|(name, kind)| (name.into(), kind)).collect() }
+        let variables = variables.into_iter().map(|(name, kind)| (name.into(), kind)).collect();
+        Self { variables, members: BTreeMap::new() }
+    }
+
+    /// With these members, and no others, in `variable`, where it is not null. Another one is then a mistake.
+    #[must_use]
+    pub fn with_members(mut self, variable: &str, members: &[&str]) -> Self {
+        let members = members.iter().map(|&member| member.to_owned()).collect();
+        self.members.insert(variable.to_owned(), members);
+        self
     }
 
     /// What can be said of a message.
@@ -74,6 +85,11 @@ impl Scope {
     /// The kind of a variable, if there is one of this name.
     pub fn kind(&self, name: &str) -> Option<Kind> {
         self.variables.get(name).copied()
+    }
+
+    /// The members of a variable, if all of them are known.
+    pub(crate) fn members(&self, name: &str) -> Option<&[String]> {
+        self.members.get(name).map(Vec::as_slice)
     }
 
     /// All names, in order.

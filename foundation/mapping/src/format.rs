@@ -183,12 +183,20 @@ impl Format {
 
     /// Writes a document.
     pub fn encode(&self, value: &Value) -> Result<Vec<u8>, EncodeError> {
+        self.encode_under(None, value)
+    }
+
+    /// Writes a document with a header. Only an envelope of SOAP has one.
+    pub fn encode_under(&self, header: Option<&Value>, value: &Value) -> Result<Vec<u8>, EncodeError> {
+        if header.is_some() && !matches!(self.kind, Kind::Soap(_)) {
+            return Err(EncodeError::new("", format!("a document in {} has no header", self.name())));
+        }
         let declared =
             |text: String| format!("<?xml version=\"1.0\" encoding=\"{}\"?>{text}", self.charset_name());
         let text = match &self.kind {
             Kind::Json => json::write(value),
             Kind::Xml(options) => declared(xml::encode(value, options)?),
-            Kind::Soap(soap) => declared(soap.encode(value)?),
+            Kind::Soap(soap) => declared(soap.encode(header, value)?),
             Kind::Csv(csv) => csv.encode(value)?,
             Kind::Fixed(fixed) => return fixed.encode(value, &self.charset),
             Kind::Form => return encode_form(value, &self.charset),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dozen_mapping::{DecodeError, Format, Limits, Mapping, Options, Value};
-use http::header;
+use dozen_mapping::{DecodeError, Fault, Format, Limits, Mapping, Options, Value};
+use dozen_schema::Schema;
+use http::{StatusCode, header};
 use serde_json::Value as Json;
 
 use crate::drift::Drift;
@@ -15,7 +16,7 @@ use crate::options::{AskOptions, DriftOptions};
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::question::Question;
-use crate::refusal::{self, Rule, Told};
+use crate::refusal::{self, Rule, Told, Undecided};
 
 /// One way to ask.
 #[derive(Debug)]
@@ -66,9 +67,14 @@ impl Ask {
             }
         };
         let errors = options.errors.iter().enumerate();
+        let has_faults = answer_format.as_ref().is_none_or(|format| format.name() == "soap");
+        let errors_at = format!("{at}.errors");
         let errors: Vec<_> = errors
-            .filter_map(|(place, rule)| Rule::compile(rule, &format!("{at}.errors[{place}]"), gathered))
+            .filter_map(|(place, rule)| Rule::compile(rule, (&errors_at, place), has_faults, gathered))
             .collect();
+        if let Some(schema) = &answer.schema {
+            gathered.take(&format!("{at}.answer.schema"), Schema::compile(schema.to_string().as_bytes()));
+        }
         let (question, answer_format) = (question?, answer_format?);
         let limits = Limits { size: provider.options.answer_max.get(), ..Limits::default() };
         // An element that is there once and one that is there twice are the same element.
@@ -100,8 +106,8 @@ impl Ask {
         self.answer_format.decode(answer.body(), kind, &self.limits)
     }
 
-    /// What an answer means in our model.
-    pub(crate) fn understand(&self, answer: &ForeignAnswer) -> Meaning {
+    /// What an answer means in our model. Rules that cannot say whether they know it are added to `undecided`.
+    pub(crate) fn understand(&self, answer: &ForeignAnswer, undecided: &mut Vec<Undecided>) -> Meaning {
         let status = answer.status();
         let read = self.read(answer);
         let fault = match &read {
@@ -109,28 +115,22 @@ impl Ask {
             _ => None,
         };
         let told = Told { status: status.as_u16(), fault, body: read.as_ref().ok() };
-        if let Some((rule, problem)) = refusal::find(&self.errors, &told, &self.limits) {
-            return Meaning::Problem { problem, is_unwell: false, next: rule.next, document: None };
+        let found = refusal::find(&self.errors, &told, &self.limits, undecided);
+        let is_unwell = is_unwell(status, fault, found.as_ref().map(|(rule, _)| *rule));
+        if let Some((rule, problem)) = found {
+            return Meaning::Problem { problem, is_unwell, next: rule.next, document: None };
         }
         let provider = &self.place.provider;
         if fault.is_some() {
             let detail = format!("`{provider}` answered with a fault that no rule of `errors` knows");
-            return Meaning::Problem {
-                problem: Problem::refused(detail),
-                is_unwell: false,
-                next: false,
-                document: None,
-            };
+            let problem = Problem::refused(detail);
+            return Meaning::Problem { problem, is_unwell, next: false, document: None };
         }
-        // Too many requests, and what a server says is its own fault, is no word about the question.
-        if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
+        if is_unwell {
             let detail = format!("`{provider}` answered with status {}", status.as_u16());
-            return Meaning::Problem {
-                problem: Problem::unavailable(detail, None),
-                is_unwell: true,
-                next: true,
-                document: None,
-            };
+            let problem = Problem::unavailable(detail, None);
+            // What may have been done is not done again elsewhere.
+            return Meaning::Problem { problem, is_unwell, next: self.repeatable, document: None };
         }
         if !status.is_success() {
             let status = status.as_u16();
@@ -159,6 +159,18 @@ impl Ask {
                     untranslatable(format!("the answer of `{provider}`: {failure}"), Some(document))
                 }
             },
+        }
+    }
+}
+
+/// Whether an answer says that the provider is unwell, and not only of another opinion. Too many requests, and what a server
+/// says is its own doing, is no word about the question, whatever a rule makes of it for the caller. Many servers call any
+/// mistake their own in a fault; of one that a rule knows as a matter of the question that is not believed.
+fn is_unwell(status: StatusCode, fault: Option<&Fault>, rule: Option<&Rule>) -> bool {
+    match fault {
+        None => status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+        Some(fault) => {
+            matches!(fault.code.as_str(), "Server" | "Receiver") && !rule.is_some_and(Rule::is_opinion)
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Whoever asks what somebody is just asking waits for the same answer. The question goes on as long as one of them waits;
 //! when the last one has gone away, it is dropped. Only results are kept, never problems.
+//!
+//! What is kept has two bounds, entries and bytes; the oldest goes first, and a result that is larger than the bytes allow for
+//! is not kept at all.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,11 +33,36 @@ struct State {
     entries: HashMap<Arc<str>, Entry>,
     /// The keys of `entries`, the oldest first.
     order: VecDeque<Arc<str>>,
+    /// Bytes of keys and results, as they would be written.
+    bytes: usize,
+    /// Questions that have begun.
+    begun: u64,
 }
 
 enum Entry {
-    Kept { value: Value, until: Instant },
-    Flying(WeakShared<BoxFuture<'static, Result<Value, Problem>>>),
+    Kept {
+        value: Value,
+        until: Instant,
+        bytes: usize,
+    },
+    /// With its number: one that was forgotten may end after the next one for its key has begun.
+    Flying {
+        number: u64,
+        flight: WeakShared<BoxFuture<'static, Result<Value, Problem>>>,
+    },
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Kept { bytes, .. } => *bytes,
+            Self::Flying { .. } => 0,
+        }
+    }
+
+    fn is_flight(&self, wanted: u64) -> bool {
+        matches!(self, Self::Flying { number, .. } if *number == wanted)
+    }
 }
 
 /// What is there for a question.
@@ -56,10 +84,10 @@ impl Cache {
     ) -> Found {
         self.with(|state| {
             match state.entries.get(&key) {
-                Some(Entry::Kept { value, until }) if Instant::now() < *until => {
+                Some(Entry::Kept { value, until, .. }) if Instant::now() < *until => {
                     return Found::Kept(value.clone());
                 }
-                Some(Entry::Flying(flight)) => {
+                Some(Entry::Flying { flight, .. }) => {
                     if let Some(flight) = flight.upgrade() {
                         return Found::Flying(flight);
                     }
@@ -67,31 +95,37 @@ impl Cache {
                 _ => {}
             }
             let (cache, asked) = (Arc::downgrade(self), start());
-            let of = key.clone();
+            state.begun += 1;
+            let (of, number) = (key.clone(), state.begun);
             let flight = async move {
                 let result = asked.await;
                 if let Some(cache) = cache.upgrade() {
-                    cache.land(of, &result);
+                    cache.land(of, number, &result);
                 }
                 result
             }
             .boxed()
             .shared();
             if let Some(weak) = flight.downgrade() {
-                state.put(key, Entry::Flying(weak), self.options.entries_max.get());
+                state.put(key, Entry::Flying { number, flight: weak }, &self.options);
             }
             Found::Flying(flight)
         })
     }
 
-    fn land(&self, key: Arc<str>, result: &Result<Value, Problem>) {
-        self.with(|state| match result {
-            Ok(value) => {
-                let until = Instant::now() + self.options.ttl;
-                let kept = Entry::Kept { value: value.clone(), until };
-                state.put(key, kept, self.options.entries_max.get());
+    fn land(&self, key: Arc<str>, number: u64, result: &Result<Value, Problem>) {
+        // Outside of the lock: a result may be large.
+        let bytes = result.as_ref().map_or(0, |value| json::write(value).len() + key.len());
+        self.with(|state| {
+            let is_own = state.entries.get(&key).is_some_and(|entry| entry.is_flight(number));
+            match result {
+                Ok(value) if bytes <= self.options.bytes_max.get() => {
+                    let until = Instant::now() + self.options.ttl;
+                    state.put(key, Entry::Kept { value: value.clone(), until, bytes }, &self.options);
+                }
+                _ if is_own => state.forget(&key),
+                _ => {}
             }
-            Err(_) => state.forget(&key),
         });
     }
 
@@ -101,20 +135,22 @@ impl Cache {
 }
 
 impl State {
-    fn put(&mut self, key: Arc<str>, entry: Entry, entries_max: usize) {
-        if self.entries.insert(key.clone(), entry).is_some() {
-            return;
+    fn put(&mut self, key: Arc<str>, entry: Entry, options: &CacheOptions) {
+        self.bytes += entry.bytes();
+        match self.entries.insert(key.clone(), entry) {
+            Some(old) => self.bytes -= old.bytes(),
+            None => self.order.push_back(key),
         }
-        self.order.push_back(key);
-        while self.entries.len() > entries_max
+        while (self.entries.len() > options.entries_max.get() || self.bytes > options.bytes_max.get())
             && let Some(oldest) = self.order.pop_front()
         {
-            self.entries.remove(&oldest);
+            self.bytes -= self.entries.remove(&oldest).map_or(0, |entry| entry.bytes());
         }
     }
 
     fn forget(&mut self, key: &str) {
-        if self.entries.remove(key).is_some() {
+        if let Some(entry) = self.entries.remove(key) {
+            self.bytes -= entry.bytes();
             self.order.retain(|other| **other != *key);
         }
     }

@@ -85,6 +85,9 @@ pub enum ForeignError {
     /// Its answer is larger than it may be.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// Its answer cannot be read as a document. The source names a place and never quotes.
+    #[error("its answer cannot be read")]
+    Unreadable(#[source] Because),
     /// The request cannot be written down.
     #[error("the request cannot be sent")]
     Unsendable(#[source] Because),
@@ -111,7 +114,7 @@ impl Diagnose for ForeignError {
     fn retry(&self) -> Retry {
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut => Retry::Later,
-            Self::TooLarge(_) | Self::Unsendable(_) | Self::NotRecorded => Retry::Never,
+            Self::TooLarge(_) | Self::Unreadable(_) | Self::Unsendable(_) | Self::NotRecorded => Retry::Never,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dozen_core::{Diagnose, Message, Retry, chain};
-use dozen_mapping::Limits;
+use dozen_mapping::{Limits, Value};
 use dozen_messaging::{Delivery, Handler, Publisher, Verdict};
 
 use crate::translator::Translator;
@@ -48,37 +48,48 @@ impl Handled {
 #[async_trait]
 impl Handler for Handled {
     async fn handle(&self, delivery: &Delivery) -> Verdict {
-        let message = &delivery.message;
+        let handled = async {
+            let output = self.translator.take(&delivery.message).await?;
+            let Some(to) = &self.to else { return Ok(()) };
+            let made = self.translator.message(&delivery.message, &output, &to.kind)?;
+            let published = to.publisher.publish(&to.name, vec![made]).await;
+            published.map(drop).map_err(|error| verdict(&error))
+        };
+        handled.await.err().unwrap_or(Verdict::Done)
+    }
+}
+
+impl Translator {
+    /// What a message is in our model, its data being the input; or what becomes of it.
+    pub async fn take(&self, message: &Message) -> Result<Value, Verdict> {
         let kind = message.content_type.as_deref();
-        let input = match self.translator.input_format().decode(&message.data, kind, &Limits::default()) {
-            Ok(input) => input,
-            Err(error) => return Verdict::Poison(format!("the message cannot be read: {error}")),
-        };
-        let output = match self.translator.call(input).await {
-            Ok(output) => output,
-            Err(problem) => return verdict(&problem),
-        };
-        let Some(to) = &self.to else { return Verdict::Done };
-        let format = self.translator.output_format();
-        let data = match format.encode(&output) {
-            Ok(data) => data,
-            Err(error) => return Verdict::Poison(format!("the result cannot be written: {error}")),
-        };
-        let source = format!("/translators/{}", self.translator.name());
-        let mut made = Message::new(message.id.clone(), source, to.kind.clone());
-        made = made.with_data(Some(&format.content_type()), data);
-        if let Some(key) = message.key() {
+        let input = self.input_format().decode(&message.data, kind, &Limits::default());
+        let input = input.map_err(|error| Verdict::Poison(format!("the message cannot be read: {error}")))?;
+        self.call(input).await.map_err(|problem| verdict(&problem))
+    }
+
+    /// A message of the type `kind` with this result, under the id, the ordering key and the trace of the one that it was made
+    /// of.
+    pub fn message(&self, of: &Message, output: &Value, kind: &str) -> Result<Message, Verdict> {
+        let data = self.written(output)?;
+        let source = format!("/translators/{}", self.name());
+        let mut made = Message::new(of.id.clone(), source, kind);
+        made = made.with_data(Some(&self.output_format().content_type()), data);
+        if let Some(key) = of.key() {
             made = made.with_key(key);
         }
-        if let Some(trace) = message.trace() {
+        if let Some(trace) = of.trace() {
             made = made.with_trace(trace);
         }
-        made.subject.clone_from(&message.subject);
-        made.time = message.time;
-        match to.publisher.publish(&to.name, vec![made]).await {
-            Ok(_) => Verdict::Done,
-            Err(error) => verdict(&error),
-        }
+        made.subject.clone_from(&of.subject);
+        made.time = of.time;
+        Ok(made)
+    }
+
+    /// A result in the output format.
+    pub fn written(&self, output: &Value) -> Result<Vec<u8>, Verdict> {
+        let written = self.output_format().encode(output);
+        written.map_err(|error| Verdict::Poison(format!("the result cannot be written: {error}")))
     }
 }
 

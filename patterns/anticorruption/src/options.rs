@@ -183,6 +183,9 @@ pub struct RequestOptions {
     /// A table that makes the document. Without it, it is what `with` makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<Value>,
+    /// A table that makes the header of an envelope of SOAP. Without it, there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<Value>,
     /// The statement for a database, with `:name` for values of `with`, or of `map` where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
@@ -200,6 +203,7 @@ impl Default for RequestOptions {
             headers: BTreeMap::new(),
             format: None,
             map: None,
+            header: None,
             sql: None,
             repeatable: None,
         }
@@ -218,7 +222,10 @@ impl RequestOptions {
         ];
         let keys: Vec<(&'static str, bool)> = match speaks {
             Speaks::Http => vec![("sql", self.sql.is_some())],
-            Speaks::Sql => of_http.into_iter().chain([("format", self.format.is_some())]).collect(),
+            Speaks::Sql => {
+                let of_documents = [("format", self.format.is_some()), ("header", self.header.is_some())];
+                of_http.into_iter().chain(of_documents).collect()
+            }
             Speaks::Messages => of_http.into_iter().chain([("sql", self.sql.is_some())]).collect(),
         };
         keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
@@ -282,6 +289,13 @@ pub struct CacheOptions {
     /// How many; the oldest goes first.
     #[serde(default = "entries_max")]
     pub entries_max: NonZeroUsize,
+    /// How many bytes all of them may have, as they would be written in JSON.
+    #[serde(default = "bytes_max")]
+    pub bytes_max: NonZeroUsize,
+}
+
+fn bytes_max() -> NonZeroUsize {
+    const { NonZeroUsize::new(16 * 1024 * 1024).expect("16 mebibytes are not 0") }
 }
 
 fn entries_max() -> NonZeroUsize {

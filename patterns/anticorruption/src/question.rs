@@ -39,6 +39,8 @@ pub(crate) struct Document {
     format: Format,
     /// Without a table it is what `with` makes.
     map: Option<Mapping>,
+    /// The header of an envelope.
+    header: Option<Mapping>,
 }
 
 /// What the names of a statement stand for.
@@ -228,9 +230,19 @@ impl Document {
         gathered: &mut Gathered,
     ) -> Option<Option<Self>> {
         let map = table(&options.map, &format!("{at}.request.map"), asked, gathered);
-        let Some(format) = format else { return map.map(|_| None) };
-        let format = gathered.mapped(Format::parse(format, &format!("{at}.request.format")));
-        Some(Some(Self { format: format?, map: map? }))
+        let header_at = format!("{at}.request.header");
+        let header = table(&options.header, &header_at, asked, gathered);
+        let format = match format {
+            Some(format) => gathered.mapped(Format::parse(format, &format!("{at}.request.format"))).map(Some),
+            None => Some(None),
+        };
+        let is_soap = |format: &Option<Format>| format.as_ref().is_some_and(|format| format.name() == "soap");
+        if options.header.is_some() && format.as_ref().is_some_and(|format| !is_soap(format)) {
+            gathered
+                .add(header_at, "only an envelope has a header, `format: soap`; `headers` are those of HTTP");
+        }
+        let (map, header) = (map?, header?);
+        Some(format?.map(|format| Self { format, map, header }))
     }
 }
 
@@ -271,9 +283,10 @@ impl Made<'_> {
     ) -> Result<http::Request<Bytes>, Problem> {
         let body = match document {
             None => Bytes::new(),
-            Some(Document { format, map }) => {
-                let made = map.as_ref().map(|map| self.by(map)).transpose()?;
-                let written = format.encode(made.as_ref().unwrap_or(self.with));
+            Some(Document { format, map, header }) => {
+                let made = |table: &Option<Mapping>| table.as_ref().map(|table| self.by(table)).transpose();
+                let (made, header) = (made(map)?, made(header)?);
+                let written = format.encode_under(header.as_ref(), made.as_ref().unwrap_or(self.with));
                 written.map_err(|error| self.unwritable("the document", &error))?.into()
             }
         };

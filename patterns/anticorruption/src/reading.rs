@@ -30,7 +30,7 @@ impl Translator {
         self.reads().map_err(Problem::untranslatable)?;
         let way = self.0.part.calls.first().and_then(|call| call.ways.first());
         let way = way.ok_or_else(|| Problem::untranslatable("there is nobody to ask"))?;
-        match way.understand(answer) {
+        match way.understand(answer, &mut Vec::new()) {
             Meaning::Result { value, .. } => self.0.check_output(&value).map(|()| value),
             Meaning::Problem { problem, .. } => Err(problem),
         }

@@ -163,7 +163,10 @@ impl Run<'_> {
         let answered = self.exchange(way, request, foreign).await;
         let is_well = match &answered {
             Ok(meaning) => !meaning.is_unwell(),
-            Err(error) => matches!(error, ForeignError::Unsendable(_) | ForeignError::NotRecorded),
+            Err(error) => matches!(
+                error,
+                ForeignError::Unsendable(_) | ForeignError::Unreadable(_) | ForeignError::NotRecorded
+            ),
         };
         match is_well {
             true => upstream.succeeded(&lease),
@@ -193,7 +196,12 @@ impl Run<'_> {
         let service = way.provider.service.clone();
         let asked = ForeignRequest { place, service, request, statement, timeout, answer_max };
         let answer = foreign.ask(asked).await?;
-        let meaning = way.understand(&answer);
+        let mut undecided = Vec::new();
+        let meaning = way.understand(&answer, &mut undecided);
+        if let Source::Live = self.source {
+            let now = self.inner.providers.ids.clock().now();
+            undecided.iter().for_each(|rule| way.drift.undecided(rule, &way.place, now));
+        }
         match &meaning {
             Meaning::Result { fallbacks, .. } => self.count(|tally| tally.fallbacks(*fallbacks)),
             Meaning::Problem { problem, .. } => {
@@ -219,18 +227,16 @@ impl Run<'_> {
 fn meant(way: &Ask, answered: Result<Meaning, ForeignError>) -> Result<Value, Failed> {
     let error = match answered {
         Ok(Meaning::Result { value, .. }) => return Ok(value),
-        // A rule decides for itself; without one, what may have been done is not done again elsewhere.
-        Ok(Meaning::Problem { problem, is_unwell, next, .. }) => {
-            return Err(Failed { problem, next: next && (!is_unwell || way.repeatable) });
-        }
+        Ok(Meaning::Problem { problem, next, .. }) => return Err(Failed { problem, next }),
         Err(error) => error,
     };
     let name = &way.place.provider;
-    let next = error.is_unsent() || way.repeatable;
+    let next = error.is_unsent() || (way.repeatable && !matches!(error, ForeignError::Unreadable(_)));
     tracing::debug!(way = %way.place, error = %dozen_core::chain(&error), "a provider did not answer");
     let problem = match error {
         ForeignError::TimedOut => Problem::late(format!("`{name}`: {error}")),
         ForeignError::TooLarge(_) => Problem::untranslatable(format!("`{name}`: {error}")),
+        ForeignError::Unreadable(why) => Problem::untranslatable(format!("the answer of `{name}`: {why}")),
         _ => Problem::unavailable(format!("`{name}`: {error}"), None),
     };
     Err(Failed { problem, next })

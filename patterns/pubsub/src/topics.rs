@@ -8,7 +8,7 @@ use dozen_core::{Message, Token};
 use dozen_messaging::{
     Admission, Broker, Error, Keyring, Publisher, Subscriber, SubscriptionOptions, TopicSettings, unknown,
 };
-use dozen_store::{Journal, Store};
+use dozen_store::{Append, Journal, Op, Record, Store};
 
 use crate::Subscription;
 use crate::catalog::{HINTS, SPACE};
@@ -102,6 +102,17 @@ impl Topics {
         let names = self.names().await.unwrap_or_default();
         let known = dozen_core::nearest(topic, names.iter().map(String::as_str));
         Error::Unknown { kind: "topic", name: topic.chars().take(200).collect(), known }
+    }
+
+    /// The operation that publishes `messages`, for a transaction of the caller's: they are there if and only if that commits.
+    pub async fn publishing(&self, topic: &str, mut messages: Vec<Message>) -> Result<Op, Error> {
+        let door = self.door(topic).await?;
+        for message in &mut messages {
+            door.admit(message)?;
+        }
+        let records = messages.into_iter().map(Record::from).collect();
+        let at = self.store.clock().now();
+        Ok(Op::Append(Append { stream: Self::stream(topic), records, at, due: None }))
     }
 
     /// The names of the topics that exist.

@@ -143,7 +143,8 @@ impl Queue {
         Ok(Op::Append(Append { stream, records, at, due: sending.due }))
     }
 
-    async fn check_room(&self) -> Result<(), Error> {
+    /// Whether more messages may wait, as far as was known a second ago. Who sends in a transaction asks before.
+    pub async fn check_room(&self) -> Result<(), Error> {
         let Some(waiting_max) = self.options.waiting_max else { return Ok(()) };
         let now = self.store.clock().now();
         let looked = self.depth.looked.load(Ordering::Relaxed);

@@ -38,8 +38,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use app::{
-    Api, App, Gateway, Limits, Origin, Queue, Reach, Receiver, Relay, Run, Secret, Service, StoreAddress,
-    Subscription, Target, Topic, Traces, Translators, Url, Wire,
+    Api, App, End, Gateway, Limits, Origin, Queue, Reach, Receiver, Relay, Run, Secret, Service,
+    StoreAddress, Subscription, Target, Topic, Traces, Translators, Url, Wire,
 };
 pub use diagnostic::Mistakes;
 pub use document::markdown;

@@ -218,7 +218,7 @@ impl Bound {
         Ok(parts)
     }
 
-    /// The workers of subscriptions, and of translators that read topics. They miss nothing from now on.
+    /// The workers of subscriptions, and of translators that read topics and queues. They miss nothing from now on.
     async fn deliveries(&self) -> Result<Parts, Error> {
         let pushes = pushes::Pushes {
             store: &self.store,
@@ -229,8 +229,12 @@ impl Bound {
             tallies: &self.tallies,
         };
         let mut parts = pushes.workers(&self.app).await?;
-        let wires =
-            translators::Wires { topics: &self.messages.topics, ids: &self.ids, tallies: &self.tallies };
+        let wires = translators::Wires {
+            store: &self.store,
+            messages: &self.messages,
+            ids: &self.ids,
+            tallies: &self.tallies,
+        };
         parts.extend(wires.workers(&self.app, &self.translators).await?);
         Ok(parts)
     }

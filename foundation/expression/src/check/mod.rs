@@ -118,6 +118,16 @@ impl Check<'_> {
     fn owner(&mut self, owner: &IdedExpr, member: &str) -> Result<Kind, Mistake> {
         match &owner.expr {
             Expr::Ident(name) => {
+                let is_local = self.locals.iter().any(|(local, _)| local == name);
+                if let Some(known) = self.scope.members(name).filter(|_| !is_local)
+                    && !known.iter().any(|known| known == member)
+                {
+                    let problem = format!("`{name}` has no member `{member}`");
+                    return Err(self
+                        .source
+                        .mistake(owner, problem)
+                        .nearest(member, known.iter().map(String::as_str)));
+                }
                 let member = Wanted::Members([member.to_owned()].into());
                 self.name(owner, name, &member)
             }

@@ -104,15 +104,29 @@ impl Soap {
         Ok(Value::object(inside.map(|(name, value)| (name.clone(), value.clone()))))
     }
 
-    /// Writes an envelope around the elements that the members of an object are.
-    pub(crate) fn encode(&self, value: &Value) -> Result<String, EncodeError> {
-        let Value::Object(body) = value else {
-            return Err(EncodeError::new("", format!("a body is an object, and this is {}", value.kind())));
+    /// Writes an envelope around the elements that the members of an object are, and of another for its header.
+    pub(crate) fn encode<'v>(
+        &self,
+        header: Option<&'v Value>,
+        value: &'v Value,
+    ) -> Result<String, EncodeError> {
+        let part = |what: &str, value: &'v Value| match value {
+            Value::Object(part) => Ok(part),
+            other => {
+                Err(EncodeError::new("", format!("a {what} is an object, and this is {}", other.kind())))
+            }
         };
+        let (header, body) = (header.map(|header| part("header", header)).transpose()?, part("body", value)?);
         let mut text = String::with_capacity(512);
         text.push_str("<soap:Envelope");
         declare("soap", self.version.namespace(), &mut text);
-        text.push_str("><soap:Body>");
+        text.push('>');
+        if let Some(header) = header {
+            text.push_str("<soap:Header>");
+            element(header, &self.xml.ns, &mut text)?;
+            text.push_str("</soap:Header>");
+        }
+        text.push_str("<soap:Body>");
         element(body, &self.xml.ns, &mut text)?;
         text.push_str("</soap:Body></soap:Envelope>");
         Ok(text)

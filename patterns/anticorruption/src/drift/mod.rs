@@ -12,9 +12,11 @@
 //! kept is names of fields, never a value, and a bounded number of them. The schema counts where there is one; else the
 //! examples do, and then a field that all examples have counts as one that is always there.
 
+mod schema;
 mod shape;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +28,7 @@ use serde::Serialize;
 use self::shape::Shape;
 use crate::foreign::Place;
 use crate::options::DriftOptions;
+use crate::refusal::Undecided;
 
 /// How a field differs from what is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,6 +47,8 @@ pub enum Change {
     },
     /// It is a word that the schema does not list.
     Word,
+    /// It is a rule of `errors` that could say neither yes nor no.
+    Undecided,
 }
 
 impl fmt::Display for Change {
@@ -53,6 +58,7 @@ impl fmt::Display for Change {
             Self::Missing => f.write_str("is missing"),
             Self::Type { was, now } => write!(f, "was {was}, and is {now}"),
             Self::Word => f.write_str("has a word that is not listed"),
+            Self::Undecided => f.write_str("cannot be decided"),
         }
     }
 }
@@ -84,6 +90,9 @@ pub struct DriftReport {
     pub fields: Vec<DriftField>,
     /// Differences of fields that were not kept, because there are too many.
     pub more: u64,
+    /// Places of which neither the schema nor the examples say anything, so that nothing is compared there; `.` is the whole
+    /// document. Not more than 100.
+    pub not_compared: Vec<String>,
 }
 
 /// What is known of one way's answers, and how live ones differ.
@@ -100,8 +109,36 @@ pub(crate) struct Drift {
 struct State {
     shape: Shape,
     compared: u64,
+    found: Found,
+}
+
+/// What differs, within bounds.
+#[derive(Debug, Default)]
+struct Found {
     fields: BTreeMap<(String, Change), Seen>,
     more: u64,
+}
+
+impl Found {
+    /// Counts one difference; whether it is the first of its kind, and kept.
+    fn add(&mut self, path: String, change: Change, now: Timestamp, fields_max: usize) -> bool {
+        let is_room = self.fields.len() < fields_max;
+        match self.fields.entry((path, change)) {
+            Entry::Occupied(mut seen) => {
+                let seen = seen.get_mut();
+                (seen.count, seen.last) = (seen.count + 1, now);
+                false
+            }
+            Entry::Vacant(field) if is_room => {
+                field.insert(Seen { count: 1, first: now, last: now });
+                true
+            }
+            Entry::Vacant(_) => {
+                self.more += 1;
+                false
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -113,8 +150,8 @@ struct Seen {
 
 impl Drift {
     pub(crate) fn new(options: DriftOptions, schema: Option<&serde_json::Value>, flat: bool) -> Self {
-        let shape = schema.map(Shape::of_schema).unwrap_or_default();
-        let state = State { shape, compared: 0, fields: BTreeMap::new(), more: 0 };
+        let shape = schema.map(schema::shape).unwrap_or_default();
+        let state = State { shape, compared: 0, found: Found::default() };
         let (turn, state) = (AtomicU64::new(0), Mutex::new(state));
         Self { options, flat, has_schema: schema.is_some(), turn, state }
     }
@@ -133,21 +170,15 @@ impl Drift {
         }
         let mut first_seen = Vec::new();
         self.with(|state| {
-            let State { shape, compared, fields, more } = state;
-            if shape.is_unknown() {
+            if state.shape.is_unknown() {
                 return;
             }
-            *compared += 1;
-            let fields_max = self.options.fields_max.get();
+            state.compared += 1;
+            let State { shape, found, .. } = state;
             shape.compare(document, self.flat, &mut |path, change| {
-                let is_room = fields.len() < fields_max;
-                match fields.get_mut(&(path.clone(), change.clone())) {
-                    Some(seen) => (seen.count, seen.last) = (seen.count + 1, now),
-                    None if is_room => {
-                        first_seen.push(format!("`{path}` {change}"));
-                        fields.insert((path, change), Seen { count: 1, first: now, last: now });
-                    }
-                    None => *more += 1,
+                let field = format!("`{path}` {change}");
+                if found.add(path, change, now, self.options.fields_max.get()) {
+                    first_seen.push(field);
                 }
             });
         });
@@ -156,11 +187,22 @@ impl Drift {
         }
     }
 
+    /// Keeps that a rule of `errors` could not be decided. Every answer counts here, and not one of so many.
+    pub(crate) fn undecided(&self, rule: &Undecided, place: &Place, now: Timestamp) {
+        let path = format!("errors[{}]", rule.place);
+        let fields_max = self.options.fields_max.get();
+        if self.with(|state| state.found.add(path, Change::Undecided, now, fields_max)) {
+            let (rule, why) = (rule.place, &rule.why);
+            tracing::warn!(way = %place, "`errors[{rule}]` cannot be decided, and counts as one that does not hold: {why}");
+        }
+    }
+
     pub(crate) fn report(&self, place: Place) -> DriftReport {
         self.with(|state| DriftReport {
             place,
             compared: state.compared,
             fields: state
+                .found
                 .fields
                 .iter()
                 .map(|((path, change), seen)| DriftField {
@@ -171,7 +213,8 @@ impl Drift {
                     last: seen.last,
                 })
                 .collect(),
-            more: state.more,
+            more: state.found.more,
+            not_compared: state.shape.blind(),
         })
     }
 

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dozen_mapping::Value;
-use serde_json::{Map, Value as Json};
 
 use super::Change;
 
 /// How deep shapes are learnt and compared.
-const DEPTH_MAX: usize = 32;
+pub(super) const DEPTH_MAX: usize = 32;
 /// Members of one object that are learnt.
 const MEMBERS_MAX: usize = 1000;
 /// Values of one document that are compared.
 const VALUES_MAX: usize = 10_000;
-/// Keywords of a schema beside which nothing is known.
-const CHOICES: [&str; 7] = ["anyOf", "oneOf", "allOf", "not", "if", "$ref", "$dynamicRef"];
+/// Places that are named as not compared.
+pub(super) const BLIND_MAX: usize = 100;
 /// Signs of a name in a path.
 const NAME_MAX: usize = 64;
 
@@ -22,19 +21,23 @@ const NAME_MAX: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shape {
     /// Kinds that were seen; none says that nothing is known.
-    kinds: BTreeSet<&'static str>,
-    members: BTreeMap<String, Member>,
-    items: Option<Box<Shape>>,
+    pub(super) kinds: BTreeSet<&'static str>,
+    pub(super) members: BTreeMap<String, Member>,
+    /// What members of other names are, where a schema says that there may be some.
+    pub(super) others: Option<Box<Shape>>,
+    pub(super) items: Option<Box<Shape>>,
     /// The texts that a schema lists.
-    words: Option<BTreeSet<String>>,
+    pub(super) words: Option<BTreeSet<String>>,
+    /// Whether a schema lists the members, so that another one is new.
+    pub(super) lists: bool,
     /// Objects that were seen.
-    objects: usize,
+    pub(super) objects: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Member {
-    shape: Shape,
-    always: bool,
+pub(super) struct Member {
+    pub(super) shape: Shape,
+    pub(super) always: bool,
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -83,66 +86,38 @@ impl Shape {
         }
     }
 
-    /// What a JSON Schema says plainly. Where it chooses between schemas, nothing is known.
-    pub(super) fn of_schema(schema: &Json) -> Self {
-        Self::of_schema_at(schema, 0)
-    }
-
-    fn of_schema_at(schema: &Json, depth: usize) -> Self {
-        let Some(own) = schema.as_object().filter(|_| depth <= DEPTH_MAX) else { return Self::default() };
-        if CHOICES.iter().any(|choice| own.contains_key(*choice)) {
-            return Self::default();
-        }
-        let below = |schema: &Json| Self::of_schema_at(schema, depth + 1);
-        let required: Vec<&str> = own
-            .get("required")
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Json::as_str)
-            .collect();
-        let properties = own.get("properties").and_then(Json::as_object);
-        let member = |(name, schema): (&String, &Json)| {
-            (name.clone(), Member { shape: below(schema), always: required.contains(&name.as_str()) })
-        };
-        Self {
-            kinds: kinds_of(own),
-            members: properties.into_iter().flatten().map(member).collect(),
-            items: own.get("items").map(|items| Box::new(below(items))),
-            words: own
-                .get("enum")
-                .and_then(Json::as_array)
-                .map(|words| words.iter().filter_map(Json::as_str).map(str::to_owned).collect()),
-            objects: 0,
-        }
-    }
-
     pub(super) fn is_unknown(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// The places of which nothing is known, up to [`BLIND_MAX`].
+    pub(super) fn blind(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.blind_at(&mut Vec::new(), &mut found);
+        found
+    }
+
+    fn blind_at(&self, path: &mut Vec<String>, found: &mut Vec<String>) {
+        if found.len() >= BLIND_MAX || path.len() > DEPTH_MAX {
+            return;
+        }
+        if self.is_unknown() {
+            return found.push(written(path, None));
+        }
+        let members = self.members.iter().map(|(name, member)| (shown(name), &member.shape));
+        let others = self.others.iter().map(|others| ("*".to_owned(), &**others));
+        let items = self.items.iter().map(|items| ("[*]".to_owned(), &**items));
+        for (step, below) in members.chain(others).chain(items) {
+            path.push(step);
+            below.blind_at(path, found);
+            path.pop();
+        }
     }
 
     /// Tells every difference between the shape and one document, as far as [`VALUES_MAX`] values.
     pub(super) fn compare(&self, value: &Value, flat: bool, tell: &mut dyn FnMut(String, Change)) {
         Walk { flat, left: VALUES_MAX, path: Vec::new(), tell }.at(self, value);
     }
-}
-
-fn kinds_of(own: &Map<String, Json>) -> BTreeSet<&'static str> {
-    let named = match own.get("type") {
-        Some(Json::String(kind)) => vec![kind.as_str()],
-        Some(Json::Array(kinds)) => kinds.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let ours = |kind: &str| match kind {
-        "null" => Some("null"),
-        "boolean" => Some("boolean"),
-        "number" | "integer" => Some("number"),
-        "string" => Some("text"),
-        "array" => Some("list"),
-        "object" => Some("object"),
-        _ => None,
-    };
-    named.into_iter().filter_map(ours).collect()
 }
 
 struct Walk<'t> {
@@ -168,21 +143,20 @@ impl Walk<'_> {
         }
         match value {
             Value::Object(object) => {
-                // A schema of an object that names nothing says nothing of its members.
-                if shape.members.is_empty() && shape.objects == 0 {
-                    return;
-                }
                 for (name, member) in &shape.members {
                     if member.always && object.get(name).is_none() {
                         self.found(Some(name), Change::Missing);
                     }
                 }
                 for (name, value) in object.iter() {
-                    match shape.members.get(&**name) {
+                    let known = shape.members.get(&**name).map(|member| &member.shape);
+                    match known.or(shape.others.as_deref()) {
+                        // A schema that lists nothing says nothing of what else there may be.
+                        None if !shape.lists && shape.objects == 0 => {}
                         None => self.found(Some(name), Change::New),
-                        Some(member) => {
+                        Some(shape) => {
                             self.path.push(shown(name));
-                            self.at(&member.shape, value);
+                            self.at(shape, value);
                             self.path.pop();
                         }
                     }
@@ -202,15 +176,20 @@ impl Walk<'_> {
     }
 
     fn found(&mut self, member: Option<&str>, change: Change) {
-        let mut path = String::new();
-        for step in self.path.iter().cloned().chain(member.map(shown)) {
-            if !path.is_empty() && step != "[*]" {
-                path.push('.');
-            }
-            path.push_str(&step);
-        }
-        (self.tell)(if path.is_empty() { ".".into() } else { path }, change);
+        (self.tell)(written(&self.path, member), change);
     }
+}
+
+/// A path as a report shows it: `Item[*].Price`; `.` is the document.
+fn written(path: &[String], member: Option<&str>) -> String {
+    let mut text = String::new();
+    for step in path.iter().cloned().chain(member.map(shown)) {
+        if !text.is_empty() && step != "[*]" {
+            text.push('.');
+        }
+        text.push_str(&step);
+    }
+    if text.is_empty() { ".".into() } else { text }
 }
 
 /// A name as a report shows it: short, whatever was sent.

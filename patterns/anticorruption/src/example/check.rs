@@ -99,13 +99,23 @@ impl Translator {
     }
 
     async fn check(&self, example: &Example) -> Vec<String> {
-        let mut recorded = Recorded::default();
+        let (mut recorded, mut doubts) = (Recorded::default(), Vec::new());
         for exchange in &example.exchanges {
             let ways = self.0.part.calls.iter().flat_map(|call| &call.ways);
             for way in ways
                 .filter(|way| *way.place.call == *exchange.call && *way.place.provider == *exchange.provider)
             {
                 recorded.add(way, exchange);
+                let mut undecided = Vec::new();
+                if let Some(answer) = exchange.answer.whole() {
+                    way.understand(&answer, &mut undecided);
+                }
+                doubts.extend(undecided.iter().map(|rule| {
+                    format!(
+                        "`errors[{}]` of `{}` cannot be decided: {}",
+                        rule.place, exchange.provider, rule.why
+                    )
+                }));
             }
         }
         let player = Arc::new(Player { recorded, asked: Mutex::default(), strange: Mutex::default() });
@@ -125,6 +135,7 @@ impl Translator {
                 }
             }
         }
+        mistakes.extend(doubts);
         match (answered, &example.output, &example.problem) {
             (Ok(output), Some(wanted), _) => mistakes.extend(differences(wanted, &output)),
             (Ok(output), None, wanted) => {

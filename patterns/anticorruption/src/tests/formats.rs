@@ -55,6 +55,41 @@ async fn ac_m2_a_soap_service_is_asked_in_its_model_and_answers_in_ours() {
 }
 
 #[tokio::test]
+async fn an_envelope_has_the_header_that_a_table_makes_and_no_example_has_it() {
+    let echo = |body: String| async move {
+        let wanted = "<soap:Header><w:Security xmlns:w=\"urn:wsse\"><w:UsernameToken><w:Password>s3cr3t</w:Password>\
+                      <w:Username>shop</w:Username></w:UsernameToken></w:Security></soap:Header><soap:Body>";
+        assert!(body.contains(wanted), "{body}");
+        ([(CONTENT_TYPE, "text/xml")], STOCK)
+    };
+    let world = World::start(Router::new().route("/stock", post(echo))).await;
+    let soap = json!({ "soap": { "ns": { "s": "urn:erp:v2", "w": "urn:wsse" } } });
+    let options = json!({
+        "providers": { "erp": {} },
+        "translators": { "stock": { "calls": { "item": { "ask": [{
+            "provider": "erp",
+            "request": {
+                "method": "post", "path": "/stock", "format": soap,
+                "header": { "w:Security": { "map": { "w:UsernameToken": { "map": {
+                    "w:Username": { "value": "shop" }, "w:Password": { "value": "s3cr3t" } } } } } },
+                "map": { "s:GetStock": { "map": { "s:Code": "sku!" } } }
+            },
+            "answer": { "format": soap, "map": { "sku": "s:GetStockResponse/s:Item/@code!" } }
+        }] } } } }
+    });
+    let translators = world.translators(options.clone());
+    let stock = translators.get("stock").unwrap();
+    assert_eq!(call(&translators, "stock", r#"{"sku":"A7"}"#).await, r#"{"sku":"A7"}"#);
+    let recording = stock.record("an article", super::world::value(r#"{"sku":"A7"}"#)).await;
+    let text = crate::Example::write(&[recording.example]);
+    assert!(!text.contains("s3cr3t") && !text.contains("Security"), "{text}");
+    let translators = world.with_examples(options, &[("stock", &text)]);
+    let report = translators.get("stock").unwrap().run_examples().await;
+    assert!(report.holds(), "{report}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn csv_fixed_width_forms_and_old_charsets_are_read_on_demand() {
     // "Müller" in windows-1252.
     let csv = || async { ([(CONTENT_TYPE, "text/csv")], b"no;name\n7;M\xfcller\n".to_vec()) };

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 
 use super::world::{World, call, value};
+use crate::Change;
 
 fn way(provider: &str, method: &str, path: &str) -> serde_json::Value {
     json!({ "provider": provider, "request": { "method": method, "path": path } })
@@ -102,6 +103,72 @@ async fn a_provider_that_keeps_failing_is_left_alone() {
     let problem = translators.get("other").unwrap().call(value("{}")).await.unwrap_err();
     assert!(problem.retry_after.is_some(), "the circuit is shared by all who ask: {problem}");
     assert_eq!(world.seen(), 3);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_keeps_failing_is_left_alone_whatever_a_rule_makes_of_it_and_an_opinion_is_no_failure()
+ {
+    let fault = |code: &str| {
+        format!(
+            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><e:Fault><faultcode>e:{code}</faultcode>\
+             <faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>"
+        )
+    };
+    let (mine, theirs) = (fault("Server"), fault("Client"));
+    let with = |body: String| move || async move { (StatusCode::INTERNAL_SERVER_ERROR, body) };
+    let router = Router::new()
+        .route("/busy", get(|| async { StatusCode::TOO_MANY_REQUESTS }))
+        .route("/broken", get(with(mine.clone())))
+        .route("/opinion", get(with(mine)))
+        .route("/client", get(with(theirs)));
+    let world = World::start(router).await;
+    let circuit = json!({ "circuit": { "requests-min": 3, "failure-percent": 50, "open": "1h" } });
+    let asking = |path: &str, format: &str, when: &str, status: u16| {
+        json!({ "calls": { "it": { "ask": [{
+            "provider": path, "request": { "path": format!("/{path}") }, "answer": { "format": format },
+            "errors": [{ "when": when, "problem": "theirs", "status": status }]
+        }] } } })
+    };
+    let translators = world.translators(json!({
+        "providers": { "busy": circuit, "broken": circuit, "opinion": circuit, "client": circuit },
+        "translators": {
+            "busy": asking("busy", "json", "status == 429", 429),
+            "broken": asking("broken", "soap", "fault.code == \"Server\"", 502),
+            "opinion": asking("opinion", "soap", "fault.code == \"Server\"", 404),
+            "client": asking("client", "soap", "fault.code == \"Client\"", 502)
+        }
+    }));
+    for (name, is_open) in [("busy", true), ("broken", true), ("opinion", false), ("client", false)] {
+        for _ in 0..3 {
+            assert!(call(&translators, name, "{}").await.starts_with("! theirs"), "{name}");
+        }
+        let said = call(&translators, name, "{}").await;
+        assert_eq!(said.starts_with("! provider-unavailable 503"), is_open, "{name}: {said}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_decided_is_told() {
+    let world = World::start(Router::new().route("/", get(|| async { r#"{"left": 3}"# }))).await;
+    let translators = world.translators(json!({
+        "providers": { "erp": {} },
+        "translators": { "stock": { "calls": { "it": { "ask": [{
+            "provider": "erp",
+            "errors": [
+                { "when": "status == 404 && body.code == 1", "problem": "guarded" },
+                { "when": "body.eror == \"unknown\"", "problem": "mistyped" }
+            ]
+        }] } } } }
+    }));
+    for _ in 0..2 {
+        assert_eq!(call(&translators, "stock", "{}").await, r#"{"left":3}"#);
+    }
+    let report = &translators.get("stock").unwrap().drift()[0];
+    let found: Vec<_> =
+        report.fields.iter().map(|field| (&*field.path, &field.change, field.count)).collect();
+    assert_eq!(found, [("errors[1]", &Change::Undecided, 2)]);
     world.end().await;
 }
 

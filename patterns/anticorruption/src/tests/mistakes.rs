@@ -43,6 +43,22 @@ fn mistakes_have_their_place_and_what_would_be_right() {
         &format!("{at}.ask[0].errors[0].when: "),
     );
     check(asking(json!({ "provider": "erp", "errors": [{ "when": "status == 404" }] })), "`next: true`");
+    let soap = |when: &str| {
+        asking(
+            json!({ "provider": "erp", "answer": { "format": "soap" }, "errors": [{ "when": when, "problem": "x" }] }),
+        )
+    };
+    check(soap("fault.cod == 'A'"), "`fault` has no member `cod`; did you mean `code`?");
+    check(
+        asking(json!({ "provider": "erp", "errors": [{ "when": "fault.code == 'A'", "problem": "x" }] })),
+        &format!("{at}.ask[0].errors[0].when: only an answer in SOAP has a `fault`"),
+    );
+    check(
+        asking(
+            json!({ "provider": "erp", "answer": { "schema": { "$ref": "https://example.org/item.json" } } }),
+        ),
+        &format!("{at}.ask[0].answer.schema: "),
+    );
     check(json!({ "calls": {} }), "translators.t.map: say what the result is made of");
     check(json!({ "calls": { "it": { "ask": [] } } }), "there are 1 to 8 ways to ask");
     check(

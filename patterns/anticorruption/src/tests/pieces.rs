@@ -24,7 +24,8 @@ struct Kept {
 impl Kept {
     fn new(entries_max: usize) -> Self {
         let entries_max = NonZeroUsize::new(entries_max).unwrap();
-        let options = CacheOptions { ttl: Duration::from_secs(60), entries_max };
+        let bytes_max = NonZeroUsize::new(100).unwrap();
+        let options = CacheOptions { ttl: Duration::from_secs(60), entries_max, bytes_max };
         Self { cache: Cache::new(options), asked: Arc::default() }
     }
 
@@ -75,6 +76,48 @@ async fn the_oldest_result_makes_room_and_a_question_that_nobody_waits_for_is_dr
     // Polled once, and dropped.
     assert!(kept.ask("d", Ok(1.into())).now_or_never().is_none());
     assert_eq!(kept.ask("d", Ok(2.into())).await, Ok(2.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_has_a_bound_in_bytes_and_what_is_larger_is_not_kept() {
+    let kept = Kept::new(10);
+    let text = |length: usize| Ok(Value::from("x".repeat(length)));
+    for key in ["a", "b"] {
+        assert!(kept.ask(key, text(40)).await.is_ok());
+    }
+    assert_eq!(kept.ask("a", Ok(1.into())).await, text(40));
+    assert!(kept.ask("c", text(40)).await.is_ok());
+    assert_eq!(kept.ask("b", Ok(1.into())).await, text(40));
+    assert_eq!(kept.ask("a", Ok(1.into())).await, Ok(1.into()), "the oldest had to go");
+    assert_eq!(kept.ask("large", text(200)).await, text(200));
+    assert_eq!(kept.ask("large", Ok(2.into())).await, Ok(2.into()), "it was not kept");
+    assert_eq!(kept.ask("c", Ok(3.into())).await, text(40), "and nothing had to go for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_had_to_go_and_fails_takes_no_younger_one_with_it() {
+    let kept = Kept::new(1);
+    let begin = |key: &str, result: Result<Value, Problem>, lasts: u64| {
+        let wait = tokio::time::sleep(Duration::from_secs(lasts));
+        let found = kept.cache.find(key.into(), || {
+            async move {
+                wait.await;
+                result
+            }
+            .boxed()
+        });
+        let Found::Flying(flight) = found else { panic!("it is kept") };
+        flight
+    };
+    let refused = || Err(Problem::refused("no"));
+    let old = begin("a", refused(), 1);
+    // There is room for one: the first question is forgotten while it flies, and then asked anew.
+    let between = begin("b", Ok(0.into()), 5);
+    let young = begin("a", Ok(2.into()), 2);
+    assert_eq!(old.await, refused());
+    let same = begin("a", Ok(3.into()), 9);
+    assert_eq!(tokio::join!(young, same), (Ok(2.into()), Ok(2.into())), "it goes on, and serves all who ask");
+    drop(between);
 }
 
 fn drifted(schema: Option<serde_json::Value>, flat: bool, learnt: &[&str], live: &str) -> Vec<String> {
@@ -146,6 +189,49 @@ fn what_is_kept_of_drift_is_bounded() {
     let report = drift.report(place);
     assert_eq!((report.compared, report.fields.len(), report.more), (2, 2, 2), "every second one");
     assert_eq!((report.fields[0].first, report.fields[0].last), (Timestamp(1), Timestamp(3)));
+}
+
+#[test]
+fn a_schema_that_refers_joins_and_chooses_is_compared_like_a_plain_one() {
+    let check = |schema: serde_json::Value, live: &str, wanted: &[&str]| {
+        assert_eq!(drifted(Some(schema.clone()), false, &[], live), wanted, "{schema} {live}");
+    };
+    let plain = json!({ "properties": { "id": { "type": "string" }, "at": { "enum": ["here", "there"] } }, "required": ["id"] });
+    let referred = json!({ "$ref": "#/$defs/item", "$defs": { "item": plain.clone() } });
+    let joined = json!({ "allOf": [{ "properties": { "id": { "type": "string" } } }, plain.clone()] });
+    let one_of_two = json!({ "oneOf": [plain.clone(), { "type": "null" }] });
+    for schema in [plain, referred, joined, one_of_two] {
+        check(schema.clone(), r#"{"id": "a", "at": "here"}"#, &[]);
+        check(
+            schema,
+            r#"{"at": "away", "name": 1}"#,
+            &["at has a word that is not listed", "id is missing", "name is new"],
+        );
+    }
+    let chosen = json!({ "anyOf": [
+        { "type": "object", "properties": { "a": { "type": "number" }, "b": {} }, "required": ["a", "b"] },
+        { "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"] }
+    ] });
+    check(chosen.clone(), r#"{"a": "x"}"#, &[]);
+    check(chosen, r#"{"a": true, "c": 1}"#, &["a was number or text, and is boolean", "c is new"]);
+    let tree = json!({ "$ref": "#/$defs/node", "$defs": { "node": {
+        "properties": { "left": { "$ref": "#/$defs/node" }, "right": { "$ref": "#/$defs/node" }, "leaf": { "type": "number" } }
+    } } });
+    check(tree, r#"{"left": {"right": {"leaf": "x"}}}"#, &["left.right.leaf was number, and is text"]);
+    let named = json!({ "type": "object", "additionalProperties": { "type": "number" } });
+    check(named, r#"{"a": 1, "b": "x"}"#, &["b was number, and is text"]);
+}
+
+#[test]
+fn what_cannot_be_compared_is_named() {
+    let blind = |schema: Option<serde_json::Value>| {
+        let place = Place { translator: "t".into(), call: "c".into(), provider: "p".into() };
+        Drift::new(DriftOptions::default(), schema.as_ref(), false).report(place).not_compared
+    };
+    assert_eq!(blind(None), ["."], "there is neither a schema nor an example");
+    assert_eq!(blind(Some(json!({ "not": { "type": "null" } }))), ["."]);
+    let schema = json!({ "properties": { "a": {}, "b": { "items": true }, "c": { "items": { "anyOf": [true, { "type": "null" }] } } } });
+    assert_eq!(blind(Some(schema)), ["a", "c[*]"]);
 }
 
 #[test]

@@ -46,13 +46,14 @@ async fn page(app: &App) -> Result<Value, Error> {
 fn rows(page: &Value, name: Option<&str>, now: Timestamp) -> (String, usize) {
     let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    let (mut rows, mut compared) = (Vec::new(), 0);
+    let (mut rows, mut compared, mut blind) = (Vec::new(), 0, String::new());
     for translator in list(page, "translators") {
         if name.is_some_and(|name| translator["name"] != name) {
             continue;
         }
         for report in list(&translator, "drift") {
             compared += report["compared"].as_u64().unwrap_or(0);
+            blind.push_str(&not_compared(&report));
             for field in list(&report, "fields") {
                 let moment = |key: &str| {
                     field[key]
@@ -77,11 +78,26 @@ fn rows(page: &Value, name: Option<&str>, now: Timestamp) -> (String, usize) {
     let noun = if compared == 1 { "answer" } else { "answers" };
     let head = format!("{compared} {noun} compared with the examples and schemas\n");
     match fields {
-        0 => (format!("{head}none differs\n"), 0),
+        0 => (format!("{head}none differs\n{blind}"), 0),
         _ => {
             let columns = ["CALL", "PROVIDER", "FIELD", "HOW", "TIMES", "FIRST", "LAST"];
-            (format!("{head}{}", table(&columns, &rows)), fields)
+            (format!("{head}{}{blind}", table(&columns, &rows)), fields)
         }
+    }
+}
+
+/// What is known nothing of in the answers to one way of asking, if there is such a thing.
+fn not_compared(report: &Value) -> String {
+    let place = &report["place"];
+    let way = ["translator", "call"].map(|key| place[key].as_str().unwrap_or_default()).join(".");
+    let provider = place["provider"].as_str().unwrap_or_default();
+    let paths = report["not_compared"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    match paths.collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        ["."] => {
+            format!("not compared: {way} at {provider}, of which there is neither an example nor a schema\n")
+        }
+        paths => format!("not compared: {way} at {provider}: {}\n", paths.join(", ")),
     }
 }
 
@@ -93,6 +109,7 @@ fn how(field: &Value) -> String {
             field["now"].as_str().unwrap_or_default()
         ),
         "word" => "has a word that is not listed".into(),
+        "undecided" => "cannot be decided".into(),
         other => format!("is {other}"),
     }
 }

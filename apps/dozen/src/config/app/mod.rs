@@ -33,7 +33,7 @@ pub use services::{Origin, Run, Service};
 pub(crate) use store::sqlite_file;
 pub use store::{Secret, StoreAddress};
 pub use traces::Traces;
-pub use translators::{Reach, Translators, Wire};
+pub use translators::{End, Reach, Translators, Wire};
 pub(crate) use translators::{examples, options};
 
 /// A whole application.

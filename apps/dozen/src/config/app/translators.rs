@@ -26,7 +26,7 @@ pub struct Translators {
     pub examples: BTreeMap<String, Vec<Example>>,
     /// The files that they stand in.
     pub files: BTreeMap<String, Vec<PathBuf>>,
-    /// What goes through translators from topic to topic.
+    /// What goes through translators from a topic or a queue to another.
     pub wires: Vec<Wire>,
 }
 
@@ -48,6 +48,8 @@ pub enum Reach {
         writes: bool,
         /// Rows of an answer, at most.
         rows_max: usize,
+        /// What the texts of a file of SQLite are written in.
+        charset: Option<String>,
     },
     /// A queue of the file.
     Queue(String),
@@ -56,22 +58,41 @@ pub enum Reach {
 /// Messages that go through a translator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wire {
-    /// The translator; the subscription has its name.
+    /// The translator; a subscription has its name.
     pub translator: String,
-    /// The topic that it hears of.
-    pub from: String,
-    /// The topic that gets the results, and their type.
-    pub to: Option<(String, String)>,
-    /// Where it begins.
+    /// Where they come from.
+    pub from: End,
+    /// Where the results go, and their type.
+    pub to: Option<(End, String)>,
+    /// Where it begins on a topic.
     pub start: Start,
-    /// After how many failures a message is a dead letter, and how long it waits in between.
+    /// After how many failures a message of a topic is a dead letter, and how long it waits in between. A queue says that
+    /// itself.
     pub policy: Policy,
     /// How many are handled at once.
     pub in_flight_max: usize,
 }
 
+/// One end of a wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A topic of the file.
+    Topic(String),
+    /// A queue of the file.
+    Queue(String),
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Topic(name) => f.write_str(name),
+            Self::Queue(name) => write!(f, "queue {name}"),
+        }
+    }
+}
+
 /// Keys of a provider, and of a translator, that the pattern does not know.
-const OF_PROCESS: [&str; 5] = ["database", "writes", "rows-max", "queue", "messages"];
+const OF_PROCESS: [&str; 6] = ["database", "writes", "rows-max", "charset", "queue", "messages"];
 
 /// Bytes of one file of examples.
 const EXAMPLES_MAX: u64 = 4 << 20;
@@ -99,7 +120,7 @@ pub(super) fn translators(file: &Item, folder: &Path) -> Option<Translators> {
         let paths = item.list("examples").iter().filter_map(|path| Some(folder.join(path.as_text()?)));
         translators.files.insert(name.clone(), paths.collect());
         if let Some(messages) = item.get("messages") {
-            translators.wires.push(wire(name, messages)?);
+            translators.wires.push(wire(name, messages, file)?);
         }
     }
     is_whole.then_some(translators)
@@ -113,16 +134,22 @@ fn reach(item: &Item, folder: &Path) -> Option<Reach> {
         address: StoreAddress::of(item.get("database")?, folder)?,
         writes: item.flag("writes")?,
         rows_max: usize::try_from(item.number("rows-max")?).ok()?,
+        charset: item.text("charset").map(str::to_owned),
     })
 }
 
-fn wire(translator: &str, item: &Item) -> Option<Wire> {
+fn wire(translator: &str, item: &Item, file: &Item) -> Option<Wire> {
+    let queues = file.get("queues").map(Item::fields).unwrap_or_default();
+    let end = |name: &str| match queues.iter().any(|queue| queue.name == name) {
+        true => End::Queue(name.to_owned()),
+        false => End::Topic(name.to_owned()),
+    };
     let (first, cap) = item.range("backoff")?;
     let attempts_max = u32::try_from(item.number("attempts-max")?).ok()?;
     Some(Wire {
         translator: translator.to_owned(),
-        from: item.text("from")?.to_owned(),
-        to: item.text("to").zip(item.text("type")).map(|(to, kind)| (to.to_owned(), kind.to_owned())),
+        from: end(item.text("from")?),
+        to: item.text("to").zip(item.text("type")).map(|(to, kind)| (end(to), kind.to_owned())),
         start: item.start("start")?,
         policy: Policy { attempts_max, backoff: Backoff::new(first, cap) },
         in_flight_max: usize::try_from(item.number("in-flight-max")?).ok()?,

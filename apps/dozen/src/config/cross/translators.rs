@@ -5,11 +5,14 @@ use std::sync::Arc;
 use dozen_anticorruption::{Http, Translators};
 use dozen_core::{Ids, SystemClock};
 use dozen_dataplane::Caller;
+use dozen_mapping::Charset;
 
 use super::super::app;
 use super::super::check::Checker;
 use super::super::diagnostic::{Span, suggest};
 use super::super::item::{Field, Item, Value};
+use super::super::keys::MESSAGES;
+use super::super::schema::Presence;
 use super::quoted;
 use super::routes::is_whole;
 
@@ -29,7 +32,7 @@ pub(super) fn check(checker: &mut Checker<'_>, file: &Item, services: &[Field], 
             checker.wrong(*span, wrong, "give one of the two another name");
         }
         if let Some(messages) = item.get("messages") {
-            self::messages(checker, messages, topics);
+            self::messages(checker, messages, file, topics);
         }
     }
     let sections = ["providers", "translators"];
@@ -50,10 +53,13 @@ fn provider(checker: &mut Checker<'_>, provider: &Field, file: &Item, services: 
         checker.wrong(second.span, wrong, "keep one of the two");
     }
     if item.field("database").is_none()
-        && let Some(field) = ["writes", "rows-max"].iter().find_map(|key| item.field(key))
+        && let Some(field) = ["writes", "rows-max", "charset"].iter().find_map(|key| item.field(key))
     {
         let wrong = format!("`{}` means nothing for a provider that is no database", field.name);
         checker.wrong(field.span, wrong, "remove it, or say which `database` it is");
+    }
+    if let Some(charset) = item.get("charset") {
+        self::charset(checker, charset, item.text("database").unwrap_or_default());
     }
     if let Some(queue) = item.get("queue") {
         let queues = file.get("queues").map(Item::fields).unwrap_or_default();
@@ -75,6 +81,21 @@ fn provider(checker: &mut Checker<'_>, provider: &Field, file: &Item, services: 
     }
 }
 
+fn charset(checker: &mut Checker<'_>, item: &Item, database: &str) {
+    let Some(label) = item.as_text() else { return };
+    if database.starts_with("postgres") {
+        let help = "remove it: PostgreSQL converts its texts by itself";
+        checker.wrong(item.span, "`charset` means nothing for PostgreSQL", help);
+    } else if Charset::named(label).is_none_or(|encoding| encoding.output_encoding() != encoding) {
+        let wrong = format!("there is no charset {} for texts of SQLite", quoted(item, label));
+        checker.wrong(
+            item.span,
+            wrong,
+            "write it as the web does: `windows-1252`, `iso-8859-2`, `shift_jis`",
+        );
+    }
+}
+
 /// A name that the file has to declare.
 fn named(checker: &mut Checker<'_>, item: &Item, noun: &str, known: Vec<&str>) {
     let Some(name) = item.as_text().filter(|name| !known.contains(name)) else { return };
@@ -82,15 +103,27 @@ fn named(checker: &mut Checker<'_>, item: &Item, noun: &str, known: Vec<&str>) {
     checker.wrong(item.span, format!("there is no {noun} {}", quoted(item, name)), help);
 }
 
-fn messages(checker: &mut Checker<'_>, item: &Item, topics: &[&str]) {
-    for key in ["from", "to"] {
-        item.get(key).into_iter().for_each(|topic| named(checker, topic, "topic", topics.to_vec()));
+fn messages(checker: &mut Checker<'_>, item: &Item, file: &Item, topics: &[&str]) {
+    let queues = file.get("queues").map(Item::fields).unwrap_or_default();
+    let queues: Vec<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
+    for end in ["from", "to"].into_iter().filter_map(|key| item.get(key)) {
+        named(checker, end, "topic or queue", [topics, &queues].concat());
+        if let Some(name) = end.as_text().filter(|name| topics.contains(name) && queues.contains(name)) {
+            let wrong = format!(
+                "there is a topic and a queue {}, and it is not known which is meant",
+                quoted(end, name)
+            );
+            checker.wrong(end.span, wrong, "give one of the two another name");
+        }
+    }
+    if item.text("from").is_some_and(|from| queues.contains(&from)) {
+        of_queue(checker, item);
     }
     match (item.field("from"), item.field("to"), item.field("type")) {
         (Some(from), Some(to), _)
             if from.item.as_text().is_some() && from.item.as_text() == to.item.as_text() =>
         {
-            let help = "name another topic for the results";
+            let help = "name another topic or queue for the results";
             checker.wrong(to.item.span, "its results would come back to it for ever", help);
         }
         (_, Some(to), None) => {
@@ -100,11 +133,24 @@ fn messages(checker: &mut Checker<'_>, item: &Item, topics: &[&str]) {
         (_, None, Some(kind)) => {
             checker.wrong(
                 kind.span,
-                "a type, and no topic that gets its messages",
+                "a type, and nothing that gets its messages",
                 "add `to:`, or remove `type`",
             );
         }
         _ => {}
+    }
+}
+
+/// What a queue says itself must not be said here, unless it is the default that `check --expanded` writes out.
+fn of_queue(checker: &mut Checker<'_>, messages: &Item) {
+    for name in ["start", "attempts-max", "backoff"] {
+        let (Some(field), Some(key)) = (messages.field(name), MESSAGES.key(name)) else { continue };
+        let is_default = matches!(key.presence, Presence::Default(text) if field.item.shown() == text);
+        if field.given && !is_default {
+            let wrong = format!("`{name}` means nothing for messages of a queue");
+            let help = "a queue begins with its oldest message, and says itself how often one is tried";
+            checker.wrong(field.span, wrong, help);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::schema::{Key, Kind, Section, Short};
 
 pub(crate) use calling::CALLING;
 pub(crate) use services::SERVICE;
+pub(crate) use translators::MESSAGES;
 
 const NAME: Kind = Kind::Name;
 const TEXT: Kind = Kind::Text;

@@ -32,6 +32,13 @@ pub(super) static PROVIDER: Section = Section {
         Key::new("rows-max", Kind::Count(1, 1_000_000), Default("1000"), "Rows of an answer; one of more is refused.")
             .with("database"),
         Key::new(
+            "charset",
+            TEXT,
+            Optional,
+            "What the texts of a file of SQLite are written in: `windows-1252`. Without one UTF-8; what is none is an error.",
+        )
+        .with("database"),
+        Key::new(
             "queue",
             NAME,
             Optional,
@@ -126,7 +133,7 @@ pub(super) static TRANSLATOR: Section = Section {
             "messages",
             Kind::Section(&MESSAGES),
             Optional,
-            "Messages of a topic that go through it: what is published there is its input.",
+            "Messages of a topic or a queue that go through it: what is published or sent there is its input.",
         ),
     ],
 };
@@ -204,6 +211,12 @@ static REQUEST: Section = Section {
             "A table that makes the document. Without one it is what `with` makes.",
         ),
         Key::new(
+            "header",
+            Kind::Tree,
+            Optional,
+            "A table that makes the header of an envelope of SOAP, for a security token and the like. It is in no example.",
+        ),
+        Key::new(
             "sql",
             TEXT,
             Optional,
@@ -276,6 +289,12 @@ static CACHE: Section = Section {
             Default("1000"),
             "How many; the oldest goes first.",
         ),
+        Key::new(
+            "bytes-max",
+            Kind::Size,
+            Default("16MiB"),
+            "How many bytes all of them may have, as JSON; the oldest goes first, and a larger result is not kept.",
+        ),
     ],
 };
 
@@ -298,24 +317,29 @@ static DRIFT: Section = Section {
     ],
 };
 
-static MESSAGES: Section = Section {
+pub(crate) static MESSAGES: Section = Section {
     noun: "messages",
     short: Short::None,
     keys: &[
-        Key::new("from", NAME, Required, "The topic whose messages are the input, in `input-format`."),
+        Key::new(
+            "from",
+            NAME,
+            Required,
+            "The topic or the queue whose messages are the input, in `input-format`.",
+        ),
         Key::new(
             "to",
             NAME,
             Optional,
-            "The topic that gets the results, under the id and the key of the message. Without one, the calls are what was \
-             wanted.",
+            "The topic or the queue that gets the results, under the id and the key of the message. Without one, the calls are \
+             what was wanted; of a message of a queue the result is then its reply.",
         ),
         Key::new("type", TEXT, Optional, "The type of the messages there. Required with `to`."),
         Key::new(
             "start",
             Kind::Start,
             Default("latest"),
-            "Where it begins on a topic that it has not read before.",
+            "Where it begins on a topic that it has not read before. Of a queue it reads everything.",
         ),
         ATTEMPTS_MAX,
         BACKOFF,

@@ -1,6 +1,6 @@
 //! Providers and translators, and every mistake in them at its place.
 
-use super::super::Reach;
+use super::super::{End, Reach};
 use super::{mistake, read, read_in};
 
 const HELP: &str = "docs/anticorruption.md shows translators, docs/mapping.md what a table can say";
@@ -41,7 +41,8 @@ fn asking(way: &str) -> String {
 fn a_file_with_translators_is_understood_and_written_out_in_full() {
     let loaded = read(FILE).unwrap();
     let translators = &loaded.app.translators;
-    let Some(Reach::Database { address, writes: false, rows_max: 10 }) = translators.reaches.get("old")
+    let Some(Reach::Database { address, writes: false, rows_max: 10, charset: None }) =
+        translators.reaches.get("old")
     else {
         panic!("{:?}", translators.reaches);
     };
@@ -51,7 +52,7 @@ fn a_file_with_translators_is_understood_and_written_out_in_full() {
     let map = article.calls["it"].ask[0].answer.map.as_ref().unwrap();
     let names: Vec<&str> = map.as_object().unwrap().iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["z", "a", "per"], "members keep their order");
-    assert_eq!(translators.wires[0].to, Some(("ours".into(), "article.changed".into())));
+    assert_eq!(translators.wires[0].to, Some((End::Topic("ours".into()), "article.changed".into())));
     let shown = format!("{} {:?}", loaded.expanded, loaded.app);
     assert!(
         shown.contains("authorization: \"Bearer ${file:token}\"") && !shown.contains("s3cr3t"),
@@ -155,14 +156,44 @@ fn what_leads_nowhere_is_told() {
     mistake(
         &translator("t: { map: { a: input.a? }, messages: { from: our, to: ours, type: x } }"),
         "5:61",
-        "there is no topic `our`",
+        "there is no topic or queue `our`",
         "did you mean `ours`?",
     );
     mistake(
         &translator("t: { map: { a: input.a? }, messages: { from: ours, to: ours, type: x } }"),
         "5:71",
         "its results would come back to it for ever",
-        "name another topic for the results",
+        "name another topic or queue for the results",
+    );
+    let queued = |messages: &str| {
+        let queues = "queues: { asked: , ours: }\nproviders: { legacy: }\n";
+        file(&format!(
+            "{queues}translators: {{ t: {{ map: {{ a: input.a? }}, messages: {{ {messages} }} }} }}"
+        ))
+    };
+    mistake(
+        &queued("from: asked, to: ours, type: x"),
+        "6:72",
+        "there is a topic and a queue `ours`, and it is not known which is meant",
+        "give one of the two another name",
+    );
+    mistake(
+        &queued("from: asked, attempts-max: 3"),
+        "6:68",
+        "`attempts-max` means nothing for messages of a queue",
+        "a queue begins with its oldest message, and says itself how often one is tried",
+    );
+    mistake(
+        &file("providers: { old: { database: 'sqlite:a.db', charset: latin-17 } }"),
+        "4:55",
+        "there is no charset `latin-17` for texts of SQLite",
+        "write it as the web does: `windows-1252`, `iso-8859-2`, `shift_jis`",
+    );
+    mistake(
+        &file("providers: { old: { database: 'postgres://a@b/c', charset: latin1 } }"),
+        "4:60",
+        "`charset` means nothing for PostgreSQL",
+        "remove it: PostgreSQL converts its texts by itself",
     );
     mistake(
         &translator("t: { map: { a: input.a? }, examples: none.json }"),

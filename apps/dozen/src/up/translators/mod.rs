@@ -5,11 +5,11 @@
 //!  sidecars, discovery ───┼─ resolve(name) ─► 127.0.0.1:port ─► Served ─► Translator ─┬─► services, over HTTP
 //!  subscriptions ─────────┘   the registry    one listener each                       ├─► databases
 //!                                                                                     └─► queues, by message and reply
-//!  topic ─► worker ─► Handled ─► Translator ─► topic
+//!  topic, queue ─► worker ─► Translator ─► topic, queue, or the reply
 //! ```
 //!
 //! Whoever calls a service can so call a translator, and no pattern had to learn a new word for it. All of it can change while
-//! everything runs, but for the topics that are read: a reload compiles the translators anew, swaps them in one step, and opens
+//! everything runs, but for the messages that are read: a reload compiles the translators anew, swaps them in one step, and opens
 //! and closes listeners as names come and go. Caches, counters and circuits then begin anew; requests under way end with what
 //! they began with.
 
@@ -185,7 +185,7 @@ impl Reloading {
     }
 }
 
-/// Whether what differs between two files can change while dozen runs: everything but the topics that translators read.
+/// Whether what differs between two files can change while dozen runs: everything but the messages that translators read.
 pub(crate) fn can_change(old: &App, new: &App) -> bool {
     old.translators.wires == new.translators.wires
 }

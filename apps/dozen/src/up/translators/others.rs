@@ -36,9 +36,10 @@ impl Others {
         let (mut databases, mut asked) = (BTreeMap::new(), BTreeMap::new());
         for (name, reach) in &app.translators.reaches {
             match reach {
-                Reach::Database { address, writes, rows_max } => {
+                Reach::Database { address, writes, rows_max, charset } => {
                     let access = if *writes { Access::Writes } else { Access::Reads };
-                    let database = Database::at(address.url(), &app.folder, access);
+                    let database =
+                        Database::written_in(charset.as_deref(), address.url(), &app.folder, access);
                     let database = database.map_err(Error::pattern(format!("find the database `{name}`")))?;
                     databases.insert(name.clone(), (database, *rows_max));
                 }
@@ -84,6 +85,10 @@ async fn queried(
         Err(dozen_query::Error::TimedOut) => Err(ForeignError::TimedOut),
         Err(dozen_query::Error::ManyRows(_) | dozen_query::Error::Large(_)) => {
             Err(ForeignError::TooLarge(asked.answer_max))
+        }
+        Err(error @ dozen_query::Error::NoSigns { .. }) => Err(ForeignError::Unsendable(error.into())),
+        Err(error @ (dozen_query::Error::SameName(_) | dozen_query::Error::Unreadable { .. })) => {
+            Err(ForeignError::Unreadable(error.into()))
         }
         Err(error @ dozen_query::Error::Broken(_)) => Err(ForeignError::Broken(error.into())),
         Err(error) => Err(ForeignError::Unreachable(error.into())),
