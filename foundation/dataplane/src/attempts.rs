@@ -17,8 +17,8 @@
 
 mod hedged;
 mod replay;
+mod tried;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,16 +27,15 @@ use http::{HeaderName, HeaderValue, Request, Response, header};
 use tokio::time::sleep;
 
 use self::replay::Replay;
+pub(crate) use self::tried::Tried;
 use crate::proxy::{Departed, OwnKey, told};
-use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, Priority, deadline, is_retried_elsewhere};
-use crate::{Body, Lease, Unavailable, Upstream, Want};
+use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, deadline, is_retried_elsewhere};
+use crate::{Body, Lease, Upstream};
 
 const ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER);
 const TRACE: HeaderName = HeaderName::from_static("traceparent");
 /// Makes a request that is not idempotent safe to repeat: its service knows it by this.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Endpoints that are avoided because they were tried for the same request.
-const AVOIDED_MAX: usize = 8;
 
 /// An attempt that came to an answer, or did not.
 pub(crate) type Ended<F> = Result<Answered, Failed<F>>;
@@ -248,47 +247,5 @@ impl Errand {
             told(end.saturating_duration_since(Instant::now()), &mut head.headers);
         }
         Some(Request::from_parts(head, around(body)))
-    }
-}
-
-/// The endpoints that were tried for a request, and how often one was. Shared by attempts that run side by side.
-#[derive(Default)]
-pub(crate) struct Tried {
-    ids: [AtomicU64; AVOIDED_MAX],
-    count: AtomicU32,
-}
-
-impl Tried {
-    /// Attempts that were begun.
-    pub(crate) fn count(&self) -> u32 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// One more, on this endpoint. The oldest is forgotten when there are too many to remember.
-    fn add(&self, id: u64) {
-        let at = self.count.fetch_add(1, Ordering::Relaxed) as usize;
-        self.ids[at % AVOIDED_MAX].store(id, Ordering::Relaxed);
-    }
-
-    /// The last attempt was none: nothing left on a connection that had ended.
-    pub(crate) fn take_back(&self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Another endpoint than these, waiting for a place no longer than `patience`.
-    pub(crate) async fn pick(
-        &self,
-        upstream: &Upstream,
-        (key, priority): (Option<u64>, Priority),
-        random: u64,
-        patience: Duration,
-    ) -> Result<Lease, Unavailable> {
-        let ids: [u64; AVOIDED_MAX] = std::array::from_fn(|at| self.ids[at].load(Ordering::Relaxed));
-        let count = self.count();
-        let avoid = &ids[..AVOIDED_MAX.min(count as usize)];
-        let want = Want { avoid, attempt: count + 1, key, priority, random };
-        let lease = upstream.pick_or_wait(&want, patience).await?;
-        self.add(lease.id());
-        Ok(lease)
     }
 }

@@ -15,24 +15,25 @@
 //! A request counts as in flight until the body of its answer has ended or is dropped. An answer of 502 to 504 and a body
 //! that breaks off count against the instance, as they do for the gateway.
 
-use std::pin::Pin;
+mod call;
+mod told;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use dozen_core::Ids;
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::timeout;
+use http::{HeaderValue, Request, Response};
 
-use crate::attempts::{self, Answered, Attempts, Ended, Errand, Failed};
+use self::call::{Call, Failure};
+use crate::attempts::{self, Errand};
 use crate::place::{Place, Whom};
-use crate::resilience::{Cause, Priority, deadline};
+use crate::resilience::{Priority, deadline};
 use crate::{
-    Body, BoxError, Client, Error, Lease, Protocol, Resolve, ServicePolicy, Transport, Unavailable, Upstream,
-    Upstreams,
+    Body, Client, Error, Protocol, Resolve, ServicePolicy, Transport, Unavailable, Upstream, Upstreams,
 };
+
+/// A request that gives less time than its caller by so much is in a hurry of its own.
+const HASTE: Duration = Duration::from_millis(5);
 
 /// Asks services. Cheap to clone; the clones share their connections, which live on the runtime that they are used on.
 #[derive(Clone, Debug)]
@@ -158,10 +159,13 @@ impl Caller {
             upstream.transport().is_some_and(|transport| transport.protocol() == Protocol::Http2);
         // A request that tells how much time there is tells it anew at each attempt.
         let told = request.headers().get(deadline::HEADER).map(HeaderValue::as_bytes);
-        let until = deadline::read(told, None).and_then(|left| Instant::now().checked_add(left.min(timeout)));
+        let told = deadline::read(told, None);
+        let until = told.and_then(|left| Instant::now().checked_add(left.min(timeout)));
+        let is_hurried = told.is_some_and(|left| left + HASTE < timeout);
         let errand = Errand::new(upstream, request, self.ids.random(), timeout, until, may_refuse);
-        let Self { priority, is_aside, is_hurried, .. } = *self;
-        let call = Call { client, errand, stall: timeout, priority, is_aside, is_hurried };
+        let is_hurried = is_hurried || self.is_hurried;
+        let (stall, priority, is_aside) = (timeout, self.priority, self.is_aside);
+        let call = Call { client, errand, stall, priority, is_aside, is_hurried };
         match attempts::run(&call).await {
             Ok(answered) => Ok(call.give(answered)),
             Err(failed) => {
@@ -199,168 +203,5 @@ impl Caller {
             true => self.upstreams.get(&service()).ok_or_else(unknown),
             false => Err(CallError::Unavailable { service: service(), source: Unavailable::NoneKnown }),
         }
-    }
-}
-
-/// A request on its way.
-struct Call {
-    client: Client,
-    errand: Errand,
-    stall: Duration,
-    priority: Priority,
-    is_aside: bool,
-    is_hurried: bool,
-}
-
-enum Failure {
-    Unavailable(Unavailable),
-    Failed(Error),
-}
-
-impl Attempts for Call {
-    type Failure = Failure;
-
-    fn errand(&self) -> &Errand {
-        &self.errand
-    }
-
-    async fn attempt(&self) -> Ended<Failure> {
-        let errand = &self.errand;
-        let (upstream, wants) = (&errand.upstream, (None, self.priority));
-        let lease = errand.tried.pick(upstream, wants, errand.random, errand.left()).await;
-        let lease = lease.map_err(|why| Failed {
-            failure: Failure::Unavailable(why),
-            cause: None,
-            lease: None,
-            is_told: true,
-        })?;
-        match self.sent(&lease).await {
-            Ok(response) => {
-                self.tells().inspect(|upstream| upstream.heard(&lease));
-                Ok(Answered { response, lease })
-            }
-            Err(error) => {
-                let cause = match &error {
-                    Error::Connect { .. } | Error::Unprocessed { .. } => Some(Cause::Connect),
-                    Error::Broken { .. } | Error::Refused { .. } => Some(Cause::Reset),
-                    Error::TimedOut { .. } => Some(Cause::Timeout),
-                    _ => None,
-                };
-                // A request that cannot be sent says nothing of whom it was for, nor does an end that goes away in order.
-                let is_told = cause.is_none()
-                    || matches!(error, Error::Unprocessed { .. })
-                    || (self.is_hurried && cause == Some(Cause::Timeout));
-                Err(Failed { failure: Failure::Failed(error), cause, lease: Some(lease), is_told })
-            }
-        }
-    }
-
-    fn tell(&self, ended: Ended<Failure>) {
-        match ended {
-            Ok(Answered { response, lease }) => {
-                self.tells().inspect(|upstream| judge(upstream, &lease, response.status()));
-            }
-            Err(failed) => drop(self.told(failed)),
-        }
-    }
-}
-
-impl Call {
-    async fn sent(&self, lease: &Lease) -> Result<Response<Body>, Error> {
-        let errand = &self.errand;
-        let late = || Error::TimedOut { address: lease.address().to_string() };
-        let left = errand.left();
-        let within = errand.per_try().map_or(left, |per_try| per_try.min(left));
-        let connect_timeout = errand.upstream.policy().connect_timeout;
-        let exchange = async {
-            let reached = timeout(connect_timeout, self.client.reach(lease.address())).await;
-            let slow = |_| Error::Connect {
-                address: lease.address().to_string(),
-                source: std::io::ErrorKind::TimedOut.into(),
-            };
-            let reached = reached.map_err(slow)??;
-            let request =
-                errand.request(None, |body| body).ok_or(Error::Request { why: "it was sent already" })?;
-            reached.send(request, self.stall).await
-        };
-        timeout(within, exchange).await.map_err(|_| late())?
-    }
-
-    /// Who is told how it went, if anybody is.
-    fn tells(&self) -> Option<&Arc<Upstream>> {
-        (!self.is_aside).then_some(&self.errand.upstream)
-    }
-
-    /// Tells the service of an attempt without an answer.
-    fn told(&self, failed: Failed<Failure>) -> Failure {
-        let Failed { failure, lease, is_told, .. } = failed;
-        if let (Some(upstream), Some(lease), false) = (self.tells(), &lease, is_told) {
-            upstream.failed(lease);
-        }
-        failure
-    }
-
-    /// What the caller gets: the answer, which tells how it ends.
-    fn give(&self, answered: Answered) -> Response<Body> {
-        let Answered { mut response, lease } = answered;
-        self.errand.mark(&mut response);
-        let (status, upstream) = (response.status(), self.tells().cloned());
-        if response.body().is_end_stream() {
-            upstream.inspect(|upstream| judge(upstream, &lease, status));
-            return response;
-        }
-        response.map(|body| Body::new(Told { body, status, under_way: Some((upstream, lease)) }))
-    }
-}
-
-fn judge(upstream: &Upstream, lease: &Lease, status: StatusCode) {
-    match status.as_u16() {
-        502..=504 => upstream.failed(lease),
-        _ => upstream.succeeded(lease),
-    }
-}
-
-/// The body of an answer. The request is in flight until it has ended.
-struct Told {
-    body: Body,
-    status: StatusCode,
-    under_way: Option<(Option<Arc<Upstream>>, Lease)>,
-}
-
-impl Told {
-    fn end(&mut self, is_whole: bool) {
-        if let Some((Some(upstream), lease)) = self.under_way.take() {
-            match is_whole {
-                true => judge(&upstream, &lease, self.status),
-                false => upstream.failed(&lease),
-            }
-        }
-    }
-}
-
-impl HttpBody for Told {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            Some(Err(_)) => self.end(false),
-            None => self.end(true),
-            Some(Ok(_)) if self.body.is_end_stream() => self.end(true),
-            Some(Ok(_)) => {}
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -13,13 +13,16 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::hash::Hash;
 use std::io;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
+use std::time::Duration;
 
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::http2::{self, Builder, SendRequest};
 use hyper::rt::Executor as _;
 use hyper_util::rt::TokioIo;
+use tokio::time::sleep;
 
 use crate::Body;
 use crate::proxy::tasks::Spawner;
@@ -28,34 +31,61 @@ use crate::stream::Stream;
 /// Connections to one place, at most.
 const CONNECTIONS_MAX: usize = 8;
 
+/// How often a new connection is looked at for whether its other end has said what it allows. There is no signal for it.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What works a connection, until it has ended. It knows what its other end allows.
+type Works = Arc<Mutex<Option<Pin<Box<http2::Connection<TokioIo<Stream>, Body, Spawner>>>>>>;
+
 /// A connection that was just opened.
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
-    /// Streams that its other end allows at a time.
-    room: Arc<AtomicUsize>,
+    works: Works,
 }
 
-/// Begins to speak HTTP/2 on `stream`. What works the connection is a task of `spawner`.
+impl Connection {
+    /// Streams that its other end allows at a time; none before it has said so.
+    fn room(&self) -> usize {
+        lock(&self.works).as_ref().map_or(0, |works| works.current_max_send_streams())
+    }
+}
+
+/// Begins to speak HTTP/2 on `stream`, and waits until its other end has said what it allows: before that nobody knows how
+/// many streams fit, nor whether it speaks HTTP/2 at all. What works the connection is a task of `spawner`.
 pub(crate) async fn handshake(
-    builder: &Builder<Spawner>,
+    builder: &mut Builder<Spawner>,
     stream: Stream,
     spawner: &Spawner,
 ) -> io::Result<Connection> {
+    builder.initial_max_send_streams(0);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let room = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-    let allowed = room.clone();
+    let works: Works = Arc::new(Mutex::new(Some(Box::pin(connection))));
+    let working = works.clone();
     spawner.execute(async move {
-        let mut connection = pin!(connection);
         let ended = poll_fn(|cx| {
-            let polled = connection.as_mut().poll(cx);
-            allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
-            polled
+            let mut works = lock(&working);
+            let Some(connection) = works.as_mut() else { return Poll::Ready(Ok(())) };
+            let ended = ready!(connection.as_mut().poll(cx));
+            // Whoever has a request for it hears so from what is dropped here.
+            *works = None;
+            Poll::Ready(ended)
         });
         if let Err(error) = ended.await {
             tracing::debug!(%error, "a connection of HTTP/2 to a service ended");
         }
     });
-    Ok(Connection { sender, room })
+    let connection = Connection { sender, works };
+    while connection.room() == 0 {
+        if connection.sender.is_closed() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        sleep(LOOK).await;
+    }
+    Ok(connection)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a stream that failed so has certainly not been looked at: its other end refused it, or went away and said that
@@ -104,7 +134,7 @@ impl Open {
     }
 
     fn has_room(&self) -> bool {
-        self.streams() < self.connection.room.load(Ordering::Relaxed)
+        self.streams() < self.connection.room()
     }
 
     fn claim(&mut self, now: u64, is_kept: bool) -> Claim {
@@ -122,7 +152,7 @@ impl<K> Default for Streams<K> {
 
 impl<K: Clone + Eq + Hash> Streams<K> {
     fn places(&self) -> MutexGuard<'_, HashMap<K, Place>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.places)
     }
 
     /// A stream on a connection that is open, unless another connection should be opened for it.

@@ -58,7 +58,7 @@ impl Shared {
         let spawner = Spawner::new(&self.tasks);
         let mut builder = Builder::new(spawner.clone());
         builder.timer(TokioTimer::new());
-        streams::handshake(&builder, stream, &spawner).await.map_err(failed)
+        streams::handshake(&mut builder, stream, &spawner).await.map_err(failed)
     }
 
     /// Sends `request` on `claim`, and waits for the head of its answer. Each wait for more of the body takes `stall` at

@@ -155,5 +155,5 @@ async fn open<H: Handler>(
         .keep_alive_interval(options.http2.ping_interval)
         .keep_alive_timeout(options.http2.ping_timeout)
         .max_header_list_size(u32::try_from(options.head_max).unwrap_or(u32::MAX));
-    streams::handshake(&builder, stream, &spawner).await
+    streams::handshake(&mut builder, stream, &spawner).await
 }

@@ -178,7 +178,11 @@ async fn what_is_wrong_is_said_with_what_to_do() {
             "did you mean `free`?",
         ),
         (json!({ "identity": { "k": { "key": { "header": "x" } } } }), none.clone(), "no consumer has one"),
-        (jwt(json!({ "audience": "a", "keys": { "url": "https://x" } })), none.clone(), "is https"),
+        (
+            jwt(json!({ "audience": "a", "keys": { "url": "ftp://x" } })),
+            none.clone(),
+            "must begin with `http://` or `https://`; write",
+        ),
         (jwt(json!({ "audience": [], "keys": { "secret": secret } })), none.clone(), "`audience` is empty"),
         (jwt(json!({ "keys": { "secret": secret } })), none.clone(), "missing field `audience`"),
         (

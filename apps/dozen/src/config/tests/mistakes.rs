@@ -159,7 +159,7 @@ fn values_that_are_wrong() {
         "app: a\nservices: { s: { at: 'localhost:1' } }",
         "2:22",
         "`localhost:1` is not an address of a service",
-        "write `http://host:port`, for example `http://127.0.0.1:9001`",
+        "write `http://host:port` or `https://host`, for example `http://127.0.0.1:9001`",
     );
     mistake(
         "app: a\nservices: { s: { run: x, port: 1, health: '/{x}' } }",
