@@ -47,8 +47,9 @@ impl Features for Switch {
         }))
     }
 
-    fn passed(&self, request: &FeatureRequest<'_>) {
-        self.note(format!("passed {}", request.path));
+    fn passed(&self, services: &mut dyn Iterator<Item = &str>, request: &FeatureRequest<'_>) {
+        let services: Vec<&str> = services.collect();
+        self.note(format!("passed {} to {}", request.path, services.join(" and ")));
     }
 }
 
@@ -90,6 +91,9 @@ async fn a_route_goes_where_its_feature_says_and_the_witness_hears_how_it_ended(
     let routes: Vec<RouteOptions> = serde_json::from_value(serde_json::json!([
         { "match": { "path": "/checkout/*" }, "feature": "checkout", "rewrite": { "path-prefix": "/v2" } },
         { "match": { "path": "/nobody" }, "feature": "nobody" },
+        { "match": { "path": "/both" }, "compose": {
+            "order": { "get": "orders:/1" }, "stock": { "get": "stock:/1" }, "reply": { "$": "order", "stock": "stock" }
+        } },
         { "match": { "path": "/*" }, "to": "orders" },
     ]))
     .unwrap();
@@ -114,11 +118,21 @@ async fn a_route_goes_where_its_feature_says_and_the_witness_hears_how_it_ended(
     assert_eq!(ask("GET /nobody", "").await.status, 503);
     assert_eq!(ask("GET /checkout/7", "x-side: gone\r\n").await.status, 502);
     assert_eq!(ask("GET /else", "").await.status, 200);
+    // Whatever comes of it.
+    ask("GET /both", "").await;
     world.end().await;
     let mut heard = switch.heard();
     // Workers tell of an end when the answer is on its way, and so in no certain order.
     heard.sort();
-    assert_eq!(heard, ["Answered(200)", "Answered(200)", "Answered(409)", "Failed", "passed /else"]);
+    let expected = [
+        "Answered(200)",
+        "Answered(200)",
+        "Answered(409)",
+        "Failed",
+        "passed /both to orders and stock",
+        "passed /else to orders",
+    ];
+    assert_eq!(heard, expected);
 }
 
 #[tokio::test]

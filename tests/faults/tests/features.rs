@@ -41,7 +41,7 @@ fn behave(mut stream: TcpStream, mood: &AtomicU8) {
             bytes.drain(..end + 4);
             let answer: &[u8] = match mood.load(Ordering::SeqCst) {
                 ANSWERS => b"HTTP/1.1 200 OK\r\nx-side: new\r\ncontent-length: 2\r\n\r\nok",
-                ANSWERS_HALF => b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nok",
+                ANSWERS_HALF => b"HTTP/1.1 200 OK\r\nx-side: new\r\ncontent-length: 20\r\n\r\nok",
                 HANGS => {
                     // Until whoever asks has had enough.
                     while matches!(stream.read(&mut chunk), Ok(1..)) {}

@@ -167,7 +167,7 @@ static RETIRE: Section = Section {
             "after",
             Kind::Duration,
             Optional,
-            "How long nobody may have asked the old side. Without it a person decides.",
+            "How long nobody may have asked the old side while the new one served, to the end. Without it a person decides.",
         ),
         Key::new(
             "reverse-shadow",
