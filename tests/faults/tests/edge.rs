@@ -2,62 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod door;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::spawn;
 use std::time::{Duration, Instant};
 
-use dozen_faults::{PATIENCE, Place, Up, origin, ports};
-use dozen_harness::{Asked, Load, ensure_debian, get, request};
+use door::{Door, KEY, listen};
+use dozen_faults::PATIENCE;
+use dozen_harness::{Asked, Load, ensure_debian, get};
 
 /// How long the file is changed under load; `DOZEN_RELOAD_SECONDS` makes it longer, 60 for a release.
 const RELOAD_SECONDS: u64 = 5;
-
-/// A gateway with one service behind it.
-struct Door {
-    up: Up,
-    place: Place,
-    gateway: u16,
-    api: u16,
-    file: String,
-}
-
-impl Door {
-    fn open() -> Self {
-        let first = ports(3);
-        let (gateway, api) = (first, first + 1);
-        let file = format!(
-            r#"
-app: test
-store: sqlite:test.db
-registry: {{ listen: "127.0.0.1:{}" }}
-console: false
-api: {{ listen: "127.0.0.1:{api}" }}
-services: {{ web: {{ at: "http://127.0.0.1:{}", sidecar: false }} }}
-gateway:
-  listen: 127.0.0.1:{gateway}
-  routes:
-    /: web
-"#,
-            first + 2,
-            origin(|_| Some("ok".into())),
-        );
-        let place = Place::new(&file);
-        Self { up: place.up().ready(), place, gateway, api, file }
-    }
-
-    fn load(&self, clients: usize) -> Load {
-        Load::start(&Asked::of(self.gateway, "/"), clients)
-    }
-
-    /// Bytes of memory that the process has.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.up.0.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
-    }
-}
 
 /// Runs a program that Debian has, to its end; gives what it wrote. `None`, said on the output, where there is none.
 fn debian(package: &str, program: &str, arguments: &[&str]) -> Option<String> {
@@ -77,7 +37,14 @@ fn a_reload_every_100_ms_under_load_of_http1_and_http2_fails_no_request_and_keep
     let door = Door::open();
     let seconds = std::env::var("DOZEN_RELOAD_SECONDS").ok().and_then(|text| text.parse().ok());
     let seconds: u64 = seconds.unwrap_or(RELOAD_SECONDS);
-    let load = door.load(4);
+    let keyed = Asked { headers: format!("x-api-key: {KEY}\r\n"), ..Asked::of(door.gateway, "/key") };
+    let loads = [
+        ("plain", door.load(2)),
+        ("with a key and a limit", Load::start(&keyed, 2)),
+        ("composed", Load::start(&Asked::of(door.gateway, "/both"), 2)),
+    ];
+    let stop = Arc::new(AtomicBool::new(false));
+    let streams: Vec<_> = (0..4).map(|_| listen(door.gateway, stop.clone())).collect();
     let url = format!("http://127.0.0.1:{}/", door.gateway);
     let http2 = {
         let seconds = seconds.to_string();
@@ -87,23 +54,26 @@ fn a_reload_every_100_ms_under_load_of_http1_and_http2_fails_no_request_and_keep
     let (mut reloads, mut before) = (0_u64, None);
     while begun.elapsed() < Duration::from_secs(seconds) {
         let next = begun + Duration::from_millis(100 * (reloads + 1));
-        // Two files in turn: a route comes, and goes again.
-        let more = if reloads % 2 == 0 { "    /more: web\n" } else { "" };
-        std::fs::write(door.place.file("next"), format!("{}{more}", door.file)).unwrap();
-        std::fs::rename(door.place.file("next"), door.place.file("dozen.yaml")).unwrap();
-        let reload = format!("http://127.0.0.1:{}/dozen/v1/reload", door.api);
-        let reply = request("POST", &reload, &[], b"").unwrap();
-        assert_eq!(reply.status, 200, "{}", reply.text());
         reloads += 1;
+        door.reload(reloads);
         if begun.elapsed() > Duration::from_secs(seconds) / 3 {
             before.get_or_insert_with(|| door.memory());
         }
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     let (before, after) = (before.unwrap(), door.memory());
-    let served = load.end().unwrap();
-    println!("{reloads} reloads; {served:?}; {} KiB, then {} KiB", before >> 10, after >> 10);
-    assert_eq!(served.connections, 4, "a reload closed a connection: {served:?}");
+    println!("{reloads} reloads; {} KiB, then {} KiB", before >> 10, after >> 10);
+    for (what, load) in loads {
+        let served = load.end().unwrap();
+        println!("{what}: {served:?}");
+        assert_eq!(served.connections, 2, "a reload closed a connection: {served:?}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for stream in streams {
+        let heard = stream.join().unwrap().unwrap();
+        println!("a stream of {heard} events");
+        assert!(heard as u64 > seconds * 10, "{heard} events in {seconds} s");
+    }
     assert!(reloads >= seconds * 5, "{reloads} reloads in {seconds} s");
     assert!(after < before + GROWTH_MAX, "{before} bytes became {after}");
     if let Some(told) = http2.join().unwrap() {

@@ -145,3 +145,31 @@ fn requests_on_many_threads_while_everything_changes_leave_nothing_behind() {
     (0..6).for_each(|_| world.upstream.succeeded(&world.pick()));
     assert_eq!(world.upstream.view().circuit, Circuit::Closed);
 }
+
+#[test]
+fn who_has_a_service_that_is_parted_with_ends_with_what_it_was() {
+    let world = World::of(3, ServicePolicy::default());
+    let other = ServicePolicy { strategy: Strategy::RoundRobin, ..ServicePolicy::default() };
+    let usual = (ServicePolicy::default(), BTreeMap::from([("orders".to_owned(), other)]));
+    world.upstreams.exchange(usual, BTreeMap::new(), &["orders".into(), "nobody".into()], || {
+        world.registry.send_replace(set(&["x:1"]));
+    });
+    assert_eq!(world.shares(300).len(), 3, "it follows a registry that speaks of another");
+    assert_eq!(world.upstream.policy().strategy, Strategy::LeastRequest);
+    let next = world.upstreams.get("orders").unwrap();
+    assert!(!Arc::ptr_eq(&next, &world.upstream));
+    assert_eq!(next.policy().strategy, Strategy::RoundRobin);
+    assert_eq!(&**next.pick(&world.want()).unwrap().address(), "x:1");
+    // Nobody is there any more; who has begun still ends.
+    let none: [&str; 0] = [];
+    world.upstreams.exchange(
+        (ServicePolicy::default(), BTreeMap::new()),
+        BTreeMap::new(),
+        &["orders".into()],
+        || {
+            world.registry.send_replace(set(&none));
+        },
+    );
+    assert_eq!(&**next.pick(&world.want()).unwrap().address(), "x:1");
+    assert!(world.upstreams.get("orders").unwrap().pick(&world.want()).is_err());
+}
