@@ -92,9 +92,9 @@ impl Ask {
         })
     }
 
-    /// The question in their model.
-    pub(crate) fn request(&self, with: &Value) -> Result<http::Request<Bytes>, Problem> {
-        self.question.ask(with, &self.place.provider, &self.limits)
+    /// The question in their model; a bare one has no header in its envelope.
+    pub(crate) fn request(&self, with: &Value, is_bare: bool) -> Result<http::Request<Bytes>, Problem> {
+        self.question.ask(with, &self.place.provider, &self.limits, is_bare)
     }
 
     /// The document of an answer, in their model.

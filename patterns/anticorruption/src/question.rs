@@ -171,14 +171,15 @@ impl Question {
         }
     }
 
-    /// The question for these values.
+    /// The question for these values; a bare one has no header in its envelope.
     pub(crate) fn ask(
         &self,
         with: &Value,
         provider: &str,
         limits: &Limits,
+        is_bare: bool,
     ) -> Result<http::Request<Bytes>, Problem> {
-        let made = Made { with, provider, limits };
+        let made = Made { with, provider, limits, is_bare };
         match self {
             Self::Http { method, path, query, headers, document } => {
                 let mut target = path.path(with, limits)?;
@@ -264,6 +265,7 @@ struct Made<'a> {
     with: &'a Value,
     provider: &'a str,
     limits: &'a Limits,
+    is_bare: bool,
 }
 
 impl Made<'_> {
@@ -285,7 +287,8 @@ impl Made<'_> {
             None => Bytes::new(),
             Some(Document { format, map, header }) => {
                 let made = |table: &Option<Mapping>| table.as_ref().map(|table| self.by(table)).transpose();
-                let (made, header) = (made(map)?, made(header)?);
+                let header = if self.is_bare { None } else { made(header)? };
+                let made = made(map)?;
                 let written = format.encode_under(header.as_ref(), made.as_ref().unwrap_or(self.with));
                 written.map_err(|error| self.unwritable("the document", &error))?.into()
             }

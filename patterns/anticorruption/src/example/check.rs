@@ -119,7 +119,7 @@ impl Translator {
             }
         }
         let player = Arc::new(Player { recorded, asked: Mutex::default(), strange: Mutex::default() });
-        let answered = self.play(example, player.clone()).await;
+        let answered = self.play(example, Source::Played(player.clone())).await;
         let mut mistakes =
             std::mem::take(&mut *player.strange.lock().unwrap_or_else(PoisonError::into_inner));
         let asked = std::mem::take(&mut *player.asked.lock().unwrap_or_else(PoisonError::into_inner));
@@ -151,15 +151,15 @@ impl Translator {
         mistakes
     }
 
-    /// One example, answered by `foreign`.
+    /// One example, answered by `source`.
     pub(super) async fn play(
         &self,
         example: &Example,
-        foreign: Arc<dyn Foreign>,
+        source: Source,
     ) -> Result<dozen_mapping::Value, Problem> {
         self.0.check_input(&example.input)?;
         let until = Instant::now() + self.0.part.options.timeout;
-        Run { inner: &self.0, source: Source::Instead(foreign), until }.whole(example.input.clone()).await
+        Run { inner: &self.0, source, until }.whole(example.input.clone()).await
     }
 }
 

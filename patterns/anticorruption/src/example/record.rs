@@ -13,6 +13,7 @@ use crate::ask::Ask;
 use crate::foreign::{Foreign, ForeignAnswer, ForeignError, ForeignRequest, Place};
 use crate::problem::Problem;
 use crate::provider::Providers;
+use crate::run::Source;
 use crate::translator::Translator;
 
 /// A recorded example, and what there is to know about it. Somebody should look at it before it is kept: what is personal is
@@ -88,7 +89,7 @@ impl Translator {
         }
         let recorder = Arc::new(Recorder { providers: self.0.providers.clone(), heard: Mutex::default() });
         let real = Example { name: name.to_owned(), input, ..Example::default() };
-        let live = self.play(&real, recorder.clone()).await;
+        let live = self.play(&real, Source::Instead(recorder.clone())).await;
         let heard = std::mem::take(&mut *recorder.heard.lock().unwrap_or_else(PoisonError::into_inner));
         let mut answers = Vec::with_capacity(heard.len());
         for (place, heard) in heard {
@@ -106,7 +107,7 @@ impl Translator {
         // What is asked and what comes out is made anew from what is masked, so that the example fits itself.
         let mut example = Example { input: mask.over(&real.input), ..real };
         let replay = Arc::new(Replay { answers, exchanges: Mutex::default() });
-        let again = self.play(&example, replay.clone()).await;
+        let again = self.play(&example, Source::Played(replay.clone())).await;
         if outcome(&live) != outcome(&again) {
             notes.push(format!(
                 "masked, it ends otherwise: it was {}, and is {}",

@@ -114,6 +114,11 @@ impl Plan {
         self.facts.given(facts)
     }
 
+    /// Those that it asks.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.calls.iter().map(|call| &call.service)
+    }
+
     /// The service of a call.
     pub(crate) fn service(&self, at: usize) -> &str {
         &self.calls[at].service
