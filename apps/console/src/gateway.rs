@@ -9,7 +9,7 @@ use crate::done::Done;
 use crate::frame::{ago, fresh, nothing};
 use crate::sources::{RequestView, RouteView};
 use crate::view::View;
-use crate::{Error, format};
+use crate::{Error, explain, format};
 
 /// Requests shown.
 const REQUESTS_MAX: usize = 100;
@@ -45,6 +45,7 @@ impl View for Gateway {
                 @if self.routes.is_empty() {
                     (nothing("No route. Add one under `gateway: routes` in the file."))
                 } @else {
+                    (explain::form(""))
                     (routes_table(&self.routes))
                 }
             }

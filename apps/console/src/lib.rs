@@ -27,6 +27,7 @@ mod dead_letters;
 mod done;
 mod edit;
 mod error;
+mod explain;
 mod feature;
 mod form;
 mod format;
@@ -55,6 +56,6 @@ pub use error::Error;
 pub use letters::{Act, Letters};
 pub use serve::{router, serve};
 pub use sources::{
-    Ask, AskOf, AskSome, Declared, ProcessView, RequestView, RouteView, ServiceView, Sources,
+    Ask, AskOf, AskSome, Declared, ExplainView, ProcessView, RequestView, RouteView, ServiceView, Sources,
     SubscriptionView,
 };

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::{
-    Error, Sources, dead_letters, edit, feature, gateway, guard, live, message, outbox, overview, queue,
-    rest, service, topic, trace, translator, view,
+    Error, Sources, dead_letters, edit, explain, feature, gateway, guard, live, message, outbox, overview,
+    queue, rest, service, topic, trace, translator, view,
 };
 
 /// The console's pages. Pages that follow changes end when `stop.soft` is cancelled.
@@ -25,6 +25,7 @@ pub fn router(sources: Sources, stop: Stop) -> Result<Router, Error> {
         .route("/", get(view::page::<overview::Overview>))
         .route("/service", get(view::page::<service::Services>))
         .route("/gateway", get(view::page::<gateway::Gateway>))
+        .route("/gateway/explain", get(explain::page))
         .route("/translator", get(view::page::<translator::Page>))
         .route("/queue", get(view::page::<queue::Queues>))
         .route("/queue/{name}", get(view::page_of::<queue::One>))

@@ -46,6 +46,8 @@ pub struct Sources {
     pub features: Option<Arc<dozen_strangler::Registry>>,
     /// The gateway's routes, in the order in which they are tried.
     pub routes: Ask<Vec<RouteView>>,
+    /// What the gateway would do with a request, written as `GET /orders/7`; nothing if there is no gateway.
+    pub explain: AskOf<Option<ExplainView>>,
     /// The latest requests through the gateway, latest first.
     pub recent_requests: AskSome<Vec<RequestView>>,
     /// The requests of a trace, by its id of 32 hexadecimal digits, first first.
@@ -75,6 +77,7 @@ impl Sources {
             services: Arc::new(Vec::new),
             features: None,
             routes: Arc::new(Vec::new),
+            explain: Arc::new(|_| None),
             recent_requests: Arc::new(|_| Vec::new()),
             requests: Arc::new(|_| Vec::new()),
             translators: Arc::new(|| None),
@@ -126,6 +129,19 @@ pub struct RouteView {
     pub target: String,
     /// What is done on the way, each in a few words.
     pub policies: Vec<String>,
+}
+
+/// What a gateway would do with a request, and why.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ExplainView {
+    /// The route that takes it.
+    pub route: Option<String>,
+    /// Why that one, or why none.
+    pub why: String,
+    /// What follows, each with a name: service, target, answer.
+    pub then: Vec<(&'static str, String)>,
+    /// Routes that do not take it, and why.
+    pub considered: Vec<(String, String)>,
 }
 
 /// A request that came through the gateway or a sidecar.

@@ -45,7 +45,7 @@ pub(crate) async fn page_of<V: View>(
     show::<V>(&console, &name, &done).await
 }
 
-async fn show<V: View>(console: &Console, name: &str, done: &Done) -> Response {
+pub(crate) async fn show<V: View>(console: &Console, name: &str, done: &Done) -> Response {
     let page = V::gather(console, name).await.map(|view| Page {
         title: view.title(),
         path: V::PATH,

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dozen_console::{Declared, ProcessView, RequestView, RouteView, ServiceView, Sources, SubscriptionView};
+use dozen_console::{
+    Declared, ExplainView, ProcessView, RequestView, RouteView, ServiceView, Sources, SubscriptionView,
+};
 use dozen_core::Ids;
 use dozen_dataplane::{Server, Sockets};
 use dozen_discovery::Registry;
-use dozen_gateway::{Gateway, Request, RequestLog, RouteOptions};
+use dozen_gateway::{Explanation, Gateway, Question, Request, RequestLog, RouteOptions};
 use dozen_lifecycle::Service;
 use dozen_pubsub::Topics;
 use dozen_store::Store;
@@ -64,6 +66,8 @@ pub(super) fn bind(
         Some(gateway) => gateway.options().routes.iter().map(route).collect(),
         None => Vec::new(),
     });
+    let explaining = views.gateway.cloned();
+    sources.explain = Arc::new(move |request| explaining.as_ref().map(|gateway| explain(gateway, request)));
     let recent = log.clone();
     sources.recent_requests = Arc::new(move |count| recent.recent(count).iter().map(request).collect());
     let traced = log.clone();
@@ -82,6 +86,29 @@ pub(super) fn bind(
 }
 
 /// The services of the file, then those that registered themselves.
+/// What would become of `GET /orders/7`; a path alone is read.
+fn explain(gateway: &Gateway, request: &str) -> ExplainView {
+    let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
+    let method = method.to_uppercase();
+    let question = Question { method: &method, url: url.trim(), ..Question::default() };
+    let Explanation { route, why, service, choice, target, status, calls, considered, .. } =
+        gateway.explain(&question);
+    let calls = calls.iter().map(|call| call.call.as_str()).collect::<Vec<_>>().join(", ");
+    let then = [
+        ("service", service),
+        ("choice", choice),
+        ("target", target),
+        ("calls", Some(calls).filter(|calls| !calls.is_empty())),
+        ("answer", status.map(|status| format!("{status}, by the gateway itself"))),
+    ];
+    ExplainView {
+        route,
+        why,
+        then: then.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+        considered: considered.into_iter().map(|one| (one.route, one.why_not)).collect(),
+    }
+}
+
 fn services(app: &App, registry: &Registry, children: &[Child], translators: &Current) -> Vec<ServiceView> {
     let mut views = Vec::new();
     for service in &app.services {
