@@ -112,7 +112,7 @@ pub(super) async fn link<H: Handler>(
     let transport = route.transport.as_deref();
     loop {
         let lease = tried.pick(route, alarm).await?;
-        if let Some(stream) = worker.pool.take(Key::new(&lease, transport)) {
+        if let Some(stream) = worker.pool.take(&lease, Key::new(&lease, transport), worker.ticker.now()) {
             return Ok((lease, Link { stream, is_kept: true }));
         }
         alarm.set(route.upstream.policy().connect_timeout.min(within));
@@ -160,7 +160,7 @@ pub(super) async fn sender<H: Handler>(
         alarm.set(route.upstream.policy().connect_timeout.min(within));
         match alarm.bound(open(worker, &lease, transport)).await {
             Some(Ok(sender)) => {
-                worker.senders.put(key, sender.clone(), worker.ticker.now());
+                worker.senders.put(&lease, key, sender.clone(), worker.ticker.now());
                 return Ok((lease, sender, false));
             }
             outcome => {
