@@ -41,6 +41,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use dozen_core::EndpointSet;
 use tokio::sync::{Notify, watch};
 
+pub(crate) use endpoint::EndpointState;
+
 pub use ejection::Ejection;
 pub use health::{Health, HealthPolicy};
 pub use lease::Lease;

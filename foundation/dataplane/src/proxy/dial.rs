@@ -80,7 +80,7 @@ pub(super) async fn link<H: Handler>(
     let transport = route.transport.as_deref();
     loop {
         let lease = tried.on(route, alarm).await?;
-        if let Some(stream) = worker.pool.take(Key::new(&lease, transport)) {
+        if let Some(stream) = worker.pool.take(&lease, Key::new(&lease, transport), worker.ticker.now()) {
             return Ok((lease, Link { stream, is_kept: true }));
         }
         alarm.set(route.upstream.policy().connect_timeout.min(within));

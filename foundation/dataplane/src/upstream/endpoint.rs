@@ -63,7 +63,7 @@ impl EndpointState {
     }
 
     /// Whether it stands in the set.
-    pub(super) fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         self.is_in_use.load(Ordering::Relaxed)
     }
 

@@ -191,6 +191,8 @@ impl Upstream {
         source.part();
         let policy = self.roster.load().policy.clone();
         self.rebuild(&mut source, policy);
+        // Connections that come back are not kept for anybody.
+        self.roster.load().members.iter().for_each(|member| member.state.set_in_use(false));
     }
 
     fn rebuild(&self, source: &mut Source, policy: Arc<ServicePolicy>) {
