@@ -16,7 +16,7 @@ const EACH: usize = 2_000;
 const TARGET: f64 = 100.0;
 
 /// As a file would have it: a moment that does not matter, and lines whose order does not.
-pub(super) fn rules() -> CompareOptions {
+fn rules() -> CompareOptions {
     CompareOptions {
         ignore: vec!["$.madeAt".into()],
         unordered: vec!["$.order.items by sku".into()],

@@ -21,7 +21,6 @@ mod comparison;
 mod composition;
 mod documents;
 mod dozen;
-mod facade;
 mod latency;
 mod load;
 mod origin;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use clap::Subcommand;
 
-use super::{facade, peer, pinned, routes, slow};
+use super::{peer, pinned, routes, slow};
 use crate::Failure;
 use crate::open::{self, Load};
 
@@ -29,8 +29,6 @@ pub(crate) enum Part {
         /// What it answers with.
         folder: PathBuf,
     },
-    /// A door in front of two systems, one of which may only watch.
-    Facade(facade::Facade),
     /// Many routes in one gateway; says what they cost.
     Routes,
 }
@@ -45,7 +43,6 @@ impl Part {
                 Ok(())
             }
             Self::Slow { listen, folder } => slow::serve(listen, &folder),
-            Self::Facade(facade) => facade.serve(),
             Self::Routes => {
                 println!("{}", serde_json::to_string(&routes::cost()?)?);
                 Ok(())
