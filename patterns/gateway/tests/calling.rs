@@ -89,7 +89,7 @@ async fn under_pressure_a_route_of_low_priority_is_refused_and_one_of_high_is_no
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     registry.set("service", &[silent.local_addr().unwrap()]);
     let route = |name: &str, priority| {
-        let mut route = RouteOptions::new(&format!("/{name}"), "service");
+        let mut route = RouteOptions::new(format!("/{name}"), "service");
         route.priority = priority;
         route
     };

@@ -49,13 +49,14 @@ where
     let headers = outgoing_headers(sidecar, target, &parts);
     let body = Kept::new(body);
     let service = known(sidecar, target)?;
-    for round in 0.. {
+    let mut rounds = 0;
+    loop {
         let request = outgoing(&parts.method, &uri, &headers, body.lend());
         let error = match call(sidecar, service, request).await {
             Ok(response) => return Ok(incoming(response)),
             Err(error) => error,
         };
-        if !refuses(&error) || !body.is_whole() || round >= RETRIES {
+        if !refuses(&error) || !body.is_whole() || rounds == RETRIES {
             let status = match error {
                 CallError::Failed { source: Error::BodyTooLarge { .. }, .. } => StatusCode::PAYLOAD_TOO_LARGE,
                 CallError::Unknown { .. } => StatusCode::NOT_FOUND,
@@ -66,8 +67,8 @@ where
         }
         // Every instance that was asked refused the connection: one that restarts gets the time to.
         tokio::time::sleep(PAUSE).await;
+        rounds += 1;
     }
-    Err(unreachable_app(target))
 }
 
 async fn call(
