@@ -142,9 +142,7 @@ impl Run<'_> {
         let is_bare = matches!(self.source, Source::Played(_));
         let request = way.request(with, is_bare).map_err(|problem| Failed { problem, next: false })?;
         let answered = match &self.source {
-            Source::Instead(foreign) | Source::Played(foreign) => {
-                self.exchange(way, request, foreign).await
-            }
+            Source::Instead(foreign) | Source::Played(foreign) => self.exchange(way, request, foreign).await,
             Source::Live => return self.guarded(way, request).await,
         };
         meant(way, answered)

@@ -119,7 +119,7 @@ fn needed<'a>(app: &'a App, retired: &dyn Fn(&str) -> bool) -> BTreeSet<&'a str>
         needed.extend(gateway.access.identity.values().filter_map(|method| match method {
             MethodOptions::Forward(forward) => Some(service(&forward.url)),
             MethodOptions::Introspect(introspect) => Some(service(&introspect.url)),
-            MethodOptions::Jwt(_) | MethodOptions::Key(_) => None,
+            MethodOptions::Jwt(_) | MethodOptions::Key(_) | MethodOptions::Certificate(_) => None,
         }));
     }
     needed.extend(app.subscriptions.iter().filter_map(|subscription| match &subscription.to {

@@ -8,13 +8,17 @@ use super::super::scalar;
 pub struct Traces {
     /// `host:port`.
     pub to: String,
+    /// Whether it is spoken to over TLS.
+    pub is_tls: bool,
     /// Of a hundred traces that begin here.
     pub sample_percent: u8,
 }
 
 pub(super) fn traces(item: &Item) -> Option<Traces> {
+    let to = scalar::base_url(item.text("to")?)?;
     Some(Traces {
-        to: scalar::base_url(item.text("to")?)?.to_owned(),
+        to: to.address,
+        is_tls: to.is_tls,
         sample_percent: u8::try_from(item.number("sample-percent")?).ok()?,
     })
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use dozen_core::{Ids, chain};
 use dozen_dataplane::{Caller, Client};
-use dozen_gateway::{Course, FeatureRequest, Features, Gateway, Way};
+use dozen_gateway::{Course, FeatureRequest, Features, Way};
 use dozen_store::Store;
 use dozen_strangler::cohort::{self, HEADER};
 use dozen_strangler::{
@@ -259,9 +259,11 @@ impl Features for View {
     }
 
     fn passed(&self, services: &mut dyn Iterator<Item = &str>, request: &FeatureRequest<'_>) {
-        // One that asks several of them is one request.
-        if services.any(|service| self.old.contains(service)) {
-            self.facade.registry.unmapped().note(request.method, request.path, request.now);
+        for service in services {
+            if self.old.contains(service) {
+                // One that asks several of them is one request.
+                return self.facade.registry.unmapped().note(request.method, request.path, request.now);
+            }
         }
     }
 }

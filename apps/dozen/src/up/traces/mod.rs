@@ -22,7 +22,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use dozen_core::span::{Recorder, Span};
 use dozen_core::{Backoff, Ids};
-use dozen_dataplane::{Body, Client};
+use dozen_dataplane::{Body, Client, Transport};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_metrics::{Collector, Page};
 use http::{Request, header};
@@ -102,7 +102,7 @@ impl Traces {
         let document = otlp::document(&self.service, batch).to_string();
         let mut tries = 1;
         loop {
-            let why = match timeout(PATIENCE, self.tell(&wanted.to, &document)).await {
+            let why = match timeout(PATIENCE, self.tell(&wanted, &document)).await {
                 Ok(Told::Taken) => return Ok(()),
                 Ok(Told::Refused(why)) => return Err(why),
                 Ok(Told::Away(why)) => why,
@@ -118,7 +118,12 @@ impl Traces {
         }
     }
 
-    async fn tell(&self, to: &str, document: &str) -> Told {
+    async fn tell(&self, wanted: &config::Traces, document: &str) -> Told {
+        let to = &wanted.to;
+        let transport = match wanted.is_tls.then(Transport::web).transpose() {
+            Ok(transport) => transport,
+            Err(error) => return Told::Refused(dozen_core::chain(&error)),
+        };
         let request = Request::post(otlp::PATH)
             .header(header::HOST, to)
             .header(header::CONTENT_TYPE, "application/json")
@@ -127,7 +132,7 @@ impl Traces {
             Ok(request) => request,
             Err(error) => return Told::Refused(error.to_string()),
         };
-        let answer = match self.client.send(to, request, PATIENCE).await {
+        let answer = match self.client.over(transport).send(to, request, PATIENCE).await {
             Ok(answer) => answer,
             Err(error) => return Told::Away(dozen_core::chain(&error)),
         };
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn who_began_a_trace_decides_and_nobody_does_where_the_file_wants_none() {
         let ids = Ids::new(Arc::new(SystemClock), 7);
-        let wanted = config::Traces { to: "127.0.0.1:1".into(), sample_percent: 0 };
+        let wanted = config::Traces { to: "127.0.0.1:1".into(), is_tls: false, sample_percent: 0 };
         let traces = Traces::new("shop", Some(&wanted), &ids);
         assert_eq!((traces.samples(1, None), traces.samples(1, Some(true))), (Some(false), Some(true)));
         assert!(traces.apply(None) && !traces.apply(None));
