@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     pub(crate) uncounted: Uncounted,
     /// The last fence given.
     pub(crate) fence: i64,
+    /// The last version given to a row.
+    pub(crate) version: i64,
     /// The day up to which old marks are gone.
     pub(crate) swept: i64,
     /// The head that the file has at this point of the transaction; -1 when that is not known.
@@ -108,8 +110,7 @@ impl Scribe<'_> {
         if !as_expected {
             return Ok(None);
         }
-        // Fences and versions come from one counter, so a version is never used again, not even after a removal.
-        let version = self.next_fence();
+        let version = self.next_version();
         self.connection
             .prepare_cached("insert or replace into dozen_record (space, key, version, value, expires) values (?1, ?2, ?3, ?4, ?5)")
             .and_then(|mut statement| {
@@ -153,7 +154,13 @@ impl Scribe<'_> {
         Ok(Outcome::Touched(gone as u64))
     }
 
-    /// A number that no other lease or row version of this file has or will have.
+    /// A number above all that rows of this file have had, whoever wrote them: the group's, and its own in there.
+    fn next_version(&mut self) -> i64 {
+        self.memory.version += 1;
+        self.memory.version
+    }
+
+    /// A number that no other claim of this file has or will have.
     pub(crate) fn next_fence(&mut self) -> i64 {
         self.memory.fence += 1;
         self.memory.fence

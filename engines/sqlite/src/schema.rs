@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/2.sql"),
     include_str!("migrations/3.sql"),
     include_str!("migrations/4.sql"),
+    include_str!("migrations/5.sql"),
 ];
 
 /// What a file says of itself.
@@ -45,6 +46,8 @@ pub(crate) struct Identity {
     pub(crate) epoch: u64,
     /// How often it was opened for writing, this time included: no two writers share it.
     pub(crate) opened: i64,
+    /// From where the versions of its rows count.
+    pub(crate) versions: i64,
 }
 
 /// Brings the file to the schema of this binary, and registers this opening of it.
@@ -80,9 +83,10 @@ pub(crate) fn open(connection: &mut Connection, path: &Path) -> Result<Identity,
     .map_err(fail)?;
     let identity = tx
         .query_row(
-            "select (select value from dozen_meta where name = 'store'), (select value from dozen_meta where name = 'epoch')",
+            "select (select value from dozen_meta where name = 'store'), (select value from dozen_meta where name = 'epoch'),
+                    (select value from dozen_meta where name = 'versions')",
             [],
-            |row| Ok(Identity { store: row.get(0)?, epoch: row.get(1)?, opened }),
+            |row| Ok(Identity { store: row.get(0)?, epoch: row.get(1)?, opened, versions: row.get(2)? }),
         )
         .map_err(fail)?;
     tx.commit().map_err(fail)?;

@@ -23,6 +23,8 @@ use crate::watch::Hints;
 pub(crate) const GROUP_MAX: usize = 1_024;
 /// A group takes no further caller after this long.
 const GROUP_TIME: Duration = Duration::from_millis(20);
+/// Row versions that one group may give, as a power of two: it has milliseconds for them.
+const VERSIONS_BITS: u32 = 20;
 /// How long a transaction may stay open, its owner's thinking included. Everybody else waits meanwhile.
 pub(crate) const TRANSACTION_MAX: Duration = Duration::from_secs(5);
 
@@ -141,12 +143,14 @@ impl Writer {
         if self.synced {
             self.room.keep();
         }
-        let head = self
+        let (head, commits): (i64, i64) = self
             .connection
-            .prepare_cached("select position from dozen_stream where stream = 0")
-            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .prepare_cached("select position, appended from dozen_stream where stream = 0")
+            .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))))
             .map_err(|error| fail(&self.path, error))?;
         (self.memory.head, self.memory.head_written) = (head, head);
+        // Every process counts the commits of all, in the commit itself: what begins with their number only grows.
+        self.memory.version = self.identity.versions + (commits << VERSIONS_BITS);
         let start = Instant::now();
         let mut changed = false;
         loop {

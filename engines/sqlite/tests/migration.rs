@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dozen_core::{ManualClock, Timestamp};
 use dozen_sqlite::{Options, Sqlite};
-use dozen_store::{ClaimState, Claimed, Ended, Place, Revision, Store};
+use dozen_store::{ClaimState, Claimed, Ended, Expect, Place, Revision, Store};
 use rusqlite::Connection;
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -33,6 +33,7 @@ const BEFORE: &str = r#"
         ((1 << 44) | 4, 1, 3, null, 5, (3 << 40) | 4, 2000, 3000, 'key', '[{"claimed":2000,"at":3000,"error":"poison"}]'),
         ((1 << 44) | 5, 1, 2, null, 0, 0, null, null, 'key', null),
         ((1 << 44) | 6, 1, 0, 30002000, 1, (3 << 40) | 5, 2000, null, null, null);
+    insert into dozen_record values ('things', 'k', (3 << 40) | 6, x'01', null);
 "#;
 
 fn old_file(path: &Path) {
@@ -92,4 +93,8 @@ async fn a_file_of_the_first_schema_goes_on_where_it_was() {
     let token = journal.append(&stream, vec![dozen_core::Message::new("m8", "/test", "test")]).await.unwrap();
     assert_eq!((token.store.as_str(), token.position), ("a1b2c3d4e5f6", 8));
     assert!(redriven[0].place.fence > 4 << 40);
+    let things = store.table("things");
+    let found = things.get("k").await.unwrap().unwrap();
+    let next = things.put("k", vec![2], Expect::Version(found.version), None).await.unwrap().unwrap();
+    assert!(next > found.version, "{next} after {}", found.version);
 }

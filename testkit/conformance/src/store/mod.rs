@@ -55,7 +55,8 @@ macro_rules! store_suite {
             a_wake_up_is_a_hint what_comes_again_is_hinted an_end_is_hinted other_processes_are_woken
             a_lost_wake_up_is_made_up_for
             // tables
-            a_put_expects_what_it_says a_requirement_fails_the_whole a_lease_has_one_holder a_mark_is_made_once
+            a_put_expects_what_it_says a_requirement_fails_the_whole versions_grow_from_handle_to_handle a_lease_has_one_holder
+            a_mark_is_made_once
             // outbox
             an_outbox_refuses_what_its_topic_does_not_take an_outbox_completes_what_is_inserted
             // upkeep

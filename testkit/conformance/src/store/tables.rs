@@ -32,6 +32,21 @@ pub async fn a_put_expects_what_it_says(harness: &dyn Harness) {
     assert!(table.remove("k", Expect::Version(third)).await.expect("remove"));
 }
 
+/// Versions of a row grow whoever writes it, and go on after a removal: they serve as fences elsewhere.
+pub async fn versions_grow_from_handle_to_handle(harness: &dyn Harness) {
+    let handles = [Bench::on(harness.open().await), Bench::on(harness.open().await)];
+    let mut last = 0;
+    for turn in 0..6 {
+        let table = handles[turn % 2].store.table("things");
+        let version = table.put("k", b"v".to_vec(), Expect::Any, None).await.expect("put").expect("any");
+        assert!(version > last, "turn {turn}: {version} after {last}");
+        last = version;
+        if turn == 3 {
+            assert!(table.remove("k", Expect::Version(version)).await.expect("remove"));
+        }
+    }
+}
+
 /// A lease has one holder at a time and passes on when it ends.
 pub async fn a_lease_has_one_holder(harness: &dyn Harness) {
     let bench = Bench::on(harness.open().await);
