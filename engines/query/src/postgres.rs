@@ -4,11 +4,10 @@
 //! JSON, too, so that every type of the database comes as the database itself would write it.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use dozen_core::Mutex;
 use dozen_postgres::{Connector, Options};
 use futures::{StreamExt as _, pin_mut};
 use serde_json::Value;
@@ -43,7 +42,7 @@ impl Server {
         let answered = answered.unwrap_or(Err(Error::TimedOut));
         if matches!(answered, Ok(_) | Err(Error::Refused(_))) {
             let ended = timeout_at(until, client.batch_execute("rollback")).await;
-            let mut idle = self.idle.lock();
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if matches!(ended, Ok(Ok(()))) && idle.len() < IDLE_MAX {
                 idle.push(client);
             }
@@ -53,7 +52,7 @@ impl Server {
 
     async fn connection(&self) -> Result<Client, Error> {
         loop {
-            let kept = self.idle.lock().pop();
+            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match kept {
                 Some(client) if client.is_closed() => {}
                 Some(client) => return Ok(client),

@@ -4,14 +4,13 @@
 //! The connection looks at the clock, and at whether anybody still waits, every few thousand of its steps.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use dozen_core::Mutex;
 use encoding_rs::Encoding;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -54,7 +53,7 @@ impl File {
     }
 
     fn answer(&self, question: &Question, until: Instant, is_gone: Arc<AtomicBool>) -> Result<Bytes, Error> {
-        let kept = self.idle.lock().pop();
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,
             None => self.open().map_err(|error| Error::Unreachable(error.into()))?,
@@ -67,7 +66,7 @@ impl File {
             .map_err(refused)
             .and_then(|()| read(&connection, question, self.encoding));
         connection.progress_handler(STEPS, None::<fn() -> bool>);
-        let mut idle = self.idle.lock();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX && !matches!(answered, Err(Error::Broken(_))) {
             idle.push(connection);
         }
