@@ -157,3 +157,12 @@ pub(crate) fn is_segment(text: &str) -> bool {
 pub(crate) fn nothing(text: &str) -> Markup {
     html! { p.nothing { (text) } }
 }
+
+/// What the file says of a queue or topic.
+pub(crate) fn settings(settings: &[(String, String)]) -> Markup {
+    html! {
+        @if !settings.is_empty() {
+            p.small { @for (name, value) in settings { span.pair { (name) ": " (value) } " " } }
+        }
+    }
+}

@@ -11,7 +11,8 @@ use crate::chart::chart;
 use crate::console::{Console, Shared};
 use crate::frame::{self, Page, fresh, message_href, moment};
 use crate::gateway::status;
-use crate::journey::{self, Journey, Lane, Step, Stop};
+use crate::journey::{Journey, Lane, Step, Stop};
+use crate::messages::of_entry;
 use crate::serve::json;
 use crate::trace::{self, Related};
 use crate::tree::Tree;
@@ -54,7 +55,7 @@ async fn gather(console: &Console, id: &str) -> Result<Data, Error> {
             hint: " in the store; it was never stored here, or it has been forgotten with age",
         });
     };
-    let original = journey::message(&first.entry);
+    let original = of_entry(&first.entry);
     let trace_id = original.trace().map(|trace| trace.trace_id_text());
     let mut readers = Vec::new();
     let mut streams: Vec<&str> = sightings.iter().map(|sighting| &*sighting.stream).collect();

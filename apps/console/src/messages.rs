@@ -1,12 +1,19 @@
-//! Messages in a list.
+//! Messages as the journal has them, and in a list.
 
-use dozen_core::Timestamp;
+use dozen_core::{Message, Timestamp};
 use dozen_store::Entry;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use crate::frame::{ago, message_link};
-use crate::{format, journey};
+use crate::format;
+use crate::frame::{ago, message_link, nothing};
+
+/// A message of the journal, or what is left of it when its attributes do not read.
+pub(crate) fn of_entry(entry: &Entry) -> Message {
+    let record = entry.record.clone();
+    Message::try_from(record.clone())
+        .unwrap_or_else(|_| Message::new(record.id, "", record.kind).with_data(Some(""), record.data))
+}
 
 /// A message in a list.
 #[derive(Debug, Serialize)]
@@ -31,7 +38,7 @@ pub(crate) fn shown(entries: Vec<Entry>) -> Vec<Shown> {
 /// The same for entries of several topics.
 pub(crate) fn shown_of(entries: Vec<(Option<String>, Entry)>) -> Vec<Shown> {
     let show = |(topic, entry): (Option<String>, Entry)| {
-        let message = journey::message(&entry);
+        let message = of_entry(&entry);
         Shown {
             key: message.key().map(str::to_owned),
             id: message.id,
@@ -47,7 +54,7 @@ pub(crate) fn shown_of(entries: Vec<(Option<String>, Entry)>) -> Vec<Shown> {
 }
 
 /// One line for each message; its id leads to its journey.
-pub(crate) fn messages_table(messages: &[Shown], now: Timestamp) -> Markup {
+fn messages_table(messages: &[Shown], now: Timestamp) -> Markup {
     let of_several = messages.iter().any(|message| message.topic.is_some());
     html! {
         div.scroll { table {
@@ -68,5 +75,15 @@ pub(crate) fn messages_table(messages: &[Shown], now: Timestamp) -> Markup {
                 }
             }
         } }
+    }
+}
+
+/// A section of messages, or what it says without one.
+pub(crate) fn messages_section(title: &str, without: &str, messages: &[Shown], now: Timestamp) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            @if messages.is_empty() { (nothing(without)) } @else { (messages_table(messages, now)) }
+        }
     }
 }

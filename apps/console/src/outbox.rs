@@ -15,7 +15,7 @@ use crate::console::{Console, Shared};
 use crate::done::{Done, What};
 use crate::form::{Filled, past};
 use crate::frame::{self, ago, fresh, moment, nothing};
-use crate::messages::{Shown, messages_table, shown_of};
+use crate::messages::{Shown, messages_section, shown_of};
 use crate::topic::PREFIX;
 use crate::view::View;
 use crate::{Error, format};
@@ -112,10 +112,7 @@ impl View for Page {
                         (nothing("No relay. With the built-in broker an event is published by the commit of its transaction: nothing waits."))
                     } @else { (relays_table(&self.relays, self.now)) }
                 }
-                section {
-                    h2 { "Latest events, in the order of their commits" }
-                    @if self.events.is_empty() { (nothing("No event yet.")) } @else { (messages_table(&self.events, self.now)) }
-                }
+                (messages_section("Latest events, in the order of their commits", "No event yet.", &self.events, self.now))
                 @if !self.audit.is_empty() {
                     section { h2 { "Replays" } (audit_table(&self.audit)) }
                 }

@@ -1,5 +1,7 @@
 //! `/queue` and `/queue/{name}`: what waits, what is worked on, what was given up.
 
+mod tables;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use dozen_core::Timestamp;
@@ -11,11 +13,13 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::dead_letters::{self, Letter};
 use crate::done::Done;
-use crate::frame::{ago, fresh, live, nothing};
+use crate::frame::{ago, fresh, live, nothing, settings};
 use crate::live::key;
-use crate::messages::{Shown, messages_table, shown};
+use crate::messages::{Shown, messages_section, shown};
 use crate::view::View;
 use crate::{Error, format, rest};
+use tables::priorities;
+pub(crate) use tables::queues_table;
 
 /// The one reader of a queue's stream.
 pub(crate) const WORKERS: &str = dozen_queue::READER;
@@ -234,77 +238,8 @@ impl View for One {
                 (settings(&queue.settings))
                 (priorities(&queue.priorities))
                 (dead_letters::section(console, &path, &self.dead_letters, queue.overview.dead, self.now))
-                section {
-                    h2 { "Last messages" }
-                    @if self.messages.is_empty() { (nothing("No message is kept.")) } @else { (messages_table(&self.messages, self.now)) }
-                }
+                (messages_section("Last messages", "No message is kept.", &self.messages, self.now))
             }))
-        }
-    }
-}
-
-fn priorities(priorities: &[Priority]) -> Markup {
-    html! {
-        @if !priorities.is_empty() {
-            section {
-                h2 { "Priorities" }
-                div.scroll { table {
-                    thead { tr { th { "Priority" } th.n { "Fresh" } th.n { "Working" } th.n { "Waiting" } th.n { "Held" } th.n { "Dead" } } }
-                    tbody {
-                        @for Priority { priority, status } in priorities {
-                            tr {
-                                td { (priority) }
-                                @for value in [status.fresh, status.leased, status.waiting, status.held, status.parked] {
-                                    td.n { (format::number(value)) }
-                                }
-                            }
-                        }
-                    }
-                } }
-            }
-        }
-    }
-}
-
-/// One line for each queue.
-pub(crate) fn queues_table(queues: &[QueueData], now: Timestamp, in_full: bool) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr {
-                th { "Queue" } th.n { "Fresh" } th.n { "Working" } th.n { "Waiting" }
-                @if in_full { th.n { "Held" } }
-                th.n { "Dead" } th.n { "Oldest" }
-                @if in_full { th.n { "Keys held up" } th.n { "Ever sent" } }
-            } }
-            tbody {
-                @for queue in queues {
-                    tr {
-                        td {
-                            a href=(queue.path()) { strong { (queue.name()) } }
-                            @if queue.overview.paused { " " span.tag.warn { "paused" } }
-                        }
-                        @for (name, _, _, value) in queue.counters() {
-                            @if in_full || name != "held" {
-                                td.n.bad[name == "parked" && value > 0] { (live(&queue.key(name), value)) }
-                            }
-                        }
-                        td.n { @if let Some(oldest) = queue.overview.oldest { (ago(oldest, now)) } }
-                        @if in_full {
-                            td.n { (format::number(queue.overview.parked_keys)) }
-                            td.n { (live(&format!("{PREFIX}{}:appended", queue.name()), queue.sent)) }
-                        }
-                    }
-                }
-            }
-        } }
-    }
-}
-
-/// What the file says of it.
-pub(crate) fn settings(settings: &[(String, String)]) -> Markup {
-    html! {
-        @if !settings.is_empty() {
-            p.small { @for (name, value) in settings { span.pair { (name) ": " (value) } " " } }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `/topic` and `/topic/{name}`: what was published, and how far each subscription has come.
 
+mod tables;
+
 use std::collections::BTreeMap;
 
 use dozen_core::Timestamp;
-use dozen_messaging::{CircuitState, CircuitStatus};
+use dozen_messaging::CircuitStatus;
 use dozen_pubsub::SubscriptionStatus;
 use dozen_store::ReaderStatus;
 use maud::{Markup, html};
@@ -12,11 +14,12 @@ use serde::Serialize;
 use crate::console::{Console, hears};
 use crate::dead_letters::{self, Letter};
 use crate::done::Done;
-use crate::frame::{ago, fresh, live, nothing};
-use crate::live::key;
-use crate::messages::{Shown, messages_table, shown};
+use crate::frame::{fresh, live, nothing, settings};
+use crate::messages::{Shown, messages_section, shown};
 use crate::view::View;
-use crate::{Error, format, queue, rest};
+use crate::{Error, format};
+use tables::readers_table;
+pub(crate) use tables::topics_table;
 
 /// What names a topic's stream.
 pub(crate) const PREFIX: &str = "topic/";
@@ -202,7 +205,7 @@ impl View for One {
                 (format::number(topic.bytes)) " bytes kept"
             }
             (fresh("topic", html! {
-                (queue::settings(&topic.settings))
+                (settings(&topic.settings))
                 section {
                     h2 { "Subscriptions" }
                     @if topic.readers.is_empty() { (nothing("Nobody subscribes to it.")) } @else { (readers_table(console, topic, self.now)) }
@@ -211,10 +214,7 @@ impl View for One {
                     p.crumb.of { "Subscription " strong { (subscription) } }
                     (dead_letters::section(console, &path_of(topic, subscription), letters, *all, self.now))
                 }
-                section {
-                    h2 { "Last messages" }
-                    @if self.messages.is_empty() { (nothing("No message is kept.")) } @else { (messages_table(&self.messages, self.now)) }
-                }
+                (messages_section("Last messages", "No message is kept.", &self.messages, self.now))
             }))
         }
     }
@@ -223,90 +223,4 @@ impl View for One {
 /// Where the forms of a subscription go.
 fn path_of(topic: &TopicData, subscription: &str) -> String {
     format!("{}/{}", topic.path(), format::encode(subscription))
-}
-
-/// One line for each topic.
-pub(crate) fn topics_table(topics: &[TopicData], now: Timestamp) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr { th { "Topic" } th.n { "Published" } th.n { "Subscriptions" } th { "Furthest behind" } th.n { "Dead" } } }
-            tbody {
-                @for topic in topics {
-                    @let last = topic.readers.iter().max_by_key(|reader| reader.lag).filter(|reader| reader.lag > 0);
-                    @let dead: u64 = topic.readers.iter().map(|reader| reader.status.parked).sum();
-                    tr {
-                        td { a href=(topic.path()) { strong { (topic.name) } } }
-                        td.n { (live(&format!("{PREFIX}{}:appended", topic.name), topic.published)) }
-                        td.n { (topic.readers.len()) }
-                        td { @match last {
-                            Some(reader) => { (reader.status.reader) ": " (lag(reader, now)) }
-                            None => span.muted { "none" },
-                        } }
-                        td.n.bad[dead > 0] { (format::number(dead)) }
-                    }
-                }
-            }
-        } }
-    }
-}
-
-fn lag(reader: &Reader, now: Timestamp) -> Markup {
-    let messages = format::count(reader.lag, "message", "messages");
-    html! { (messages) @if let Some(oldest) = reader.status.oldest { ", " (format::span(now.since(oldest))) } }
-}
-
-fn readers_table(console: &Console, topic: &TopicData, now: Timestamp) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr {
-                th { "Subscription" } th { "To" } th.n { "Behind" } th.n { "For" }
-                th.n { "In hand" } th.n { "Waiting" } th.n { "Held" } th.n { "Dead" } th.n { "Keys held up" } th {}
-            } }
-            tbody {
-                @for reader in &topic.readers {
-                    @let status = &reader.status;
-                    @let number = |name: &str, value: u64| live(&key(&status.stream, &status.reader, name), value);
-                    tr {
-                        td { (name(reader, topic, now)) }
-                        td.small {
-                            span.mono { (reader.to.as_deref().unwrap_or(if reader.is_relay() { "" } else { "pulled" })) }
-                            @if let Some(filter) = &reader.filter { " " span.pair { (filter) } }
-                        }
-                        td.n { (number("lag", reader.lag)) }
-                        td.n { @if let Some(oldest) = status.oldest { (format::span(now.since(oldest))) } }
-                        td.n { (number("leased", status.leased)) }
-                        td.n { (number("waiting", status.waiting)) }
-                        td.n { (number("held", status.held)) }
-                        td.n.bad[status.parked > 0] { (number("parked", status.parked)) }
-                        td.n { (format::number(status.parked_keys)) }
-                        td.actions {
-                            // A relay has a place of its own to be looked at, and nothing that a person should move.
-                            @if !reader.is_relay() {
-                                @let path = path_of(topic, &status.reader);
-                                (rest::button(console, &path, status.paused))
-                                (rest::mover(console, &path))
-                            }
-                        }
-                    }
-                }
-            }
-        } }
-    }
-}
-
-/// A subscription's name, and what is unusual about it.
-fn name(reader: &Reader, topic: &TopicData, now: Timestamp) -> Markup {
-    let circuit = reader.circuit.as_ref().filter(|circuit| circuit.state != CircuitState::Closed);
-    html! {
-        @match reader.is_relay() {
-            true => a href="/outbox" { strong { (reader.status.reader) } },
-            false => strong { (reader.status.reader) },
-        }
-        @if reader.pattern != topic.name { " " span.pair.mono { (reader.pattern) } }
-        @if reader.status.paused { " " span.tag.warn { "paused" } }
-        @if let Some(circuit) = circuit {
-            br; span.tag.bad title=(circuit.error.as_deref().unwrap_or("")) { "its receiver is away" }
-            @if let Some(since) = circuit.since { " since " (ago(since, now)) }
-        }
-    }
 }

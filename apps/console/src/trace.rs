@@ -7,13 +7,14 @@ use dozen_core::{Timestamp, TraceContext};
 use maud::{Markup, html};
 use serde::Serialize;
 
+use crate::Error;
 use crate::console::Console;
 use crate::done::Done;
 use crate::frame::{fresh, message_link, moment, nothing};
 use crate::gateway::requests_table;
+use crate::messages::of_entry;
 use crate::sources::RequestView;
 use crate::view::View;
-use crate::{Error, journey};
 
 /// Streams that are searched.
 const STREAMS_MAX: usize = 50;
@@ -61,7 +62,7 @@ pub(crate) async fn messages(console: &Console, trace_id: &str) -> Result<Vec<Re
             if !entry.record.attributes.contains(trace_id) {
                 continue;
             }
-            let message = journey::message(&entry);
+            let message = of_entry(&entry);
             if message.trace().is_some_and(|trace| trace.trace_id_text() == trace_id) {
                 let (stream, position, stored) = (status.stream.clone(), entry.position, entry.at);
                 found.push(Related { id: message.id, kind: message.kind, stream, position, stored });

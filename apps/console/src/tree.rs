@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::frame::message_link;
+use crate::messages::of_entry;
 use crate::trace::Related;
-use crate::{Error, format, journey};
+use crate::{Error, format};
 
 /// Messages of the same trace whose readers are looked up.
 const CAUSED_MAX: usize = 30;
@@ -75,7 +76,7 @@ impl Node {
         };
         Self {
             id: sighting.entry.record.id.clone(),
-            kind: journey::message(&sighting.entry).kind,
+            kind: of_entry(&sighting.entry).kind,
             stream: sighting.stream.clone(),
             position: sighting.entry.position,
             stored,

@@ -1,10 +1,10 @@
 //! The engine.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use dozen_core::Token;
+use dozen_core::{Mutex, Token};
 use dozen_store::{Answer, Capabilities, Changes, Committed, Engine, EngineTx, Error, Op, Outcome, Query};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
@@ -26,14 +26,14 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> Arc<State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.lock().clone()
     }
 
     /// Puts a transaction's state in place.
     fn install(&self, state: State, touched: &BTreeSet<Arc<str>>, outcomes: Vec<Outcome>) -> Committed {
         let position = state.head;
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-        let hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.state.lock() = Arc::new(state);
+        let hints = self.hints.lock();
         for stream in touched {
             if let Some(hint) = hints.get(&**stream) {
                 hint.send_modify(|count| *count += 1);
@@ -77,7 +77,7 @@ impl Engine for Memory {
     }
 
     fn changes(&self, stream: &str) -> Changes {
-        let mut hints = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hints = self.shared.hints.lock();
         hints.entry(stream.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 }

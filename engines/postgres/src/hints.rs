@@ -1,8 +1,9 @@
 //! The counters that readers wait on. Hints only: whoever misses one still finds everything by asking.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use dozen_core::Mutex;
 use tokio::sync::watch;
 
 #[derive(Default)]
@@ -13,7 +14,7 @@ pub(crate) struct Hints {
 impl Hints {
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Arc<str>, watch::Sender<u64>>) -> T) -> T {
         // A panic while it is held can only come from an allocation; the map is whole nevertheless.
-        work(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.names.lock())
     }
 
     /// A counter for `name`.

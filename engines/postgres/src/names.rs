@@ -1,8 +1,9 @@
 //! The numbers of streams, which never change.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use dozen_core::RwLock;
 use dozen_store::{Error, Op};
 
 use crate::call::{params, rows};
@@ -19,11 +20,11 @@ pub(crate) struct Names {
 
 impl Names {
     fn get(&self, name: &str) -> Option<i64> {
-        self.streams.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+        self.streams.read().get(name).copied()
     }
 
     fn put(&self, name: &Arc<str>, number: i64) {
-        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.streams.write();
         if streams.len() >= NAMES_MAX {
             streams.clear();
         }
@@ -32,7 +33,7 @@ impl Names {
 
     /// The database was put back: other numbers may stand for other names.
     pub(crate) fn clear(&self) {
-        self.streams.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.streams.write().clear();
     }
 }
 

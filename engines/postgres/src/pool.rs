@@ -5,9 +5,10 @@
 //! by somebody who is not its owner.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dozen_core::Mutex;
 use dozen_store::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_postgres::Client;
@@ -38,7 +39,7 @@ impl Pool {
         let place = place
             .map_err(|_| Error::Busy { location: self.link.options.location.clone(), waited: BUSY_WAIT })?
             .map_err(|_| Error::Closed)?;
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = || self.idle.lock().pop();
         let client = loop {
             match idle() {
                 Some(client) if client.is_closed() => {}
@@ -59,7 +60,7 @@ impl Pool {
 
     fn take_back(&self, client: Client) {
         if !client.is_closed() && !self.link.closed.is_cancelled() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+            self.idle.lock().push(client);
         }
     }
 }

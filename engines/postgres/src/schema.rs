@@ -1,5 +1,6 @@
 //! The tables and functions, and how an older database becomes a newer one.
 
+use dozen_core::Fnv;
 use dozen_store::{Claim, Error, Settle};
 use tokio_postgres::{Client, GenericClient};
 
@@ -54,7 +55,7 @@ pub(crate) struct Identity {
 
 /// A number for this schema's locks.
 pub(crate) fn lock_of(schema: &str) -> i32 {
-    // FNV-1a: the same in every process and version. Room is left for the neighbours that the functions use.
+    // FNV-1a of 32 bits: the same in every process and version. Room is left for the neighbours that the functions use.
     let hash =
         schema.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash >> 4) as i32
@@ -81,10 +82,7 @@ fn rendered(options: &Options, text: &str) -> String {
 
 /// A number for a text: whether the functions in the database are these.
 fn print_of(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
+    format!("{:016x}", Fnv::of(text.bytes()))
 }
 
 /// Brings the database to the tables and functions of this binary.

@@ -2,9 +2,10 @@
 //! of its own, after the commit. A hint that is lost is made up for by looking.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dozen_core::Mutex;
 use tokio::sync::Notify;
 
 use crate::call::{params, rows};
@@ -30,12 +31,12 @@ pub(crate) struct Tell {
 impl Tell {
     /// Adds names; they are told a moment later.
     pub(crate) fn names(&self, touched: HashSet<Arc<str>>) {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(touched);
+        self.names.lock().extend(touched);
         self.more.notify_one();
     }
 
     fn take(&self) -> HashSet<Arc<str>> {
-        std::mem::take(&mut *self.names.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.names.lock())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Exponential back-off with full jitter and a cap.
+/// Exponential back-off with jitter and a cap.
 ///
 /// The wait before attempt *n* is drawn evenly from the upper half of `min(cap, first · 2ⁿ⁻¹)`: enough spread
 /// that a crowd of callers which failed together does not come back together, and never so little that a

@@ -13,6 +13,8 @@
 
 mod stop;
 mod supervisor;
+mod wait;
 
 pub use stop::Stop;
 pub use supervisor::{BoxError, Ready, Report, Service, Supervisor};
+pub use wait::or_never;

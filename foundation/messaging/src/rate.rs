@@ -1,8 +1,8 @@
 //! How often something may begin.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use dozen_core::Mutex;
 use tokio::time::Instant;
 
 /// Lets at most so many begin in a second, evenly: the generic cell rate algorithm with a burst of a tenth of a second.
@@ -28,7 +28,7 @@ impl Rate {
     }
 
     fn book(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock();
         let saved = now.checked_sub(self.burst - self.step).unwrap_or(now);
         let turn = (*next).max(saved);
         *next = turn + self.step;

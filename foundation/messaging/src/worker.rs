@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::{Backoff, Ids, chain};
-use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use dozen_lifecycle::{BoxError, Ready, Service, Stop, or_never};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -173,16 +173,10 @@ impl Service for Worker {
             if receiving.is_none() && free > 0 {
                 receiving = Some(self.subscriber.receive(free, self.options.wait));
             }
-            let received = async {
-                match receiving.as_mut() {
-                    Some(receiving) => receiving.await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! { biased;
                 () = stop.soft.cancelled() => break,
                 Some(_) = jobs.join_next() => {}
-                received = received => { receiving = None; match received {
+                received = or_never(receiving.as_mut()) => { receiving = None; match received {
                     Ok(deliveries) => {
                         failures = 0;
                         for delivery in deliveries {

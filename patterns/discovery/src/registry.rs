@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Clock, Endpoint, EndpointSet, Timestamp};
-use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use dozen_core::{Clock, Endpoint, EndpointSet, Mutex, Timestamp};
+use dozen_lifecycle::{BoxError, Ready, Service, Stop, or_never};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::state::{Change, State};
@@ -169,7 +169,7 @@ impl Registry {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic between two changes leaves a whole state; there is nothing to distrust.
-        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner.lock()
     }
 
     /// Expires what is due. Called late, it first gives everyone the chance to be heard.
@@ -202,12 +202,7 @@ impl Service for Registry {
         ready.ready();
         let mut due = self.expire(None);
         loop {
-            let until_due = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(self.began + due).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let until_due = or_never(due.map(|due| sleep_until(self.began + due)));
             tokio::select! { biased;
                 () = stop.soft.cancelled() => break,
                 () = until_due => due = self.expire(due),

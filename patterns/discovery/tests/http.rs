@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use common::{Part, at, registry};
+use common::{at, registry};
 use dozen_core::SystemClock;
 use dozen_discovery::{Limits, Registry, router};
+use dozen_harness::Part;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -185,6 +186,6 @@ async fn an_event_stream_tells_of_each_change_and_ends_with_the_registry() {
     assert!(event.starts_with("event: endpoints\nid: ") && event.ends_with("}\n\n"), "{event}");
     assert!(event.contains("10.0.0.1:80"), "{event}");
     assert_eq!(next().await.unwrap(), ": still here\n\n");
-    upkeep.stop().await;
+    upkeep.stop().await.unwrap();
     assert_eq!(next().await, None);
 }

@@ -5,10 +5,11 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Part, at, ids, registry, settled};
+use common::{at, ids, registry, settled};
 use dozen_core::EndpointSet;
 use dozen_dataplane::{Client, Limits, Server};
 use dozen_discovery::{Registration, RegistrationOptions, Registry, router};
+use dozen_harness::Part;
 use tokio::sync::watch;
 
 fn addresses(set: &EndpointSet) -> Vec<&str> {
@@ -64,7 +65,7 @@ async fn sd_m2_a_service_registers_itself_at_start_with_address_and_metadata_and
     let endpoint = &set.endpoints[0];
     assert_eq!((endpoint.address.as_str(), endpoint.weight), ("127.0.0.1:7001", 3));
     assert_eq!((endpoint.zone.as_deref(), endpoint.metadata["version"].as_str()), (Some("a"), "1.4"));
-    instance.stop().await;
+    instance.stop().await.unwrap();
     assert!(registry.get("orders").endpoints.is_empty());
 }
 

@@ -30,9 +30,8 @@ mod schedule;
 use std::path::PathBuf;
 #[cfg(feature = "acme")]
 use std::sync::MutexGuard;
-use std::sync::{Mutex, PoisonError};
 
-use dozen_core::Timestamp;
+use dozen_core::{Mutex, Timestamp};
 use dozen_dataplane::{CertificateFiles, Error};
 use serde::{Deserialize, Serialize};
 
@@ -127,11 +126,11 @@ pub(crate) struct Standing(Mutex<AcmeView>);
 impl Standing {
     #[cfg(feature = "acme")]
     fn change(&self) -> MutexGuard<'_, AcmeView> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub(crate) fn view(&self) -> AcmeView {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

@@ -34,22 +34,23 @@ mod jws;
 mod jwt;
 mod key;
 mod method;
-mod one_or_many;
 mod options;
 mod policy;
+mod refusal;
 mod secret;
 mod source;
 mod view;
 
 pub use consumer::{ApiKey, Consumer, ConsumerOptions, KeyHash};
 pub use guard::{Check, Guard};
-pub use identity::{Identity, Passed, Reason, Refusal};
+pub use identity::Identity;
 pub use jwks::{Keys, KeysHealth};
 pub use options::{
     Algorithm, AuthOptions, CertificateOptions, ForwardOptions, IntrospectOptions, JwtOptions, KeyOptions,
     KeySource, MethodOptions, OnUnreachable,
 };
 pub use policy::Policy;
+pub use refusal::{Passed, Reason, Refusal};
 pub use secret::Secret;
 pub use view::View;
 
@@ -60,7 +61,6 @@ pub(crate) use introspect::Introspect;
 pub(crate) use jwks::Timing;
 pub(crate) use jwt::Jwt;
 pub(crate) use method::Method;
-pub(crate) use one_or_many::one_or_many;
 pub(crate) use policy::KeyText;
 pub(crate) use source::Source;
 pub(crate) use view::Kept;

@@ -28,7 +28,7 @@ mod whole;
 
 pub(crate) use exchange::answer;
 pub(crate) use policy::Policy;
-pub use said::{CACHED, Cached};
+pub use said::Cached;
 pub(crate) use store::Cache;
 
 #[cfg(test)]

@@ -12,9 +12,10 @@
 mod watch;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use async_trait::async_trait;
+use dozen_core::Mutex;
 use dozen_dataplane::{Resolve, ServicePolicy, Tls, Transport, Upstreams};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
@@ -87,7 +88,7 @@ impl Calling {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// What the listener speaks, if that is TLS.

@@ -1,5 +1,7 @@
 //! What would happen to a request, and why.
 
+mod others;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use dozen_dataplane::framing::{Slashes, canonical_path, canonical_query};
@@ -7,21 +9,19 @@ use dozen_dataplane::{EndpointView, Upstreams};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::RouteTable;
 use crate::action::Action;
 use crate::asked::{Asked, Claims, Headers};
 use crate::compose::Planned;
 use crate::host::without_port;
-use crate::route::Route;
 use crate::split::{Because, Split};
 use crate::table::{Found, Hit};
+use crate::target::Unsafe;
 use crate::text::Facts;
-use crate::{RouteTable, rank};
+use others::WhyNot;
 
 /// Routes that lost are listed up to here, the nearest first.
 const CONSIDERED_MAX: usize = 50;
-
-/// What is said of a route that could have taken the request; what follows is said of the winner.
-const ALSO: &str = "it matches too, and the winner is more specific: ";
 
 /// A request to be explained.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,13 +84,9 @@ pub struct Considered {
 impl RouteTable {
     /// Says what would become of a request. With `upstreams` the endpoints are shown as well.
     pub fn explain(&self, question: &Question<'_>, upstreams: Option<&Upstreams>) -> Explanation {
-        let (authority, rest) = split(question.url);
+        let (authority, path, query) = parts(question.url);
         let given = question.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         let host = authority.or(given.map(|(_, value)| value.as_str())).unwrap_or("localhost");
-        let (path, query) = match rest.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (rest, None),
-        };
         let mut explanation = Explanation {
             method: question.method.to_owned(),
             host: without_port(host).to_ascii_lowercase(),
@@ -132,31 +128,25 @@ impl RouteTable {
                 explanation.why = "no route matches".into();
             }
         }
-        explanation.considered = self.considered(winner.as_deref(), &asked);
-        if let (Some(_), Some(next)) = (&winner, explanation.considered.first())
-            && let Some(because) = next.why_not.strip_prefix(ALSO)
-        {
-            explanation.why = format!("it wins over `{}`: {because}", next.route);
+        let others = others::of(&self.routes, winner.as_deref(), &asked);
+        if let Some((next, WhyNot::LessSpecific(because))) = others.first() {
+            explanation.why = format!("it wins over `{}`: {because}", next.name);
         }
+        let told = others.into_iter().take(CONSIDERED_MAX);
+        let told =
+            told.map(|(route, why)| Considered { route: route.name.to_string(), why_not: why.to_string() });
+        explanation.considered = told.collect();
         explanation
     }
+}
 
-    fn considered(&self, winner: Option<&Route>, asked: &Asked<'_>) -> Vec<Considered> {
-        let others = self.routes.iter().filter(|route| winner.is_none_or(|winner| winner.name != route.name));
-        let mut losers: Vec<(u8, &Route, String)> = others
-            .map(|route| {
-                let (distance, why_not) = why_not(route, winner, asked);
-                (distance, &**route, why_not)
-            })
-            .collect();
-        losers.sort_by(|(near, one, _), (far, other, _)| {
-            // Those that match too, in the order in which they would have been taken.
-            let order =
-                if *near == 0 && *far == 0 { rank::order(one, other) } else { std::cmp::Ordering::Equal };
-            near.cmp(far).then(order)
-        });
-        let told = losers.into_iter().take(CONSIDERED_MAX);
-        told.map(|(_, route, why_not)| Considered { route: route.name.to_string(), why_not }).collect()
+impl Explanation {
+    /// A target that could be something else than it should is refused.
+    fn leads_to(&mut self, target: Result<String, Unsafe>) {
+        match target {
+            Ok(target) => self.target = Some(target),
+            Err(Unsafe) => self.status = Some(400),
+        }
     }
 }
 
@@ -168,39 +158,29 @@ fn taken(hit: &Hit<'_>, asked: &Asked<'_>, upstreams: Option<&Upstreams>, explan
     explanation.status = None;
     explanation.shapes = route.shaping.as_ref().map(|shaping| shaping.explain()).unwrap_or_default();
     let facts = Facts { asked, route: &route.name, captures: &hit.captures, captured: asked.path };
+    let target = |at| {
+        let mut target = match asked.query {
+            Some(query) => format!("{}?{query}", asked.path),
+            None => asked.path.to_owned(),
+        };
+        hit.target(&facts, at, &mut target).map(|()| target)
+    };
     match &route.action {
         Action::Redirect(redirect) => {
             explanation.status = Some(redirect.status);
-            match redirect.location(&facts) {
-                Ok(location) => explanation.target = Some(location),
-                Err(_) => explanation.status = Some(400),
-            }
+            explanation.leads_to(redirect.location(&facts));
         }
         Action::Answer(answer) => explanation.status = Some(answer.status),
         Action::Compose(plan) => explanation.calls = plan.explain(),
         Action::Feature { name, .. } => {
             explanation.choice =
                 Some(format!("the feature `{name}` says for each request which of its services serves it"));
-            let mut target = asked.path.to_owned();
-            if let Some(query) = asked.query {
-                target = target + "?" + query;
-            }
-            match hit.target(&facts, 0, &mut target) {
-                Ok(()) => explanation.target = Some(target),
-                Err(_) => explanation.status = Some(400),
-            }
+            explanation.leads_to(target(0));
         }
         Action::Forward { split, .. } => {
             let (at, because) = split.choose(asked, 0, false);
             explanation.choice = choice(split, at, because);
-            let mut target = asked.path.to_owned();
-            if let Some(query) = asked.query {
-                target = target + "?" + query;
-            }
-            match hit.target(&facts, at, &mut target) {
-                Ok(()) => explanation.target = Some(target),
-                Err(_) => explanation.status = Some(400),
-            }
+            explanation.leads_to(target(at));
             let Some(destination) = split.destinations.get(at) else { return };
             explanation.service = Some(destination.service.to_string());
             if let Some(upstreams) = upstreams {
@@ -243,31 +223,21 @@ fn choice(split: &Split, at: usize, because: Because) -> Option<String> {
     })
 }
 
-/// Why a route did not win, and how near it came.
-fn why_not(route: &Route, winner: Option<&Route>, asked: &Asked<'_>) -> (u8, String) {
-    if let Some(mismatch) = route.path.mismatch(asked.path) {
-        return (4, mismatch);
-    }
-    if !route.host.matches(&without_port(asked.host).to_ascii_lowercase()) {
-        return (3, "it is for another host".into());
-    }
-    if let Some(unmet) = route.conditions.unmet(asked) {
-        return (2, unmet);
-    }
-    if !route.takes_method(asked.method) {
-        return (1, format!("it takes only {}", route.methods.join(", ")));
-    }
-    match winner {
-        Some(winner) => (0, format!("{ALSO}{}", rank::reason(winner, route))),
-        None => (0, "it matches".into()),
-    }
-}
-
-/// The authority of an absolute URL, and the rest.
-fn split(url: &str) -> (Option<&str>, &str) {
-    let Some(rest) = url.split_once("://").map(|(_, rest)| rest) else { return (None, url) };
-    match rest.find(['/', '?']) {
-        Some(at) if rest[at..].starts_with('/') => (Some(&rest[..at]), &rest[at..]),
-        _ => (Some(rest), "/"),
-    }
+/// The authority of an absolute URL, the path, and the query.
+fn parts(url: &str) -> (Option<&str>, &str, Option<&str>) {
+    let is_scheme =
+        |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let (authority, rest) = match url.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+        Some((_, rest)) => {
+            let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            (Some(authority), rest)
+        }
+        None => (None, url),
+    };
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    // An absolute URL may leave out its path.
+    (authority, if authority.is_some() && path.is_empty() { "/" } else { path }, query)
 }

@@ -1,8 +1,9 @@
 //! What a route means to a request that is under way.
 
-use std::hash::{Hash as _, Hasher};
+use std::hash::{Hash as _, Hasher as _};
 
 use crate::RouteOptions;
+use crate::mixed::Mixed;
 
 impl RouteOptions {
     /// The same number as long as requests in flight have no reason to end: which requests the route takes, from
@@ -41,7 +42,7 @@ impl RouteOptions {
             body_max: _,
             stream_grace: _,
         } = self;
-        let mut hasher = Fnv::default();
+        let mut hasher = Mixed::default();
         (matching, feature, rewrite, redirect, answer, compose, request, response, clients, auth)
             .hash(&mut hasher);
         hasher.finish()
@@ -49,33 +50,9 @@ impl RouteOptions {
 
     /// The same number as long as the route brings the same answers: what it matches, asks and changes.
     pub(crate) fn brings(&self) -> u64 {
-        let mut hasher = Fnv::default();
+        let mut hasher = Mixed::default();
         (self.identity(), &self.to, &self.headers.request, &self.cache).hash(&mut hasher);
         hasher.finish()
-    }
-}
-
-/// FNV-1a with 64 bits: the same number in every process.
-pub(crate) struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    /// Mixed, because FNV's high bits lag behind.
-    fn finish(&self) -> u64 {
-        let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        mixed ^ (mixed >> 33)
     }
 }
 

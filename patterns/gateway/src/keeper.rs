@@ -8,12 +8,12 @@
 mod named;
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::Ids;
 use dozen_core::span::Recorder;
+use dozen_core::{Ids, Mutex};
 use dozen_dataplane::{Caller, Sockets};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_store::Store;
@@ -177,7 +177,7 @@ impl Keeper {
 
     /// The gateways that share the store.
     pub(crate) fn members(&self, store: &Store) -> Arc<Members> {
-        let mut place = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.members.lock();
         if let Some(members) = place.upgrade() {
             return members;
         }
@@ -191,7 +191,7 @@ impl Keeper {
     pub(crate) fn keep<T: Upkeep>(&self, job: &Arc<T>) {
         let work: Arc<dyn Upkeep> = job.clone();
         let job = Job { nudge: work.nudge(), work: Arc::downgrade(&work) };
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+        self.jobs.lock().push(job);
         self.added.notify_one();
     }
 
@@ -217,7 +217,7 @@ impl Service for Keeper {
         let mut tasks = JoinSet::new();
         ready.ready();
         loop {
-            let new = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+            let new = std::mem::take(&mut *self.jobs.lock());
             for job in new {
                 tasks.spawn(repeat(job, stop.clone()));
             }

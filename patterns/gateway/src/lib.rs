@@ -48,7 +48,9 @@ mod keeper;
 pub mod limit;
 mod log;
 mod measure;
+mod mixed;
 mod network;
+mod one_or_many;
 mod options;
 mod path;
 mod pattern;
@@ -69,7 +71,7 @@ mod tree;
 mod waiting;
 
 pub use acme::{AcmeOptions, AcmeView};
-pub use cache::{CACHED, Cached};
+pub use cache::Cached;
 pub use calling::Calling;
 pub use compose::{Compose, Planned};
 pub use diff::{Changed, Closes, Diff, Recalled, diff};

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! A limit is a rate and a burst, decided by the generic cell rate algorithm: [`Gcra`]. In any stretch of time at most
-//! `burst + rate × time` requests pass. A decision is made on the spot, without I/O, also when the limit is shared; then a
-//! error is possible; `shared.rs` says how large it is, and why. [`InFlight`] bounds what goes on at once, and the [`Shedder`] of the whole
-//! gateway lets go of what matters least first.
+//! `burst + rate × time` requests pass. A decision is made on the spot, without I/O, also when the limit is shared; then an error
+//! is possible, and `shared.rs` says how large it is, and why. [`InFlight`] bounds what goes on at once, and the [`Shedder`] of the
+//! whole gateway lets go of what matters least first.
 //!
 //! Everything that grows with what clients send is bounded: the keys of a limit above all. Where there is no room for
 //! another key, those are forgotten that nobody asked for the longest, and of these last the ones that have used most: it

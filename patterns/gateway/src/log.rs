@@ -4,10 +4,10 @@
 //! the other. A request is written when it begins and completed when it ends, if its place has not been taken since.
 //! The texts of a place are written over, not made anew.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use dozen_core::Timestamp;
+use dozen_core::{Mutex, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Longer paths are cut in the log.
@@ -96,7 +96,7 @@ impl RequestLog {
     }
 
     fn ring(&self, at: usize) -> MutexGuard<'_, Ring> {
-        self.rings[at % self.rings.len()].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.rings[at % self.rings.len()].lock()
     }
 
     pub(crate) fn begin(&self, worker: usize, begun: &Begun<'_>) -> Mark {

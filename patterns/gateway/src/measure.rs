@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::auth::Reason;
-use crate::cache::CACHED;
+use crate::cache::Cached;
 
 /// Upper bounds of the durations that are told apart, in microseconds; the last class is all that is longer.
 pub const DURATIONS_US: [u64; 12] =
@@ -50,8 +50,8 @@ pub struct Measured {
     pub bytes_out: u64,
     /// Requests that did not pass, by the reason: in the order of [`Reason::ALL`].
     pub refused: [u64; Reason::ALL.len()],
-    /// Answers by the way in which the cache came into them: in the order of [`CACHED`].
-    pub cached: [u64; CACHED.len()],
+    /// Answers by the way in which the cache came into them: in the order of [`Cached::ALL`].
+    pub cached: [u64; Cached::ALL.len()],
     /// Bytes of answers that are kept.
     pub kept_bytes: u64,
 }

@@ -16,7 +16,7 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use crate::asked::{Asked, claim_text};
-use crate::identity::Fnv;
+use crate::mixed::Mixed;
 use crate::options::Destination as Written;
 use crate::path::PathMatch;
 use crate::target::Target;
@@ -205,7 +205,7 @@ impl std::fmt::Display for Sticky {
 
 /// Where a key lies on the line.
 fn point(split: &str, key: &[u8]) -> u64 {
-    let mut hasher = Fnv::default();
+    let mut hasher = Mixed::default();
     hasher.write(split.as_bytes());
     hasher.write(&[0]);
     hasher.write(key);

@@ -220,3 +220,25 @@ fn explain_says_why_one_wins_over_the_next_and_how_a_service_is_chosen() {
     assert_eq!((plain.service.as_deref(), plain.choice), (Some("old"), None));
     assert_eq!(plain.considered[1].why_not, "header `x-group` = `~b.*` does not hold");
 }
+
+#[test]
+fn what_is_explained_is_a_path_or_an_absolute_url() {
+    let mut shop = route("GET", "/a", "shop");
+    shop.matching.host = Some("shop.example".into());
+    let table = RouteTable::compile(&[shop, route("GET", "/{*path}", "rest")]).unwrap();
+    let told = |url| table.explain(&Question { method: "GET", url, ..Question::default() }, None);
+    let asked = |url| {
+        let told = told(url);
+        (told.host, told.target.unwrap(), told.service.unwrap())
+    };
+    let shop =
+        |host: &str, target: &str, service: &str| (host.to_owned(), target.to_owned(), service.to_owned());
+    assert_eq!(asked("https://shop.example:8443/a?b=1"), shop("shop.example", "/a?b=1", "shop"));
+    assert_eq!(asked("http://shop.example?b=1"), shop("shop.example", "/?b=1", "rest"));
+    assert_eq!(asked("http://shop.example"), shop("shop.example", "/", "rest"));
+    // What stands in a query is no place to ask.
+    assert_eq!(
+        asked("/a?to=http://shop.example/a"),
+        shop("localhost", "/a?to=http://shop.example/a", "rest")
+    );
+}

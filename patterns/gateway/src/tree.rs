@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use crate::identity::Fnv;
+use crate::mixed::Mixed;
 use crate::path::{PathMatch, Step};
 use crate::template::Captures;
 
@@ -33,7 +33,7 @@ enum Texts {
     #[default]
     None,
     One(Box<str>, u32),
-    Many(HashMap<Box<str>, u32, BuildHasherDefault<Fnv>>),
+    Many(HashMap<Box<str>, u32, BuildHasherDefault<Mixed>>),
 }
 
 /// Numbers of routes.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dozen_core::{ManualClock, Timestamp};
-use dozen_gateway::{CACHED, Cached, RouteOptions};
+use dozen_gateway::{Cached, RouteOptions};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use world::{Answer, Registry, SOON, Wire, World, header, options, service};
@@ -89,7 +89,7 @@ fn told(answer: &Answer) -> (u16, String, String) {
 fn counted(world: &World, cached: Cached) -> u64 {
     let measured = world.gateway.measured();
     let route = measured.iter().find(|one| &*one.route == "r").unwrap();
-    route.cached[CACHED.iter().position(|one| *one == cached).unwrap()]
+    route.cached[Cached::ALL.iter().position(|one| *one == cached).unwrap()]
 }
 
 async fn asking(world: &World, fields: &str) -> Answer {

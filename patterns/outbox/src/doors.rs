@@ -1,8 +1,9 @@
 //! The doors of the topics that have been published on, as they were declared last.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use dozen_core::Mutex;
 use dozen_messaging::Admission;
 use dozen_store::{Changes, Store};
 
@@ -66,6 +67,6 @@ impl Doors {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.lock())
     }
 }

@@ -7,24 +7,24 @@
 //!
 //! Of one key, one message is out of the store at a time, so that the order of a key holds whatever runs beside what. A batch
 //! that the destination cannot take stays in hand, with its leases extended: no attempt is used up, and nothing is read anew.
-//! What becomes of what is in hand stands in `hand.rs`; here is what is waited for.
+//! What becomes of what is in hand stands in `hand.rs`, and what is waited for in `lane/calls.rs`; here is when what begins.
+
+mod calls;
 
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dozen_core::{Backoff, Ids, Message, Retry, Token, chain};
 use dozen_lifecycle::Stop;
-use dozen_messaging::{
-    CircuitState, CircuitStatus, Delivery, Error, JournalSubscriber, Lease, Publisher, Subscriber,
-};
+use dozen_messaging::{CircuitState, CircuitStatus, Error, JournalSubscriber, Publisher, Subscriber};
 use tokio::time::Instant;
 
 use crate::circuit::Circuit;
-use crate::hand::{Ends, Hand, Judged};
+use crate::hand::{Hand, Judged};
 use crate::relay::RelayOptions;
 use crate::status::Gauge;
+use calls::{Call, Calls, Event};
 
 /// Between two attempts to reach the store that is read.
 const SOURCE_BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) };
@@ -40,65 +40,6 @@ pub(crate) struct Lane {
     pub(crate) options: RelayOptions,
     pub(crate) ids: Ids,
     pub(crate) gauge: Arc<Gauge>,
-}
-
-type Call<T> = Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>;
-
-/// Completes with the call, or never where there is none.
-async fn finished<T>(call: &mut Call<T>) -> Result<T, Error> {
-    let result = match call {
-        Some(running) => running.await,
-        None => std::future::pending().await,
-    };
-    *call = None;
-    result
-}
-
-/// The calls that are running, and what they are about.
-#[derive(Default)]
-struct Calls {
-    receiving: Call<Vec<Delivery>>,
-    publishing: Call<Token>,
-    settling: Call<Vec<bool>>,
-    settled: Ends,
-    extending: Call<Vec<bool>>,
-    extended: Vec<Lease>,
-}
-
-/// What has happened.
-enum Event {
-    Received(Result<Vec<Delivery>, Error>),
-    Published(Result<Token, Error>),
-    Settled(Result<Vec<bool>, Error>),
-    Extended(Result<Vec<bool>, Error>),
-    /// No more is wanted.
-    Stopping,
-    /// Nothing is wanted any more.
-    Cut,
-    /// It is time to look.
-    Due,
-}
-
-impl Calls {
-    /// Waits for the next thing to happen, until `wake`.
-    async fn next(&mut self, stop: &Stop, wake: Option<Instant>) -> Event {
-        let wake = async {
-            match wake {
-                Some(wake) => tokio::time::sleep_until(wake).await,
-                None => std::future::pending().await,
-            }
-        };
-        let stopping = stop.is_stopping() && self.receiving.is_none();
-        tokio::select! { biased;
-            () = stop.hard.cancelled() => Event::Cut,
-            () = stop.soft.cancelled(), if !stopping => Event::Stopping,
-            result = finished(&mut self.publishing) => Event::Published(result),
-            result = finished(&mut self.settling) => Event::Settled(result),
-            result = finished(&mut self.extending) => Event::Extended(result),
-            result = finished(&mut self.receiving) => Event::Received(result),
-            () = wake => Event::Due,
-        }
-    }
 }
 
 /// A lane under way.

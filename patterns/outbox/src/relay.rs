@@ -1,11 +1,11 @@
 //! Carries what is published on topics of one store to another broker, or another store.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Backoff, Ids, chain};
+use dozen_core::{Backoff, Ids, Mutex, chain};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_messaging::{Error, JournalSubscriber, Publisher, TopicSettings};
 use dozen_store::{Start, Store};
@@ -125,7 +125,7 @@ impl Relay {
     }
 
     fn with_lanes<T>(&self, work: impl FnOnce(&mut BTreeMap<String, (String, Arc<Gauge>)>) -> T) -> T {
-        work(&mut self.lanes.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.lanes.lock())
     }
 
     /// The topics and destinations that there are now.

@@ -1,8 +1,6 @@
 //! How a relay shows itself.
 
-use std::sync::{Mutex, PoisonError};
-
-use dozen_core::Timestamp;
+use dozen_core::{Mutex, Timestamp};
 use dozen_messaging::CircuitStatus;
 use serde::Serialize;
 
@@ -47,10 +45,10 @@ pub(crate) struct Gauge(Mutex<Here>);
 
 impl Gauge {
     pub(crate) fn update(&self, change: impl FnOnce(&mut Here)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.lock());
     }
 
     pub(crate) fn read(&self) -> Here {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }

@@ -1,8 +1,9 @@
 //! The topics that a program has met, with their doors.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use dozen_core::Mutex;
 use dozen_messaging::Admission;
 use dozen_store::Changes;
 
@@ -87,6 +88,6 @@ impl Known {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.inner.lock())
     }
 }

@@ -1,9 +1,10 @@
 //! One subscription, open.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dozen_core::{Mutex, RwLock};
 use dozen_messaging::{Delivery, Error, JournalSubscriber, Lease, Part, Settlement, Subscriber};
 use dozen_store::{Changes, Tx};
 use tokio::sync::watch;
@@ -91,11 +92,11 @@ impl Subscription {
     }
 
     fn with<T>(&self, work: impl FnOnce(&Live) -> T) -> T {
-        work(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+        work(&self.live.read())
     }
 
     fn seen<T>(&self, work: impl FnOnce(&mut Seen) -> T) -> T {
-        work(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.seen.lock())
     }
 
     /// Whether it is worth a look.
@@ -141,7 +142,7 @@ impl Subscription {
             return Ok(false);
         }
         let live = self.topics.live(&self.key, settings, &self.parts)?;
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        *self.live.write() = live;
         Ok(true)
     }
 }

@@ -9,22 +9,19 @@ use std::time::Duration;
 
 use dozen_core::{Ids, SystemClock};
 use dozen_dataplane::{Limits, Server};
-use dozen_harness::{Reply, request};
-use dozen_lifecycle::{Ready, Stop};
+use dozen_harness::{Part, Reply, ask};
 use dozen_messaging::{Keyring, TopicSettings};
 use dozen_openapi::Face;
 use dozen_pubsub::Topics;
 use dozen_store::Store;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A face that listens, onto a store in memory with the topics `orders`, `orders.eu` and `stock`.
 struct Served {
     address: String,
     closing: CancellationToken,
-    stop: Stop,
-    tasks: JoinSet<Result<(), dozen_lifecycle::BoxError>>,
+    part: Part,
 }
 
 impl Served {
@@ -37,20 +34,13 @@ impl Served {
         let face = Face::new(store, Ids::new(Arc::new(SystemClock), 7), None::<Keyring>, closing.clone());
         let server = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).unwrap();
         let address = server.local_addr().to_string();
-        let (stop, mut tasks) = (Stop::new(), JoinSet::new());
         let router = dozen_pubsub::http::router(face, topics);
-        tasks.spawn(server.serving(router).run(stop.clone(), Ready::channel().0));
-        Self { address, closing, stop, tasks }
+        Self { address, closing, part: Part::start(server.serving(router)) }
     }
 
-    /// Asks off the runtime's threads, as the harness blocks.
     async fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
         let url = format!("http://{}/dozen/v1/topics{path}", self.address);
-        let (method, body) = (method.to_owned(), body.to_owned());
-        let asked = tokio::task::spawn_blocking(move || {
-            request(&method, &url, &[("content-type", "application/json")], body.as_bytes())
-        });
-        asked.await.unwrap().unwrap()
+        ask(method, &url, &[("content-type", "application/json")], body.as_bytes()).await.unwrap()
     }
 
     async fn json(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -100,12 +90,9 @@ impl Served {
         events
     }
 
-    async fn stop(mut self) {
+    async fn stop(self) {
         self.closing.cancel();
-        self.stop.soft.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap().unwrap();
-        }
+        self.part.stop().await.unwrap();
     }
 }
 
@@ -218,7 +205,7 @@ async fn a_filter_over_a_long_backlog_does_not_hold_up_one_who_asks_a_resting_su
         let batch = Value::from((0..600).map(event).collect::<Vec<_>>()).to_string();
         let url = format!("http://{}/dozen/v1/topics/orders/messages", served.address);
         let kind = [("content-type", "application/cloudevents-batch+json")];
-        let sent = blocking(move || request("POST", &url, &kind, batch.as_bytes()).unwrap()).await;
+        let sent = ask("POST", &url, &kind, batch.as_bytes()).await.unwrap();
         assert_eq!(sent.status, 201, "{}", sent.text());
     }
     assert_eq!(served.drain("orders", "last").await, [0; 0]);
@@ -245,7 +232,7 @@ async fn a_refused_message_is_a_dead_letter_that_is_corrected_and_redriven() {
     let path = format!("{base}/dead/{position}");
     let headers = [("content-type", "application/json"), ("ce-type", "order.corrected")];
     let url = format!("http://{}/dozen/v1/topics{path}", served.address);
-    let edited = blocking(move || request("PUT", &url, &headers, br#"{"order":7}"#).unwrap()).await;
+    let edited = ask("PUT", &url, &headers, br#"{"order":7}"#).await.unwrap();
     assert_eq!(edited.status, 200, "{}", edited.text());
     let (_, redriven) =
         served.json("POST", &format!("{base}/dead/redrive"), json!({ "error": "address" })).await;

@@ -8,22 +8,19 @@ use std::time::Duration;
 
 use dozen_core::{Backoff, Ids, SystemClock};
 use dozen_dataplane::{Limits, Server};
-use dozen_harness::{Reply, request};
-use dozen_lifecycle::{Ready, Stop};
+use dozen_harness::{Part, Reply, ask};
 use dozen_messaging::Policy;
 use dozen_openapi::{Face, guarded};
 use dozen_queue::{Options, Queue};
 use dozen_store::Store;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A face that listens, onto a store in memory with the queue `invoices`.
 struct Served {
     base: String,
     closing: CancellationToken,
-    stop: Stop,
-    tasks: JoinSet<Result<(), dozen_lifecycle::BoxError>>,
+    part: Part,
 }
 
 impl Served {
@@ -39,27 +36,15 @@ impl Served {
         let server = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).unwrap();
         let base = format!("http://{}/dozen/v1/queues", server.local_addr());
         let router = guarded(dozen_queue::http::router(face), token.map(str::to_owned));
-        let (stop, mut tasks) = (Stop::new(), JoinSet::new());
-        tasks.spawn(server.serving(router).run(stop.clone(), Ready::channel().0));
-        Self { base, closing, stop, tasks }
+        Self { base, closing, part: Part::start(server.serving(router)) }
     }
 
     async fn new() -> Self {
         Self::with(Options::default()).await
     }
 
-    /// Asks off the runtime's threads, as the harness blocks.
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let url = format!("{}{path}", self.base);
-        let (method, body) = (method.to_owned(), body.to_owned());
-        let headers: Vec<(String, String)> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let asked = tokio::task::spawn_blocking(move || {
-            let headers: Vec<(&str, &str)> =
-                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            request(&method, &url, &headers, body.as_bytes())
-        });
-        asked.await.unwrap().unwrap()
+        ask(method, &format!("{}{path}", self.base), headers, body.as_bytes()).await.unwrap()
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -87,12 +72,9 @@ impl Served {
         received["messages"].as_array().unwrap().clone()
     }
 
-    async fn stop(mut self) {
+    async fn stop(self) {
         self.closing.cancel();
-        self.stop.soft.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap().unwrap();
-        }
+        self.part.stop().await.unwrap();
     }
 }
 

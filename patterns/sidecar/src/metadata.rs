@@ -1,9 +1,9 @@
 //! What the sidecar says of itself, and what the app adds to it.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use axum::response::{IntoResponse, Response};
+use dozen_core::Mutex;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ impl Extended {
                 "a metadata key and its value may be {EXTENDED_BYTES_MAX} bytes together"
             ));
         }
-        let mut map = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut map = self.0.lock();
         if map.len() >= EXTENDED_MAX && !map.contains_key(key) {
             return refused(format!("there are {EXTENDED_MAX} metadata entries already"));
         }
@@ -40,7 +40,7 @@ impl Extended {
     }
 
     fn to_value(&self) -> Value {
-        let map = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let map = self.0.lock();
         let mut extended = json!({ "daprRuntimeVersion": env!("CARGO_PKG_VERSION") });
         for (key, value) in map.iter() {
             extended[key] = value.as_str().into();

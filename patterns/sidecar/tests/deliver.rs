@@ -195,7 +195,7 @@ async fn an_app_that_starts_late_and_restarts_gets_every_event_and_no_attempt_is
     running.broker.settled("orders", "mail", 1).await;
     assert_eq!(health().await, 204);
 
-    app.part.stop().await;
+    app.part.stop().await.unwrap();
     for at in 2..30 {
         publish(&running, "orders", event(&format!("e{at}"))).await;
     }
@@ -236,7 +236,7 @@ async fn stopping_lets_the_app_finish_and_publish() {
         );
     let server = dozen_dataplane::Server::bind(([127, 0, 0, 1], 0).into(), Default::default()).unwrap();
     let running = start(quick(&server.local_addr().to_string()));
-    let _app = common::Part::start(server.serving(app));
+    let _app = dozen_harness::Part::start(server.serving(app));
     running.broker.prepare("orders", "mail");
     publish(&running, "orders", event("e1")).await;
     asked.recv().await.unwrap();

@@ -1,8 +1,9 @@
 //! Real servers for tests come from the distribution's packages.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::run::{lock, run};
 
 /// Makes sure that these Debian packages are there, installing what is missing.
 ///
@@ -16,8 +17,7 @@ pub fn ensure_debian(packages: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let path = std::env::temp_dir().join("dozen-apt.lock");
-    let lock = File::create(&path).map_err(|error| format!("cannot open {}: {error}", path.display()))?;
-    lock.lock().map_err(|error| format!("cannot lock {}: {error}", path.display()))?;
+    let _alone = lock(&path)?;
     let missing = missing(packages); // another test may have installed them while this one waited
     if missing.is_empty() {
         return Ok(());
@@ -72,13 +72,8 @@ fn apt_get(root: bool, arguments: &[&str]) -> Result<(), String> {
     if !root {
         command.args(["-n", "env"]);
     }
-    command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments).stdin(Stdio::null());
-    let shown = format!("apt-get {}", arguments.join(" "));
-    let output = command.output().map_err(|error| format!("cannot run {shown}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{shown} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
+    command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
+    run(&mut command).map(drop)
 }
 
 #[cfg(test)]

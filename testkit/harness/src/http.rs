@@ -50,6 +50,18 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     exchange(method, url, headers, body).map_err(|error| format!("{method} {url}: {error}"))
 }
 
+/// The same off the runtime's threads, for a test whose server runs on them.
+pub async fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply, String> {
+    let (method, url, body) = (method.to_owned(), url.to_owned(), body.to_vec());
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let asked = tokio::task::spawn_blocking(move || {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        request(&method, &url, &headers, &body)
+    });
+    asked.await.map_err(|error| format!("the request panicked: {error}"))?
+}
+
 fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply, String> {
     let rest = url.strip_prefix("http://").ok_or("only http:// is spoken here")?;
     let at = rest.find('/').unwrap_or(rest.len());

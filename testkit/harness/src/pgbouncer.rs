@@ -1,9 +1,8 @@
 //! A PgBouncer of the test's own, before one server.
 
-use std::process::Command;
 use std::time::Duration;
 
-use crate::postgres::{Folder, as_server_user, other_user, run};
+use crate::unprivileged::{Folder, as_server_user, give};
 use crate::{Postgres, Program, ensure_debian, free_port, wait_until_listening};
 
 /// A running pooler in transaction mode: a session has no connection of its own between two transactions.
@@ -33,9 +32,7 @@ impl PgBouncer {
         let write = |path, text: &str| std::fs::write(path, text).map_err(|error| error.to_string());
         write(&file, &text)?;
         write(&users, "\"test\" \"\"\n")?;
-        if let Some(user) = other_user() {
-            run(Command::new("chown").arg("-R").arg(user).arg(folder.path()))?;
-        }
+        give(folder.path())?;
         let mut command = as_server_user("/usr/sbin/pgbouncer".as_ref());
         command.arg(&file);
         let program = Program::start("pgbouncer", command)?;

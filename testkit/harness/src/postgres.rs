@@ -1,15 +1,21 @@
 //! A PostgreSQL server of the test's own.
 //!
 //! PostgreSQL refuses to run as root, and a test often does: its programs then run as the user `postgres` of the
-//! package (or `nobody`), to whom the folder is given. Making a cluster takes seconds, so each process makes one and copies it.
+//! package (or `nobody`), to whom the folder is given. Making a cluster takes seconds, so one is made and copied.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+mod cluster;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::{Program, Signal, ensure_debian, free_port, wait_until_listening};
+use crate::run::run;
+use crate::unprivileged::{Folder, as_server_user, give};
+use crate::{Program, Signal, free_port, wait_until_listening};
+use cluster::{programs, template};
 
 /// How long the server may take to start (after a crash it replays its log) and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +30,7 @@ pub struct Postgres {
     port: u16,
     settings: Vec<String>,
     server: Mutex<Option<Program>>,
-    databases: Mutex<u32>,
+    databases: AtomicU32,
 }
 
 impl Postgres {
@@ -45,16 +51,14 @@ impl Postgres {
             std::fs::write(&path, text)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             run(Command::new("chmod").arg("600").arg(&path))?;
-            if let Some(user) = other_user() {
-                run(Command::new("chown").arg(user).arg(&path))?;
-            }
+            give(&path)?;
         }
         let own = Self {
             folder,
             port: free_port(),
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             server: Mutex::new(None),
-            databases: Mutex::new(0),
+            databases: AtomicU32::new(1),
         };
         own.resume()?;
         Ok(own)
@@ -77,12 +81,7 @@ impl Postgres {
 
     /// Makes an empty database and gives its name.
     pub fn fresh_database(&self) -> Result<String, String> {
-        let number = {
-            let mut databases = self.databases.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            *databases += 1;
-            *databases
-        };
-        let name = format!("test_{number}");
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.psql("postgres", &format!("create database {name}"))?;
         Ok(name)
     }
@@ -165,8 +164,8 @@ impl Postgres {
         self.server().as_ref().map(Program::output).unwrap_or_default()
     }
 
-    fn server(&self) -> std::sync::MutexGuard<'_, Option<Program>> {
-        self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn server(&self) -> MutexGuard<'_, Option<Program>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,58 +182,6 @@ fn children_of(parent: u32) -> Vec<rustix::process::Pid> {
     listed.split_whitespace().filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
-/// A folder that belongs to the user of a server. It goes with its owner; and should this process be killed, or keep its
-/// owner in a static to the end, a shell that waits for that ends the server and removes the folder.
-pub(crate) struct Folder {
-    path: PathBuf,
-    guard: Option<Child>,
-}
-
-impl Folder {
-    pub(crate) fn new() -> Result<Self, String> {
-        static NUMBER: Mutex<u32> = Mutex::new(0);
-        let number = {
-            let mut number = NUMBER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            *number += 1;
-            *number
-        };
-        // Short, because the path of a unix socket is.
-        let path = std::env::temp_dir().join(format!("dozen-pg-{}-{number}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        if let Some(user) = other_user() {
-            run(Command::new("chown").arg(user).arg(&path))?;
-        }
-        let script = r#"cat > /dev/null; cd "$0" && for file in data/postmaster.pid pgbouncer.pid; do
-            test -f $file && kill -9 $(head -n 1 $file); done; rm -rf "$0""#;
-        let mut guard = Command::new("sh");
-        guard
-            .arg("-c")
-            .arg(script)
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        std::os::unix::process::CommandExt::process_group(&mut guard, 0);
-        let guard = guard.spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
-        Ok(Self { path, guard: Some(guard) })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
-        if let Some(mut guard) = self.guard.take() {
-            drop(guard.stdin.take());
-            let _ = guard.wait();
-        }
-    }
-}
-
 fn clone_of(command: &Command) -> Command {
     let mut clone = Command::new(command.get_program());
     clone.args(command.get_args());
@@ -245,89 +192,6 @@ fn clone_of(command: &Command) -> Command {
         clone.current_dir(folder);
     }
     clone
-}
-
-/// The cluster that all others of this process are copied from.
-fn template() -> Result<&'static Path, String> {
-    static TEMPLATE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let made = TEMPLATE.get_or_init(|| {
-        ensure_debian(&["postgresql"])?;
-        // One for all test processes of this user: nothing in it ever changes.
-        let version = programs()?.display().to_string().replace('/', "-");
-        let path = std::env::temp_dir().join(format!("dozen-pg-template{version}"));
-        let lock = std::fs::File::create(path.with_extension("lock"))
-            .map_err(|error| format!("cannot open the lock of {}: {error}", path.display()))?;
-        lock.lock().map_err(|error| format!("cannot lock {}: {error}", path.display()))?;
-        if path.exists() {
-            return Ok(path);
-        }
-        let making = Folder::new()?;
-        let data = making.path().join("data");
-        let mut initdb = as_server_user(&programs()?.join("initdb"));
-        initdb.arg("-D").arg(&data).args([
-            "-U",
-            "test",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-N",
-        ]);
-        run(&mut initdb)?;
-        run(Command::new("cp").arg("-a").arg(&data).arg(&path))?;
-        Ok(path)
-    });
-    made.as_deref().map_err(Clone::clone)
-}
-
-/// Where the newest version's programs are: Debian keeps them off the path.
-fn programs() -> Result<PathBuf, String> {
-    let root = Path::new("/usr/lib/postgresql");
-    let versions =
-        std::fs::read_dir(root).map_err(|error| format!("cannot read {}: {error}", root.display()))?;
-    versions
-        .filter_map(|version| version.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .max()
-        .map(|version| root.join(version.to_string()).join("bin"))
-        .ok_or_else(|| format!("there is no version of PostgreSQL in {}", root.display()))
-}
-
-/// Whom servers run as that refuse root; `None` when we are not root.
-pub(crate) fn other_user() -> Option<&'static str> {
-    let exists = |user: &str| {
-        let id = Command::new("id").arg(user).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        id.is_ok_and(|status| status.success())
-    };
-    rustix::process::geteuid().is_root().then(|| if exists("postgres") { "postgres" } else { "nobody" })
-}
-
-/// A command that runs as such a user.
-pub(crate) fn as_server_user(program: &Path) -> Command {
-    match other_user() {
-        None => Command::new(program),
-        Some(user) => {
-            // setpriv becomes the program, so that signals reach it and not a shell in between.
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", user, "--regid", group_of(user), "--clear-groups", "--"]).arg(program);
-            command.env("HOME", "/").current_dir("/");
-            command
-        }
-    }
-}
-
-fn group_of(user: &str) -> &str {
-    if user == "nobody" { "nogroup" } else { user }
-}
-
-/// Runs a command to its end; gives its output, or a sentence about what went wrong.
-pub(crate) fn run(command: &mut Command) -> Result<String, String> {
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{command:?} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
 }
 
 #[cfg(test)]

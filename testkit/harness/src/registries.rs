@@ -1,8 +1,10 @@
 //! Programs of other makers, from the registries of their languages: in fixed versions, installed once into a cache.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::run::{lock, run};
 
 /// Installs npm packages, each as `name@version`, into a cache, and returns the folder to put into `NODE_PATH`.
 ///
@@ -13,7 +15,7 @@ pub fn node_packages(packages: &[&str]) -> Result<PathBuf, String> {
     }
     let folder = installed("npm", packages, |folder| {
         let npm = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-        run(Command::new("npm").args(npm).arg(folder).args(packages))
+        run(Command::new("npm").args(npm).arg(folder).args(packages)).map(drop)
     })?;
     Ok(folder.join("node_modules"))
 }
@@ -28,7 +30,8 @@ pub fn python_packages(packages: &[&str]) -> Result<PathBuf, String> {
     answers(Command::new("python3").args(venv).arg("--help"), missing)?;
     let folder = installed("python", packages, |folder| {
         run(Command::new("python3").args(venv).arg(folder))?;
-        run(Command::new(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).args(packages))
+        let pip = ["-m", "pip", "install", "--quiet"];
+        run(Command::new(folder.join("bin/python")).args(pip).args(packages)).map(drop)
     })?;
     Ok(folder.join("bin/python"))
 }
@@ -42,9 +45,7 @@ fn installed(
 ) -> Result<PathBuf, String> {
     let folder = cache()?.join(kind).join(packages.join("+").replace(['/', '@', '='], "_"));
     fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let text = |error: std::io::Error| format!("cannot lock {}: {error}", folder.display());
-    let lock = File::create(folder.join("lock")).map_err(text)?;
-    lock.lock().map_err(text)?;
+    let _alone = lock(&folder.join("lock"))?;
     let done = folder.join("installed"); // written last: an installation that was cut short is done again
     if !done.exists() {
         eprintln!("installing {} from {kind}'s registry", packages.join(" "));
@@ -57,14 +58,6 @@ fn installed(
 fn answers(command: &mut Command, otherwise: &str) -> Result<(), String> {
     let found = command.output().is_ok_and(|output| output.status.success());
     if found { Ok(()) } else { Err(otherwise.to_owned()) }
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim())),
-    }
 }
 
 fn cache() -> Result<PathBuf, String> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
-use crate::up::guard;
+use crate::up::children::guard;
 
 /// Starts a program that the guard behind the standard input knows of.
 #[derive(Debug, clap::Args)]

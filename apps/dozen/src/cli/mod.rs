@@ -139,7 +139,7 @@ pub fn main() -> ExitCode {
         Command::Completion(completion) => completion.run(),
         Command::Child(child) => return child.run(),
         Command::Guard => {
-            crate::up::guard::stand();
+            crate::up::children::guard::stand();
             return ExitCode::SUCCESS;
         }
     };

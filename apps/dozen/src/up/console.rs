@@ -85,7 +85,6 @@ pub(super) fn bind(
     dozen_console::serve(sources, server).map(Some).map_err(Error::pattern("serve the console"))
 }
 
-/// The services of the file, then those that registered themselves.
 /// What would become of `GET /orders/7`; a path alone is read.
 fn explain(gateway: &Gateway, request: &str) -> ExplainView {
     let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
@@ -109,6 +108,7 @@ fn explain(gateway: &Gateway, request: &str) -> ExplainView {
     }
 }
 
+/// The services of the file, then those that registered themselves.
 fn services(app: &App, registry: &Registry, children: &[Child], translators: &Current) -> Vec<ServiceView> {
     let mut views = Vec::new();
     for service in &app.services {

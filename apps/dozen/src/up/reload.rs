@@ -23,6 +23,8 @@
 //! One reload runs at a time, and none is left half done because whoever asked for it went away: the task that watches does them
 //! all.
 
+mod outcome;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,26 +32,24 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::post;
-use axum::{Json, Router};
-use dozen_core::chain;
 use dozen_discovery::Registry;
-use dozen_gateway::{Beside, Diff, Gateway, Options};
+use dozen_gateway::{Beside, Gateway, Options};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
-use dozen_openapi::Problem;
-use http::StatusCode;
-use serde_json::json;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::elsewhere::{Moves, Told};
+use super::elsewhere::Moves;
 use super::features::Facade;
 use super::files::Files;
 use super::traces::Traces;
 use super::{gateway_options, translators};
 use crate::config::{self, App, Loaded, Sections};
+pub(super) use outcome::Refused;
+use outcome::Taken;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -83,57 +83,6 @@ pub(super) struct Reloader {
 }
 
 type Ask = oneshot::Sender<Result<Taken, Refused>>;
-
-/// Why a file is not taken over.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error(transparent)]
-    File(#[from] config::Error),
-    #[error(
-        "{} cannot change while dozen runs; SIGUSR2 has another process take over with this file, a restart does it, too; or \
-         take the change back",
-        named(sections)
-    )]
-    Fixed { sections: Vec<String> },
-    #[error(transparent)]
-    Gateway(#[from] dozen_gateway::Error),
-    #[error(transparent)]
-    Features(#[from] dozen_strangler::Error),
-    #[error(transparent)]
-    Part(#[from] crate::Error),
-    #[error("the file was not read, because dozen stops")]
-    Stopping,
-}
-
-/// Sections, and of services what they are to this process.
-fn named(sections: &[String]) -> String {
-    let one = |section: &String| match section.strip_prefix("services.") {
-        Some(service) => format!("what dozen runs for the service `{service}`"),
-        None => format!("`{section}`"),
-    };
-    sections.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// What was taken over.
-#[derive(Default)]
-pub(super) struct Taken {
-    diff: Diff,
-    revision: u64,
-    services: Told,
-    /// The features whose bounds are others now.
-    features: Vec<String>,
-    /// Whether the translators are others now.
-    translators: bool,
-    /// Whether traces go elsewhere, or others are kept.
-    traces: bool,
-}
-
-impl Taken {
-    fn is_nothing(&self) -> bool {
-        let others = self.translators || self.traces;
-        !others && self.diff.is_empty() && self.services.is_empty() && self.features.is_empty()
-    }
-}
 
 impl Reloader {
     /// `files` are what `running` was read from.
@@ -208,31 +157,7 @@ impl Reloader {
     }
 
     async fn reload_and_say(&self, files: &mut Files) {
-        match self.reload(files).await {
-            Ok(taken) => tracing::info!(
-                added = taken.diff.added.len(),
-                removed = taken.diff.removed.len(),
-                changed = taken.diff.changed.len(),
-                services = taken.diff.services_changed.len(),
-                services_added = taken.services.added.join(", "),
-                services_moved = taken.services.moved.join(", "),
-                services_removed = taken.services.removed.join(", "),
-                streams_end = taken.diff.closes.len(),
-                features = taken.features.join(", "),
-                translators = taken.translators,
-                traces = taken.traces,
-                revision = taken.revision,
-                "{}",
-                if taken.is_nothing() {
-                    "the file was read again; nothing changed"
-                } else {
-                    "the file was taken over"
-                }
-            ),
-            Err(refused) => {
-                tracing::error!("the file is not taken over, and what ran goes on: {}", chain(&refused))
-            }
-        }
+        outcome::log(&self.reload(files).await);
     }
 
     /// `POST /dozen/v1/reload`.
@@ -253,26 +178,7 @@ async fn asked(State(ask): State<mpsc::Sender<Ask>>) -> Response {
         Ok(()) => told.await.unwrap_or(Err(Refused::Stopping)),
         Err(_) => Err(Refused::Stopping),
     };
-    match taken {
-        Ok(Taken { diff, revision, services, features, translators, traces }) => {
-            let taken = json!({
-                "revision": revision, "diff": diff, "services": services, "features": features, "translators": translators,
-                "traces": traces,
-            });
-            Json(taken).into_response()
-        }
-        Err(refused) => {
-            let problem = Problem {
-                status: StatusCode::UNPROCESSABLE_ENTITY,
-                page: "reload-refused",
-                title: "The file is not taken over",
-                help: "what ran before goes on; correct the file and ask again".into(),
-                at: None,
-                ..Problem::invalid("", chain(&refused))
-            };
-            problem.into_response()
-        }
-    }
+    outcome::answer(taken)
 }
 
 #[async_trait]

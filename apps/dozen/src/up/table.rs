@@ -2,7 +2,7 @@
 
 use crate::config::{App, Gateway};
 
-use super::probe::probe;
+use super::children::probe;
 use super::{Child, State};
 
 /// One line of the table.
@@ -59,15 +59,18 @@ pub fn services(app: &App, children: &[Child]) -> Vec<Row> {
                 } else {
                     service.name.clone()
                 },
-                at: child.port.map(|port| format!("http://127.0.0.1:{port}")).unwrap_or_default(),
+                at: child
+                    .port
+                    .map(|port| format!("{}://127.0.0.1:{port}", service.scheme()))
+                    .unwrap_or_default(),
                 sidecar: sidecar.clone(),
                 pid: child.pid.map(|pid| pid.to_string()).unwrap_or_default(),
                 state: describe(&child.state),
             });
         }
         if own.is_empty() {
-            let addresses: Vec<String> =
-                service.addresses().iter().map(|address| format!("http://{address}")).collect();
+            let url = |address: &String| format!("{}://{address}", service.scheme());
+            let addresses: Vec<String> = service.addresses().iter().map(url).collect();
             rows.push(Row { sidecar, ..Row::part(&service.name, addresses.join(" "), "runs elsewhere") });
         }
     }
@@ -153,12 +156,15 @@ pub async fn asked(app: &App) -> Vec<Row> {
             rows.push(Row { sidecar, ..Row::part(&service.name, "", "has no port to ask") });
             continue;
         }
+        // Over TLS no more is asked than whether somebody is there.
+        let path = service.health.as_deref().filter(|_| service.calling.tls.is_none());
         for address in addresses {
-            let state = match probe(&address, service.health.as_deref()).await {
+            let state = match probe(&address, path).await {
+                Ok(()) if service.calling.tls.is_some() => "accepts connections".to_owned(),
                 Ok(()) => "healthy".to_owned(),
                 Err(why) => why,
             };
-            let at = format!("http://{address}");
+            let at = format!("{}://{address}", service.scheme());
             rows.push(Row { sidecar: sidecar.clone(), ..Row::part(&service.name, at, &state) });
         }
     }
@@ -183,6 +189,15 @@ mod tests {
             "  WHAT     WHERE                  STATE\n  gateway  http://127.0.0.1:8080  ready\n  \
              x                               healthy"
         );
+    }
+
+    #[test]
+    fn a_service_is_told_with_the_scheme_that_it_is_asked_in() {
+        let app =
+            app("app: a\nservices: { s: { at: 'https://pay.example' }, p: { at: 'http://127.0.0.1:1' } }");
+        let rows = services(&app, &[]);
+        let at: Vec<&str> = rows.iter().map(|row| row.at.as_str()).collect();
+        assert_eq!(at, ["https://pay.example:443", "http://127.0.0.1:1"]);
     }
 
     #[test]

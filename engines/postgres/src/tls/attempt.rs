@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use dozen_core::Mutex;
 use rustls::{CertificateError, Error};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -40,11 +41,11 @@ impl Attempt {
     }
 
     fn enter(&self, stage: Stage) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        *self.stage.lock() = stage;
     }
 
     fn is_at(&self, stage: Stage) -> bool {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) == stage
+        *self.stage.lock() == stage
     }
 
     /// Whether it may work without TLS: the handshake failed, or the server does not let us in that way. Not where it knows

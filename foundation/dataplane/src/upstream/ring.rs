@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use dozen_core::Fnv;
+
 /// Points of the heaviest endpoint: shares are then within about a tenth of what they should be.
 const POINTS: usize = 128;
 /// Points of all endpoints; in larger sets each has fewer.
@@ -57,12 +59,10 @@ impl Ring {
 
 /// A key's bytes as the number that `Want` takes: the same in every process and version.
 ///
-/// FNV-1a (Fowler, Noll and Vo), finished with the mixer of SplitMix64. It withstands accident, not malice: who can choose
+/// [`Fnv`], finished with the mixer of SplitMix64. It withstands accident, not malice: who can choose
 /// keys can choose the endpoint.
 pub fn hash_key(bytes: &[u8]) -> u64 {
-    mix(bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    }))
+    mix(Fnv::of(bytes.iter().copied()))
 }
 
 /// The mixer of SplitMix64.

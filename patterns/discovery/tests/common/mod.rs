@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use dozen_core::{Endpoint, Ids, ManualClock, SystemClock, Timestamp};
 use dozen_discovery::Registry;
-use dozen_lifecycle::{Ready, Service, Stop};
-use tokio::task::JoinSet;
 
 /// A registry on a clock that the test can set.
 pub fn registry() -> (Arc<Registry>, Arc<ManualClock>) {
@@ -26,29 +24,4 @@ pub fn at(id: &str, address: &str) -> Endpoint {
 /// Lets timers up to `duration` from now run, on a paused clock.
 pub async fn settled(duration: Duration) {
     tokio::time::sleep(duration).await;
-}
-
-/// A running service; dropping it ends it.
-pub struct Part {
-    stop: Stop,
-    tasks: JoinSet<()>,
-}
-
-impl Part {
-    pub fn start(service: Arc<dyn Service>) -> Self {
-        let stop = Stop::new();
-        let mut tasks = JoinSet::new();
-        let (ready, _) = Ready::channel();
-        let running = service.run(stop.clone(), ready);
-        tasks.spawn(async move { running.await.expect("the service ends well") });
-        Self { stop, tasks }
-    }
-
-    /// Stops it as a supervisor would, and waits.
-    pub async fn stop(mut self) {
-        self.stop.soft.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.expect("the service does not panic");
-        }
-    }
 }

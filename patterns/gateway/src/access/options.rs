@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::{AuthOptions, ConsumerOptions, MethodOptions, one_or_many};
+use crate::auth::{AuthOptions, ConsumerOptions, MethodOptions};
 use crate::limit::{InFlightOptions, LimitOptions, PlanOptions, Priority, ShedOptions};
 use crate::network::{self, Network};
+use crate::one_or_many::one_or_many;
 
 /// Consumers by name.
 pub(crate) type ConsumerTable = BTreeMap<String, ConsumerOptions>;

@@ -10,9 +10,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
 
-use dozen_core::Timestamp;
+use dozen_core::{Mutex, Timestamp};
 use subtle::{Choice, ConstantTimeEq};
 
 const SHARDS: usize = 32;
@@ -68,12 +67,12 @@ impl<V: Clone> TokenCache<V> {
 
     fn shard(&self, hash: u64) -> std::sync::MutexGuard<'_, Shard<V>> {
         let at = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
-        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[at].lock()
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        let each = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
+        let each = self.shards.iter().map(|shard| shard.lock());
         each.map(|shard| shard.young.len() + shard.old.len()).sum()
     }
 }

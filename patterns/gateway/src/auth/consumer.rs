@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use super::one_or_many::one_or_many;
+use crate::one_or_many::one_or_many;
 
 /// The longest API key, in bytes.
 const KEY_MAX: usize = 512;

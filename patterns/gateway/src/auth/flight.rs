@@ -1,8 +1,9 @@
 //! One question for all who ask the same at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
+use dozen_core::Mutex;
 use ring::digest::{SHA256, digest};
 use tokio::sync::OnceCell;
 
@@ -28,7 +29,7 @@ impl<T> Default for Flights<T> {
 
 impl<T> Flights<T> {
     fn all(&self) -> MutexGuard<'_, HashMap<Hash, Arc<OnceCell<T>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Joins those who ask about `what`.

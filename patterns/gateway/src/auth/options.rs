@@ -5,7 +5,7 @@ mod jwt;
 
 use serde::{Deserialize, Serialize};
 
-use super::one_or_many::one_or_many;
+use crate::one_or_many::one_or_many;
 
 pub use super::key::Algorithm;
 pub use asking::{ForwardOptions, IntrospectOptions, OnUnreachable};
@@ -21,7 +21,7 @@ pub struct AuthOptions {
     /// All of these must.
     #[serde(deserialize_with = "one_or_many")]
     pub all: Vec<String>,
-    /// What must hold besides, in CEL over `claims`, `consumer`, `request` and `route`.
+    /// What must hold besides, in CEL over `claims`, `consumer`, `client`, `request` and `route`.
     pub require: Option<String>,
     /// Whether a request without any credential passes too. One with a wrong credential does not.
     pub optional: bool,

@@ -1,8 +1,9 @@
 //! One request on its way for all that ask the same at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
+use dozen_core::Mutex;
 use tokio::sync::watch;
 
 /// Flights at one time; beyond, everybody asks for themselves.
@@ -33,7 +34,7 @@ pub(super) struct Waiting(watch::Receiver<bool>);
 
 impl Flights {
     fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, watch::Receiver<bool>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub(super) fn board(self: &Arc<Self>, key: &Arc<str>) -> Boarding {

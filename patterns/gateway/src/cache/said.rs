@@ -23,18 +23,18 @@ pub enum Cached {
     Bypass,
 }
 
-/// All of them.
-pub const CACHED: [Cached; 7] = [
-    Cached::Hit,
-    Cached::Stale,
-    Cached::StaleIfError,
-    Cached::Revalidated,
-    Cached::Collapsed,
-    Cached::Miss,
-    Cached::Bypass,
-];
-
 impl Cached {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Hit,
+        Self::Stale,
+        Self::StaleIfError,
+        Self::Revalidated,
+        Self::Collapsed,
+        Self::Miss,
+        Self::Bypass,
+    ];
+
     /// A word for it, for a metric's label.
     pub fn label(self) -> &'static str {
         match self {
@@ -51,14 +51,14 @@ impl Cached {
 
 /// How often each was.
 #[derive(Debug, Default)]
-pub(super) struct Counts([AtomicU64; CACHED.len()]);
+pub(super) struct Counts([AtomicU64; Cached::ALL.len()]);
 
 impl Counts {
     pub(super) fn count(&self, cached: Cached) {
         self.0[cached as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> [u64; CACHED.len()] {
+    pub(super) fn read(&self) -> [u64; Cached::ALL.len()] {
         std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed))
     }
 }

@@ -1,15 +1,15 @@
 //! The copies, within a bound of bytes: those used longest ago go first.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
-use dozen_core::Ids;
+use dozen_core::{Ids, Mutex};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::flight::Flights;
 use super::rules::{Freshness, vary};
-use super::said::{CACHED, Cached, Counts};
+use super::said::{Cached, Counts};
 
 /// Copies of one address that differ by the request's headers.
 const VARIANTS_MAX: usize = 16;
@@ -95,7 +95,7 @@ impl Cache {
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     /// The present moment, in seconds since 1970.
@@ -147,8 +147,8 @@ impl Cache {
         self.counts.count(cached);
     }
 
-    /// How often answers came in each way, in the order of [`CACHED`].
-    pub(crate) fn counted(&self) -> [u64; CACHED.len()] {
+    /// How often answers came in each way, in the order of [`Cached::ALL`].
+    pub(crate) fn counted(&self) -> [u64; Cached::ALL.len()] {
         self.counts.read()
     }
 

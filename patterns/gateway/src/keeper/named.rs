@@ -1,7 +1,9 @@
 //! Things by name, for as long as somebody uses them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use dozen_core::Mutex;
 
 /// Things of one name; several while one configuration follows another.
 type Versions<O, T> = Vec<(O, Weak<T>)>;
@@ -25,7 +27,7 @@ impl<O: Clone + PartialEq, T> Named<O, T> {
         options: &O,
         make: impl FnOnce() -> Result<Arc<T>, E>,
     ) -> Result<Arc<T>, E> {
-        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut things = self.things.lock();
         let known = things.get(name).into_iter().flatten().filter(|(known, _)| known == options);
         if let Some(thing) = known.filter_map(|(_, thing)| thing.upgrade()).next() {
             return Ok(thing);
@@ -37,7 +39,7 @@ impl<O: Clone + PartialEq, T> Named<O, T> {
 
     /// Forgets those that nobody uses any more.
     pub(super) fn sweep(&self) {
-        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut things = self.things.lock();
         things.retain(|_, same_name| {
             same_name.retain(|(_, thing)| thing.strong_count() > 0);
             !same_name.is_empty()
@@ -45,7 +47,7 @@ impl<O: Clone + PartialEq, T> Named<O, T> {
     }
 
     pub(super) fn all(&self) -> Vec<Arc<T>> {
-        let things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        let things = self.things.lock();
         things.values().flatten().filter_map(|(_, thing)| thing.upgrade()).collect()
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use dozen_core::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::key::Keying;
@@ -53,7 +54,7 @@ impl InFlight {
     pub fn enter(self: &Arc<Self>, view: &View<'_>, identity: &Identity) -> Option<Permit> {
         let key: KeyOf<'_> = self.keying.of(view, identity);
         let key = self.hasher.hash_one(&key);
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inside = self.inside.lock();
         let count = inside.entry(key).or_insert(0);
         if *count >= self.max {
             return None;
@@ -63,7 +64,7 @@ impl InFlight {
     }
 
     fn leave(&self, key: u64) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inside = self.inside.lock();
         if let Some(count) = inside.get_mut(&key) {
             *count -= 1;
             if *count == 0 {

@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
+
+use dozen_core::Mutex;
 
 const SHARDS: usize = 32;
 
@@ -69,7 +71,7 @@ impl<S: Used> Keyed<S> {
     pub(crate) fn each(&self, from: usize, mut look: impl FnMut(u64, &mut S)) {
         for at in 0..SHARDS {
             let shard = &self.shards[from.wrapping_add(at) % SHARDS];
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.lock();
             let Shard { young, old, .. } = &mut *shard;
             young.iter_mut().chain(old).for_each(|(hash, state)| look(*hash, state));
         }
@@ -86,12 +88,12 @@ impl<S: Used> Keyed<S> {
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<S>> {
         let at = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
-        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[at].lock()
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        let each = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
+        let each = self.shards.iter().map(|shard| shard.lock());
         each.map(|shard| shard.young.len() + shard.old.len()).sum()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Priority, Rate};
-use crate::auth::one_or_many;
+use crate::one_or_many::one_or_many;
 
 /// One limit: `{ rate: 100/1m, per: consumer, burst: 20 }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,8 @@ pub struct LimitOptions {
     /// How often a shared limit meets the store.
     #[serde(default = "sync", with = "dozen_core::duration")]
     pub sync: Duration,
-    /// How many keys are remembered. Beyond, the one that has used least is forgotten.
+    /// About how many keys are remembered. Beyond, those that nobody asked for the longest begin anew, and of these last the ones
+    /// that have used most.
     #[serde(default = "keys_max")]
     pub keys_max: NonZeroUsize,
 }

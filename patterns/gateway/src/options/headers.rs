@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::one_or_many::one_or_many;
+
 /// Headers that are changed on the way in and on the way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -35,16 +37,16 @@ pub struct Change {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CorsOptions {
     /// `https://shop.example`, `https://*.shop.example`, or `*` for every origin.
-    #[serde(deserialize_with = "super::action::one_or_many")]
+    #[serde(deserialize_with = "one_or_many")]
     pub origins: Vec<String>,
     /// Methods that may be used; empty is those of the route.
-    #[serde(deserialize_with = "super::action::one_or_many")]
+    #[serde(deserialize_with = "one_or_many")]
     pub methods: Vec<String>,
     /// Request headers that may be sent beside those that always may; `*` is every header.
-    #[serde(deserialize_with = "super::action::one_or_many")]
+    #[serde(deserialize_with = "one_or_many")]
     pub headers: Vec<String>,
     /// Response headers that a page may read beside those that it always may.
-    #[serde(deserialize_with = "super::action::one_or_many")]
+    #[serde(deserialize_with = "one_or_many")]
     pub expose: Vec<String>,
     /// Whether cookies and the like may come along. Not together with the origin `*`.
     pub credentials: bool,

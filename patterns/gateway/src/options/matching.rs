@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::one_or_many::one_or_many;
+
 /// Which requests a route takes. All that is said must hold.
 ///
 /// Wanted values are texts: `*` is any value, `~` begins a regular expression that must match the whole value, and
@@ -19,7 +21,7 @@ pub struct Match {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regex: Option<String>,
     /// One method or several; without it, every method. `GET` includes `HEAD`.
-    #[serde(deserialize_with = "super::action::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub method: Vec<String>,
     /// This host, or `*.example.com`; without it, every host.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use crate::Compose;
 use crate::access::{ClientsOptions, RouteAccess};
 use crate::auth::AuthOptions;
 use crate::limit::{InFlightOptions, LimitOptions, Priority};
+use crate::one_or_many::one_or_many;
 
 use super::{
     Answer, CacheOptions, CompressOptions, CorsOptions, Deprecated, Destination, HeaderOptions, Match,
@@ -18,14 +19,14 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RouteOptions {
-    /// What it is called in logs and explanations; without it, its methods and path.
+    /// What it is called in logs, metrics and explanations; without it, its methods, host, path and conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Which requests it takes.
     #[serde(rename = "match")]
     pub matching: Match,
     /// Where it leads: one service, or several with weights.
-    #[serde(default, deserialize_with = "super::action::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<Destination>,
     /// The feature that says for each request which service it goes to, in the place of `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ pub struct RouteOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthOptions>,
     /// How often; one limit or several, which all must hold.
-    #[serde(default, deserialize_with = "crate::auth::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub limit: Vec<LimitOptions>,
     /// How much at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,8 @@ use dozen_mapping::{Value, json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::one_or_many::one_or_many;
+
 /// How requests, or answers, are translated, as it is written.
 ///
 /// It stays a tree until it is compiled, so that a mistake can be told with the place where it stands.
@@ -51,10 +53,10 @@ pub struct OpenapiOptions {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CompressOptions {
     /// Codings that may be used, the dearest first; the client's preference comes before that.
-    #[serde(deserialize_with = "super::action::one_or_many")]
+    #[serde(deserialize_with = "one_or_many")]
     pub codings: Vec<String>,
     /// Content types, `text/*` among them.
-    #[serde(deserialize_with = "super::action::one_or_many")]
+    #[serde(deserialize_with = "one_or_many")]
     pub types: Vec<String>,
     /// Answers that are known to be shorter stay as they are.
     pub min: u64,
@@ -93,7 +95,7 @@ pub struct CacheOptions {
     #[serde(with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]
     pub fresh: Option<Duration>,
     /// Headers whose values tell requests apart, beside those that answers name in `Vary`.
-    #[serde(deserialize_with = "super::action::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
     /// How long a stale answer is given while a new one is fetched, where the answer itself does not say so (RFC 5861).
     #[serde(with = "dozen_core::duration::optional", skip_serializing_if = "Option::is_none")]

@@ -1,11 +1,11 @@
 //! The queues behind the face: found by name, opened once, told as JSON.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use dozen_core::duration;
+use dozen_core::{Mutex, duration};
 use dozen_messaging::{declared, unknown};
 use dozen_openapi::{Asked, Face, Named, Nothing, Problem};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ impl Queues {
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Queue>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     /// A queue as it stands, with its settings.

@@ -13,12 +13,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dozen_core::{Endpoint, EndpointSet, Ids, SystemClock};
 use dozen_dataplane::{Caller, Limits, Resolve, Server};
-use dozen_lifecycle::{Ready, Service, Stop};
+use dozen_harness::{Part, Reply, ask};
 use dozen_sidecar::{Options, Sidecar};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 use broker::Memory;
 
@@ -26,31 +25,6 @@ pub const LONG: Duration = Duration::from_secs(30);
 
 pub fn ids() -> Ids {
     Ids::new(Arc::new(SystemClock), 1)
-}
-
-/// A running service; dropping it ends it.
-pub struct Part {
-    stop: Stop,
-    tasks: JoinSet<()>,
-}
-
-impl Part {
-    pub fn start(service: Arc<dyn Service>) -> Self {
-        let stop = Stop::new();
-        let mut tasks = JoinSet::new();
-        let (ready, _) = Ready::channel();
-        let running = service.run(stop.clone(), ready);
-        tasks.spawn(async move { running.await.expect("the service ends well") });
-        Self { stop, tasks }
-    }
-
-    /// Stops it as a supervisor would, and waits.
-    pub async fn stop(mut self) {
-        self.stop.soft.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.expect("the service does not panic");
-        }
-    }
 }
 
 /// A call that the app received.
@@ -167,17 +141,10 @@ pub fn start_with(options: Options, and: impl FnOnce(Sidecar) -> Sidecar) -> Run
 }
 
 /// One request over a client that shares nothing with the product.
-pub async fn call(method: &str, url: String, headers: &[(&str, &str)], body: &[u8]) -> dozen_harness::Reply {
-    let headers: Vec<(String, String)> =
-        headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let (method, body) = (method.to_owned(), body.to_vec());
-    let reply = tokio::task::spawn_blocking(move || {
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        dozen_harness::request(&method, &url, &headers, &body)
-    });
-    reply.await.expect("the request does not panic").expect("the sidecar answers")
+pub async fn call(method: &str, url: String, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    ask(method, &url, headers, body).await.expect("the sidecar answers")
 }
 
-pub fn json(reply: &dozen_harness::Reply) -> Value {
+pub fn json(reply: &Reply) -> Value {
     serde_json::from_slice(&reply.body).unwrap_or_default()
 }

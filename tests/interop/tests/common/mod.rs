@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use dozen_core::{Backoff, Ids, SystemClock};
 use dozen_dataplane::{Limits, Server};
-use dozen_lifecycle::{BoxError, Ready, Stop};
+use dozen_harness::Part;
 use dozen_messaging::{Policy, TopicSettings};
 use dozen_openapi::{Face, alone, document, served};
 use dozen_pubsub::Topics;
 use dozen_queue::{Options, Queue};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A running API with the queue `invoices` and the topic `orders`.
@@ -18,8 +17,7 @@ pub(crate) struct Api {
     /// `http://host:port`.
     pub(crate) base: String,
     closing: CancellationToken,
-    stop: Stop,
-    tasks: JoinSet<Result<(), BoxError>>,
+    part: Part,
     _folder: tempfile::TempDir,
 }
 
@@ -44,16 +42,12 @@ impl Api {
             .merge(served(&document));
         let server = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).unwrap();
         let base = format!("http://{}", server.local_addr());
-        let (stop, mut tasks) = (Stop::new(), JoinSet::new());
-        tasks.spawn(server.serving(alone(router)).run(stop.clone(), Ready::channel().0));
-        Self { base, closing, stop, tasks, _folder: folder }
+        let part = Part::start(server.serving(alone(router)));
+        Self { base, closing, part, _folder: folder }
     }
 
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
         self.closing.cancel();
-        self.stop.soft.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap().unwrap();
-        }
+        self.part.stop().await.unwrap();
     }
 }

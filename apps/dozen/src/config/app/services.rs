@@ -37,6 +37,11 @@ impl Service {
             }
         }
     }
+
+    /// What its addresses begin with.
+    pub fn scheme(&self) -> &'static str {
+        if self.calling.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// Where a service comes from.

@@ -12,7 +12,7 @@ use super::super::app::{self, AccessItems};
 use super::super::check::Checker;
 use super::super::diagnostic::{Span, suggest};
 use super::super::item::{Item, Value};
-use super::routes::{is_whole, place_of};
+use super::place::{is_whole, place_of};
 
 const HELP: &str = "docs/gateway.md says how to write who may, and how often";
 

@@ -4,7 +4,7 @@ use super::super::app;
 use super::super::check::Checker;
 use super::super::diagnostic::suggest;
 use super::super::item::{Field, Item, Value};
-use super::routes::{is_whole, place_of};
+use super::place::{is_whole, place_of};
 
 const HELP: &str = "docs/gateway.md says how services are called; docs/configuration.md has every key";
 const CAUSES: [&str; 3] = ["connect", "reset", "timeout"];

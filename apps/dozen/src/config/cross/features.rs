@@ -7,7 +7,7 @@ use super::super::app;
 use super::super::check::Checker;
 use super::super::diagnostic::suggest;
 use super::super::item::{Field, Item, Value};
-use super::routes::{is_whole, place_of};
+use super::place::{is_whole, place_of};
 
 const HELP: &str = "docs/strangler.md says what a feature can hold";
 

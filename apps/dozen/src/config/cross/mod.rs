@@ -4,6 +4,7 @@ mod access;
 mod calling;
 mod features;
 mod messages;
+mod place;
 mod routes;
 mod secrets;
 mod translators;

@@ -9,6 +9,7 @@ use super::super::check::Checker;
 use super::super::diagnostic::Span;
 use super::super::item::{Field, Item, Value};
 use super::super::template::Template;
+use super::place::{is_whole, place_of};
 
 /// What may stand in a target beside the names of the match.
 const VARIABLES: [&str; 8] = ["method", "host", "scheme", "address", "path", "uri", "consumer", "route"];
@@ -56,16 +57,6 @@ fn composes(checker: &mut Checker<'_>, route: &Item, composed: &Item, services: 
     }
 }
 
-/// Whether nothing in it was wrong by itself.
-pub(super) fn is_whole(item: &Item) -> bool {
-    match &item.value {
-        Value::Off => false,
-        Value::Map(fields) => fields.iter().all(|field| is_whole(&field.item)),
-        Value::List(items) => items.iter().all(is_whole),
-        _ => true,
-    }
-}
-
 /// The gateway has the last word on a route; what it refuses is shown where it stands.
 fn understood(checker: &mut Checker<'_>, route: &Item, matching: &Item) {
     let Some(options) = app::route(route) else {
@@ -93,19 +84,6 @@ fn around(item: &Item, text: &str) -> Option<Span> {
     let (name, rest) = text.split_once('.').unwrap_or((text, ""));
     let inner = item.get(name)?;
     around(inner, rest).or(Some(inner.span))
-}
-
-/// Where the value or the name stands that reads so, and the placeholder that it came from.
-pub(super) fn place_of(item: &Item, text: &str) -> Option<(Span, Option<String>)> {
-    match &item.value {
-        Value::Text(own) if own == text => Some((item.span, item.placeholder.clone())),
-        Value::Map(fields) => fields.iter().find_map(|field| {
-            let named = (field.name == text).then_some((field.span, None));
-            named.or_else(|| place_of(&field.item, text))
-        }),
-        Value::List(items) => items.iter().find_map(|item| place_of(item, text)),
-        _ => None,
-    }
 }
 
 /// Two routes for the same requests: the second in the file is the mistake.

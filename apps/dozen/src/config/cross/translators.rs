@@ -13,8 +13,8 @@ use super::super::diagnostic::{Span, suggest};
 use super::super::item::{Field, Item, Value};
 use super::super::keys::MESSAGES;
 use super::super::schema::Presence;
+use super::place::is_whole;
 use super::quoted;
-use super::routes::is_whole;
 
 const HELP: &str = "docs/anticorruption.md shows translators, docs/mapping.md what a table can say";
 

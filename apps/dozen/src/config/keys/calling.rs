@@ -2,11 +2,17 @@
 //!
 //! The keys are those of [`dozen_dataplane::ServicePolicy`], by the same names; `protocol` and `tls` stand beside them.
 
-use super::super::schema::Presence::{Default, Optional, Required};
+mod again;
+mod health;
+
+use super::super::schema::Presence::{Default, Optional};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::TEXT;
 
-const PERCENT: Kind = Kind::Count(1, 100);
+use again::{BUDGET, HEDGE, RETRY};
+pub(super) use health::CIRCUIT;
+use health::{EJECT, PROBE};
+
 const MANY: Kind = Kind::Count(1, 1_000_000);
 
 /// Everything that can change while the service is called.
@@ -140,86 +146,6 @@ static TLS: Section = Section {
     ],
 };
 
-static PROBE: Section = Section {
-    noun: "a probe",
-    short: Short::Key("path"),
-    keys: &[
-        Key::new("path", Kind::Path, Required, "What is asked with `GET`."),
-        Key::new("interval", Kind::Duration, Default("5s"), "How often, for each instance."),
-        Key::new(
-            "jitter-percent",
-            Kind::Count(0, 100),
-            Default("20"),
-            "By how much an interval may be shorter or longer, so that not all are asked at once.",
-        ),
-        Key::new("timeout", Kind::Duration, Default("2s"), "How long an answer may take."),
-        Key::new(
-            "healthy-after",
-            Kind::Count(1, 1000),
-            Default("2"),
-            "Good answers in a row after which one that was ill is well.",
-        ),
-        Key::new(
-            "unhealthy-after",
-            Kind::Count(1, 1000),
-            Default("3"),
-            "Bad ones in a row after which it is ill.",
-        ),
-        Key::new(
-            "expect",
-            Kind::Many(&Kind::Count(100, 599)),
-            Optional,
-            "The statuses that are good. Without them: 200 to 299.",
-        ),
-    ],
-};
-
-static EJECT: Section = Section {
-    noun: "ejection",
-    short: Short::None,
-    keys: &[
-        Key::new("failures", MANY, Default("5"), "Failures in a row that eject."),
-        Key::new(
-            "failure-percent",
-            Kind::Count(0, 100),
-            Default("50"),
-            "Failures for each hundred requests that eject as well; 0 looks at those in a row only.",
-        ),
-        Key::new("requests-min", MANY, Default("20"), "Fewer requests than these make no ratio."),
-        Key::new("window", Kind::Duration, Default("10s"), "Over how long the ratio is taken."),
-        Key::new(
-            "base",
-            Kind::Duration,
-            Default("10s"),
-            "How long the first time; the n-th lasts n times as long.",
-        ),
-        Key::new("cap", Kind::Duration, Default("5m"), "No ejection is longer."),
-    ],
-};
-
-/// Of a service, and of a provider.
-pub(super) static CIRCUIT: Section = Section {
-    noun: "a circuit",
-    short: Short::None,
-    keys: &[
-        Key::new(
-            "failure-percent",
-            PERCENT,
-            Default("50"),
-            "Failures for each hundred requests that open it.",
-        ),
-        Key::new("requests-min", MANY, Default("20"), "Fewer requests than these decide nothing."),
-        Key::new("window", Kind::Duration, Default("10s"), "Over how long they are counted."),
-        Key::new("open", Kind::Duration, Default("5s"), "How long it then is left alone."),
-        Key::new(
-            "trials",
-            Kind::Count(1, 65_535),
-            Default("3"),
-            "Requests that are let through after that, and all have to succeed.",
-        ),
-    ],
-};
-
 static LIMIT: Section = Section {
     noun: "a limit that finds itself",
     short: Short::None,
@@ -234,62 +160,5 @@ static LIMIT: Section = Section {
             "By how much an answer may take longer than the fastest before the limit shrinks.",
         ),
         Key::new("window", Kind::Duration, Default("1s"), "How long latencies are gathered for each step."),
-    ],
-};
-
-static RETRY: Section = Section {
-    noun: "a retry",
-    short: Short::None,
-    keys: &[
-        Key::new("attempts-max", Kind::Count(1, 100), Default("3"), "Attempts in all, the first included."),
-        Key::new(
-            "on",
-            Kind::Many(&TEXT),
-            Optional,
-            "The failures: `connect`, `reset`, `timeout`, and statuses from 400 on. Without them: these three, 502, 503 \
-             and 504. Beyond `connect` only idempotent requests, and those with an `idempotency-key`.",
-        ),
-        Key::new(
-            "per-try-timeout",
-            Kind::Duration,
-            Optional,
-            "How long one attempt may take to the head of its answer. Without it: as long as the request may.",
-        ),
-        Key::new(
-            "backoff",
-            Kind::Duration,
-            Default("25ms"),
-            "The longest first wait; it doubles, and is drawn by lot.",
-        ),
-        Key::new("backoff-max", Kind::Duration, Default("250ms"), "No wait is longer."),
-    ],
-};
-
-static BUDGET: Section = Section {
-    noun: "a budget",
-    short: Short::Key("percent"),
-    keys: &[
-        Key::new("percent", Kind::Count(0, 10_000), Default("20"), "For each hundred requests so many."),
-        Key::new(
-            "per-second-min",
-            Kind::Count(0, 1_000_000),
-            Default("3"),
-            "And so many more in each second.",
-        ),
-        Key::new("window", Kind::Duration, Default("10s"), "Over how long both are reckoned."),
-    ],
-};
-
-static HEDGE: Section = Section {
-    noun: "a hedge",
-    short: Short::Key("after"),
-    keys: &[
-        Key::new(
-            "after",
-            TEXT,
-            Default("p95"),
-            "How long the first answer is waited for: a duration, or what the service usually takes, `p1` to `p99`.",
-        ),
-        Key::new("max", Kind::Count(1, 10), Default("1"), "Further requests at most."),
     ],
 };

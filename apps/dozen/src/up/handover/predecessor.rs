@@ -5,16 +5,16 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use dozen_core::Timestamp;
+use dozen_core::{Mutex, Timestamp};
 use dozen_dataplane::{Listening, Sockets};
 
 use super::wire::Wire;
 use super::{Answer, Given, Offer, PROTOCOL, Registered};
 use crate::Error;
-use crate::up::child::Alive;
+use crate::up::children::Alive;
 use crate::up::{Child, Children};
 
 /// How long the old one may take to say the next thing; it has nothing to wait for.
@@ -124,6 +124,6 @@ impl Predecessor {
     }
 
     fn wire(&self) -> MutexGuard<'_, Wire> {
-        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wire.lock()
     }
 }

@@ -15,10 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wire::Wire;
 use super::{Answer, Given, Offer, PROTOCOL, Running, Socket, Standing};
-use crate::up::child::Alive;
-use crate::up::process::describe;
+use crate::up::children::{Alive, describe, find};
 use crate::up::reload::{self, Reloader};
-use crate::up::{Children, command, registry};
+use crate::up::{Children, registry};
 
 /// How long the new process may take until it serves.
 const READY_WAIT: Duration = Duration::from_secs(60);
@@ -65,7 +64,7 @@ pub(in crate::up) enum Refused {
 pub(in crate::up) fn program() -> Option<PathBuf> {
     let name = std::env::args_os().next()?;
     let here = std::env::current_dir().ok()?;
-    command::find(name.to_str()?, &here, std::env::var_os("PATH")).ok()
+    find(name.to_str()?, &here, std::env::var_os("PATH")).ok()
 }
 
 /// The new process. Dropping it kills it, unless it has taken over.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dozen_gateway::auth::Reason;
-use dozen_gateway::{CACHED, DURATIONS_US, Gateway, Measured};
+use dozen_gateway::{Cached, DURATIONS_US, Gateway, Measured};
 use dozen_metrics::{Collector, OTHER, Page, top};
 
 use super::Collected;
@@ -78,7 +78,7 @@ fn write(measured: &Measured, page: &mut Page) {
         page.counter("dozen_gateway_refused_total", "Requests that did not pass, by the reason.")
             .sample(&[route, ("reason", reason.label())], count as f64);
     }
-    for (cached, count) in CACHED.iter().zip(measured.cached).filter(|(_, count)| *count > 0) {
+    for (cached, count) in Cached::ALL.iter().zip(measured.cached).filter(|(_, count)| *count > 0) {
         page.counter("dozen_gateway_cache_total", "Answers by the way in which the cache came into them.")
             .sample(&[route, ("result", cached.label())], count as f64);
     }

@@ -1,9 +1,10 @@
 //! What became of deliveries, counted for the metrics.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use dozen_core::Mutex;
 use dozen_messaging::{Delivery, Handler, Verdict};
 
 /// Counts of one subscription, since this process started.
@@ -35,7 +36,7 @@ impl Tallies {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

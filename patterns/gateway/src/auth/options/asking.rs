@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::one_or_many::one_or_many;
 use super::super::{Identity, Reason, Refusal, Secret};
 use super::jwt::cache_max;
+use crate::one_or_many::one_or_many;
 
 /// `introspect`: a bearer token that is asked about (RFC 7662).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IntrospectOptions {
-    /// Where to ask.
+    /// Where to ask: an `https://` or `http://` URL, or `service:/path` of a service.
     pub url: String,
     /// Who asks: the name that the issuer knows the gateway by.
     #[serde(default)]
@@ -51,7 +51,7 @@ pub struct IntrospectOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ForwardOptions {
-    /// Where to ask. It gets a `GET` with the request's method, path, host and address as `x-forwarded-…`.
+    /// Where to ask, as [`IntrospectOptions::url`]. It gets a `GET` with the request's method, path, host and address as `x-forwarded-…`.
     pub url: String,
     /// Headers of the request that it sees.
     #[serde(default = "shown")]

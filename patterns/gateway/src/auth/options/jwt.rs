@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::Secret;
-use super::super::one_or_many::one_or_many;
 use super::Algorithm;
+use crate::one_or_many::one_or_many;
 
 /// `jwt`: a bearer token that somebody signed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct JwtOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeySource {
-    /// A JWK set at an `http://` URL. Secret keys in it are ignored.
+    /// A JWK set at an `https://` or `http://` URL, or at `service:/path` of a service. Secret keys in it are ignored.
     Url(String),
     /// A JWK set in a file, which is read again like a URL.
     File(PathBuf),

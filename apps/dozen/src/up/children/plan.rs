@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dozen_core::Fnv;
+
 use crate::config::{App, Origin};
 
 /// One process to keep running.
@@ -42,11 +44,10 @@ impl Plan {
     }
 }
 
-/// A number for `parts`: the same from one version of this program to the next (FNV-1a), because both speak of it.
+/// A number for `parts`: the same from one version of this program to the next, because both speak of it.
 fn identity(parts: &[&str]) -> u64 {
     // A byte that no text has ends each part.
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    Fnv::of(parts.iter().flat_map(|part| part.bytes().chain([0xff])))
 }
 
 /// One plan for each instance of each service that is to be started, in the order of the file.

@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Plan;
-use super::children::Children;
+use super::Children;
 use super::command::{command, find};
 use super::group::Group;
 use super::guard::Guard;
 use super::lines::Lines;
+use super::plan::Plan;
 use super::probe::probe;
 use super::process::Process;
 use super::state::State;

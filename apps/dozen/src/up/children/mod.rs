@@ -17,21 +17,37 @@
 //!
 //! The state of all children is one `watch`: the table, the console and discovery read the same.
 
+mod child;
+mod command;
+mod group;
+pub(crate) mod guard;
+mod keep;
+mod lines;
+mod plan;
+mod probe;
+mod process;
+mod state;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use dozen_core::Ids;
+use dozen_core::{Ids, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::child::Alive;
-use super::command::{Spawner, launcher};
-use super::guard::Guard;
-use super::state::{Child, State};
-use super::{Plan, Printer};
+use super::Printer;
+pub(super) use child::Alive;
+pub(super) use command::find;
+use command::{Spawner, launcher};
+use guard::Guard;
+pub(crate) use lines::printable;
+pub use plan::{Plan, plans};
+pub(super) use probe::probe;
+pub(super) use process::describe;
+pub use state::{Child, State};
 
 /// Lines kept of each child, and characters kept of each line.
 const KEPT_LINES: usize = 200;
@@ -144,14 +160,14 @@ impl Children {
 
     /// The last lines that a child wrote, oldest first.
     pub(crate) fn tail(&self, at: usize, count: usize) -> Vec<String> {
-        let kept = self.logs[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.logs[at].lock();
         kept.iter().skip(kept.len().saturating_sub(count)).cloned().collect()
     }
 
     /// Shows a line of a child and keeps it.
     pub(crate) async fn hear(&self, at: usize, line: String) {
         self.printer.child(at, &self.plans[at].label, &line).await;
-        let mut kept = self.logs[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.logs[at].lock();
         if kept.len() == KEPT_LINES {
             kept.pop_front();
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dozen_core::Timestamp;
 
-use super::Plan;
+use super::plan::Plan;
 
 /// What a child is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Child {
     /// How often it was started again.
     pub restarts: u64,
     /// That of its plan; none where an earlier version of this program does not tell.
-    pub(super) identity: Option<u64>,
+    pub(in crate::up) identity: Option<u64>,
 }
 
 impl Child {

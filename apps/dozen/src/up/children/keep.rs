@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Alive, Ended, Life, dismiss};
-use super::children::{Children, Order};
 use super::state::{Child, State};
+use super::{Children, Order};
 
 /// Between two starts of one child.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(30) };
