@@ -11,6 +11,9 @@ pub struct Endpoint {
     pub id: String,
     /// `host:port`, an address to connect to.
     pub address: String,
+    /// `host:port` as it was written, where the address was looked up from a host's name: what TLS and the `Host` header go by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Its share of the traffic, relative to the other instances. 0 takes none.
     pub weight: u32,
     /// The failure domain it stands in, where that is known.
@@ -25,7 +28,15 @@ impl Endpoint {
     /// A healthy instance of weight 1 whose id is its address.
     pub fn at(address: impl Into<String>) -> Self {
         let address = address.into();
-        Self { id: address.clone(), address, weight: 1, zone: None, healthy: true, metadata: BTreeMap::new() }
+        Self {
+            id: address.clone(),
+            address,
+            host: None,
+            weight: 1,
+            zone: None,
+            healthy: true,
+            metadata: BTreeMap::new(),
+        }
     }
 }
 

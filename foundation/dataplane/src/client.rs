@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::address::Address;
 use crate::buffer::Buffer;
 use crate::stream::Stream;
 use crate::streams::Claim;
@@ -62,14 +63,24 @@ impl Client {
         request: http::Request<Body>,
         deadline: Duration,
     ) -> Result<http::Response<Body>, Error> {
+        self.ask(&Address::from(address), request, deadline).await
+    }
+
+    /// The same, of somebody who may have been looked up before.
+    pub(crate) async fn ask(
+        &self,
+        address: &Address,
+        request: http::Request<Body>,
+        deadline: Duration,
+    ) -> Result<http::Response<Body>, Error> {
         let until = Instant::now() + deadline;
         let sent = async { self.reach(address).await?.send(request, deadline).await };
-        timeout_at(until, sent).await.map_err(|_| Error::TimedOut { address: address.to_owned() })?
+        timeout_at(until, sent).await.map_err(|_| Error::TimedOut { address: address.to_string() })?
     }
 
     /// A connection to `address`, kept or new. Nothing has been sent on it.
-    pub(crate) async fn reach(&self, address: &str) -> Result<Reached, Error> {
-        let key: Key = (self.transport.as_ref().map_or(0, |transport| transport.id), address.to_owned());
+    pub(crate) async fn reach(&self, address: &Address) -> Result<Reached, Error> {
+        let key: Key = (self.transport.as_ref().map_or(0, |transport| transport.id), address.clone());
         let link = match self.shares() {
             Some(transport) => Link::Shared(self.pool.shared.stream(&key, transport).await?),
             None => match self.pool.take(&key) {
@@ -85,9 +96,9 @@ impl Client {
         self.transport.as_deref().filter(|transport| transport.protocol() == Protocol::Http2)
     }
 
-    async fn open(&self, address: &str) -> Result<Connection, Error> {
-        let opened = connect(address, None, self.transport.as_deref()).await;
-        opened.map(Connection::new).map_err(|source| Error::Connect { address: address.to_owned(), source })
+    async fn open(&self, address: &Address) -> Result<Connection, Error> {
+        let opened = connect(address, self.transport.as_deref()).await;
+        opened.map(Connection::new).map_err(|source| Error::Connect { address: address.to_string(), source })
     }
 }
 
@@ -124,13 +135,14 @@ impl Reached {
             (Link::Kept(connection), _) => (connection, true),
             (Link::Fresh(connection), _) => (connection, false),
         };
-        let outgoing = Outgoing::new(&address, request)?;
+        let name = address.name.clone();
+        let outgoing = Outgoing::new(&name, request)?;
         let again = if is_kept { outgoing.again() } else { None };
-        let answered = exchange(connection, outgoing, &address, stall, pool.keeper(key.clone())).await;
+        let answered = exchange(connection, outgoing, &name, stall, pool.keeper(key.clone())).await;
         match (answered, again) {
             (Err(answer::Failure { error: Error::Broken { .. }, untouched: true }), Some(again)) => {
                 let fresh = client.open(&address).await?;
-                let answered = exchange(fresh, again, &address, stall, pool.keeper(key)).await;
+                let answered = exchange(fresh, again, &name, stall, pool.keeper(key)).await;
                 answered.map_err(|failure| failure.error)
             }
             (answered, _) => answered.map_err(|failure| failure.error),
@@ -160,7 +172,7 @@ impl Connection {
 pub(crate) type Keeper = Box<dyn FnOnce(Connection) + Send>;
 
 /// A transport by its number, 0 without one, and an address.
-type Key = (u64, String);
+type Key = (u64, Address);
 
 #[derive(Debug, Default)]
 struct Pool {

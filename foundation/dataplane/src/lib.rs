@@ -11,6 +11,7 @@
 //! service by its name for the runtime itself, and a [`Client`] whoever is at an address. All read what comes by the rules of
 //! [`framing`].
 
+mod address;
 mod attempts;
 mod body;
 mod buffer;
@@ -42,9 +43,9 @@ pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use place::{Place, PlaceError};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Around, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure, Fields, Forward,
-    Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy, ProxyOptions, Reply,
-    Serve, Serving, Step, Trail, Verdict, nested,
+    Answered, Around, BodyRate, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure,
+    Fields, Forward, Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy,
+    ProxyOptions, Reply, Serve, Serving, Step, Trail, Verdict, nested,
 };
 pub use server::{Limits, Peer, Server};
 pub use tls::{

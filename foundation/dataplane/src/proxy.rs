@@ -38,8 +38,10 @@ mod grpc;
 mod guests;
 mod handler;
 mod http2;
+mod limited;
 mod order;
 mod paced;
+mod patience;
 mod plan;
 mod pool;
 mod relay;
@@ -72,6 +74,7 @@ pub use draft::Draft;
 pub(crate) use feed::trailers;
 pub use fields::{Answered, Changes, Fields, Names};
 pub use handler::{Failure, Handler, Incoming, Outcome, Outgoing};
+pub use patience::BodyRate;
 pub use reply::{Content, Reply};
 pub use trail::{Step, Trail};
 pub use verdict::{Context, Decision, Forward, Serve, Serving, Verdict};
@@ -94,6 +97,9 @@ pub struct ProxyOptions {
     pub idle_timeout: Duration,
     /// How long either side may neither send nor take anything of a body.
     pub stall_timeout: Duration,
+    /// How fast a client has to send a body, and to take one; as slowly as it likes without. Calls of gRPC over HTTP/2 and
+    /// answers that are events are streams, and may be silent for `stall_timeout`.
+    pub body_rate: Option<BodyRate>,
     /// Idle connections kept to each endpoint, by each worker.
     pub kept_max: usize,
     /// How long they are kept.
@@ -141,6 +147,7 @@ impl Default for ProxyOptions {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(300),
+            body_rate: Some(BodyRate::USUAL),
             kept_max: 512,
             kept_for: Duration::from_secs(60),
             tls: None,

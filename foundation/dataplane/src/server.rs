@@ -18,8 +18,8 @@ use tower::ServiceExt;
 use crate::listen::Wanted;
 use crate::proxy::Worker;
 use crate::{
-    Body, Context, Error, Handler, Http2Limits, Incoming, Outcome, Outgoing, ProxyOptions, Reply, Serve,
-    Serving, Sockets, Tls, Verdict,
+    Body, BodyRate, Context, Error, Handler, Http2Limits, Incoming, Outcome, Outgoing, ProxyOptions, Reply,
+    Serve, Serving, Sockets, Tls, Verdict,
 };
 
 /// What a client may ask of a server.
@@ -39,6 +39,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a client may take nothing of an answer, or send nothing of a body.
     pub stall_timeout: Duration,
+    /// How fast it has to move a body; see [`ProxyOptions::body_rate`].
+    pub body_rate: Option<BodyRate>,
     /// TLS towards clients; plain TCP without.
     pub tls: Option<Arc<Tls>>,
     /// The limits of HTTP/2.
@@ -57,6 +59,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            body_rate: Some(BodyRate::USUAL),
             tls: None,
             http2: Http2Limits::default(),
             sockets: None,
@@ -126,6 +129,7 @@ impl Service for Running {
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             stall_timeout: limits.stall_timeout,
+            body_rate: limits.body_rate,
             tls: limits.tls,
             http2: limits.http2,
             sockets: limits.sockets,

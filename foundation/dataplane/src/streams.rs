@@ -7,7 +7,9 @@
 //!
 //! The other end says how many streams a connection may have at a time. Beyond that another connection is opened, up to
 //! [`CONNECTIONS_MAX`] for each place, and then streams wait on the one with the fewest. Of many who find none at the same
-//! time one opens it and the others use it. A connection that is let go of lives on until its streams have ended.
+//! time one opens it and the others use it. A connection that is let go of lives on until its streams have ended, and then
+//! says that it goes (GOAWAY) and closes. One to an endpoint that is not in the set any more is let go of at the next sweep,
+//! as idle connections of HTTP/1.1 are.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -27,6 +29,7 @@ use tokio::time::sleep;
 use crate::Body;
 use crate::proxy::tasks::Spawner;
 use crate::stream::Stream;
+use crate::upstream::EndpointState;
 
 /// Connections to one place, at most.
 const CONNECTIONS_MAX: usize = 8;
@@ -123,6 +126,8 @@ struct Place {
 struct Open {
     id: u64,
     connection: Connection,
+    /// Whom it leads to, where that may leave the set.
+    home: Option<Arc<EndpointState>>,
     used: u64,
     /// As many as streams, and one.
     places: Arc<()>,
@@ -131,6 +136,11 @@ struct Open {
 impl Open {
     fn streams(&self) -> usize {
         Arc::strong_count(&self.places) - 1
+    }
+
+    /// Whether anybody may ask for it again.
+    fn is_open(&self) -> bool {
+        !self.connection.sender.is_closed() && self.home.as_ref().is_none_or(|home| home.is_in_use())
     }
 
     fn has_room(&self) -> bool {
@@ -166,10 +176,11 @@ impl<K: Clone + Eq + Hash> Streams<K> {
     }
 
     /// A stream on a connection that `opening` opens, or that somebody else has opened meanwhile. Who waits for somebody
-    /// who fails tries it alone.
+    /// who fails tries it alone. With a `home` it is kept for as long as that is in its set.
     pub(crate) async fn open<E>(
         &self,
         key: &K,
+        home: Option<&Arc<EndpointState>>,
         now: u64,
         opening: impl Future<Output = Result<Connection, E>>,
     ) -> Result<Claim, E> {
@@ -180,7 +191,7 @@ impl<K: Clone + Eq + Hash> Streams<K> {
         }
         let connection = opening.await?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut open = Open { id, connection, used: now, places: Arc::new(()) };
+        let mut open = Open { id, connection, home: home.cloned(), used: now, places: Arc::new(()) };
         let claim = open.claim(now, false);
         self.places().entry(key.clone()).or_default().open.push(open);
         Ok(claim)
@@ -193,11 +204,11 @@ impl<K: Clone + Eq + Hash> Streams<K> {
         }
     }
 
-    /// Lets go of what has ended, or has no stream and was last used before `oldest`.
+    /// Lets go of what has ended, leads to nobody any more, or has no stream and was last used before `oldest`.
     pub(crate) fn sweep(&self, oldest: u64) {
         self.places().retain(|_, place| {
             let is_wanted = |open: &Open| open.streams() > 0 || open.used >= oldest;
-            place.open.retain(|open| !open.connection.sender.is_closed() && is_wanted(open));
+            place.open.retain(|open| open.is_open() && is_wanted(open));
             !place.open.is_empty() || Arc::strong_count(&place.turn) > 1
         });
     }

@@ -150,6 +150,16 @@ impl Alarm {
         self.ticker.now().saturating_add(wait)
     }
 
+    /// The moment of the last tick, to tell later how long something took.
+    pub(crate) fn mark(&self) -> u64 {
+        self.ticker.now()
+    }
+
+    /// How long it is since a [`Self::mark`], to a tick.
+    pub(crate) fn since(&self, mark: u64) -> Duration {
+        Duration::from_millis(self.ticker.now().saturating_sub(mark))
+    }
+
     /// Goes off after `wait`, unless it is set again before.
     pub(crate) fn set(&self, wait: Duration) {
         self.setting.at.store(self.moment_after(wait), Ordering::Relaxed);

@@ -156,6 +156,13 @@ impl Upstreams {
         self.services().called.values().cloned().collect()
     }
 
+    /// The same as they stand, by name.
+    pub fn views(&self) -> Vec<ServiceView> {
+        let mut views: Vec<_> = self.all().iter().map(|upstream| upstream.view()).collect();
+        views.sort_by(|one, other| one.service.cmp(&other.service));
+        views
+    }
+
     /// How the service `name` is called from now on, known or not. What is known of it stays.
     pub fn configure(&self, name: &str, policy: ServicePolicy) {
         let mut services = self.services();

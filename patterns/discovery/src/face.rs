@@ -101,6 +101,7 @@ async fn register(
     let endpoint = Endpoint {
         id: id.clone(),
         address: said.address,
+        host: None,
         weight: said.weight,
         zone: said.zone,
         healthy: true,

@@ -1,7 +1,7 @@
 //! Service discovery: who is alive, and where.
 //!
 //! ```text
-//!  the file ── declare ──────────┐                                 ┌─ watch ──► gateway, sidecar, your client
+//!  the file ── Names ── declare ─┐                                 ┌─ watch ──► gateway, sidecar, your client
 //!                                ▼                                 │
 //!  an instance ── register ──► Registry ── Arc<EndpointSet> ───────┼─ long poll ──► any language
 //!        └── heartbeat ttl/3 ──►  │  version grows with each change └─ event stream ──► any language
@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Three kinds of knowledge meet in a [`Registry`]. What is *declared* (services of the configuration) stays until it
-//! is declared otherwise. What *registers* itself lives as long as its heartbeats come. What a prober *observes* is a
-//! flag beside both: an unhealthy instance stays in the set, so that a caller can tell "none" from "none healthy".
+//! is declared otherwise; [`Names`] declares a host's name as the addresses behind it. What *registers* itself lives as
+//! long as its heartbeats come. What a prober *observes* is a flag beside both: an unhealthy instance stays in the set, so
+//! that a caller can tell "none" from "none healthy".
 //!
 //! The registry promises:
 //! * *A watcher holds the present*: each change hands out a new immutable set with a higher version, and a look-up is
@@ -27,6 +28,8 @@
 mod error;
 mod face;
 mod limits;
+mod lookup;
+mod names;
 mod problem;
 mod registration;
 mod registry;
@@ -36,5 +39,7 @@ mod waiting;
 pub use error::Error;
 pub use face::router;
 pub use limits::Limits;
+pub use lookup::{Lookup, SystemLookup};
+pub use names::Names;
 pub use registration::{Registration, RegistrationOptions};
 pub use registry::{Lease, Registry};

@@ -140,6 +140,7 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         header_timeout,
         idle_timeout,
         stall_timeout,
+        body_rate_min,
         tls,
         access_log,
         trusted: _,
@@ -159,6 +160,7 @@ pub(crate) fn fixed(old: &Options, new: &Options) -> Vec<&'static str> {
         ("header-timeout", *header_timeout != new.header_timeout),
         ("idle-timeout", *idle_timeout != new.idle_timeout),
         ("stall-timeout", *stall_timeout != new.stall_timeout),
+        ("body-rate-min", *body_rate_min != new.body_rate_min),
         // Other certificates are taken over; speaking TLS or not is not.
         ("tls", tls.is_some() != new.tls.is_some()),
         ("tls.redirect-from", redirect_from(old) != redirect_from(new)),

@@ -1,12 +1,13 @@
 //! The gateway itself: decides, and lets the HTTP engine do.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dozen_core::Ids;
-use dozen_dataplane::{Caller, Client, Probes, Proxy, ProxyOptions, Resolve, ServiceView};
+use dozen_dataplane::{BodyRate, Caller, Client, Probes, Proxy, ProxyOptions, Resolve, ServiceView};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio_util::sync::CancellationToken;
 
@@ -112,6 +113,8 @@ impl Gateway {
             header_timeout: options.header_timeout,
             idle_timeout: options.idle_timeout,
             stall_timeout: options.stall_timeout,
+            body_rate: NonZeroU32::new(options.body_rate_min)
+                .map(|bytes_per_second_min| BodyRate { bytes_per_second_min, ..BodyRate::USUAL }),
             tls,
             sockets,
             ..defaults
@@ -186,9 +189,7 @@ impl Gateway {
 
     /// The services that it calls, as they stand, by name.
     pub fn services(&self) -> Vec<ServiceView> {
-        let mut views: Vec<_> = self.door.upstreams.all().iter().map(|upstream| upstream.view()).collect();
-        views.sort_by(|one, other| one.service.cmp(&other.service));
-        views
+        self.door.upstreams.views()
     }
 
     /// What would become of a request at this moment.

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use dozen_dataplane::ServicePolicy;
+use dozen_dataplane::{BodyRate, ServicePolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::Network;
@@ -52,6 +52,8 @@ pub struct Options {
     /// How long either side may neither send nor take anything of a body.
     #[serde(with = "dozen_core::duration")]
     pub stall_timeout: Duration,
+    /// Bytes a second that a client has to send of a body, and to take of one, after the first five seconds; 0 for none.
+    pub body_rate_min: u32,
     /// TLS towards clients; plain TCP without.
     pub tls: Option<TlsOptions>,
     /// How services are called that are not named in `services`.
@@ -87,6 +89,7 @@ impl Default for Options {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(300),
+            body_rate_min: BodyRate::USUAL.bytes_per_second_min.get(),
             tls: None,
             usual: ServicePolicy::default(),
             services: BTreeMap::new(),

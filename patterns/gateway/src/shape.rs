@@ -16,9 +16,13 @@
 //! fail silently: a client's body that does not fit is a 400 or 422, a service's a 502. What is kept in the [cache](crate::cache)
 //! is what clients would get before it is compressed, so one copy serves all of them; it is known by what the service is
 //! asked for, which a translation may make of any part of the request.
+//!
+//! *No connection waits for another's document*: one that is not small is read, held against its schema and mapped beside the
+//! connections ([`aside`]), and what is compressed is so a slice at a time, between which others have their turn.
 
 mod accept;
 mod admit;
+mod aside;
 mod compress;
 mod document;
 mod encode;

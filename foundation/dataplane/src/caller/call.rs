@@ -82,14 +82,14 @@ impl Attempts for Call {
 impl Call {
     async fn sent(&self, lease: &Lease) -> Result<Response<Body>, Error> {
         let errand = &self.errand;
-        let late = || Error::TimedOut { address: lease.address().to_string() };
+        let late = || Error::TimedOut { address: lease.state.at.to_string() };
         let left = errand.left();
         let within = errand.per_try().map_or(left, |per_try| per_try.min(left));
         let connect_timeout = errand.upstream.policy().connect_timeout;
         let exchange = async {
-            let reached = timeout(connect_timeout, self.client.reach(lease.address())).await;
+            let reached = timeout(connect_timeout, self.client.reach(&lease.state.at)).await;
             let slow = |_| Error::Connect {
-                address: lease.address().to_string(),
+                address: lease.state.at.to_string(),
                 source: std::io::ErrorKind::TimedOut.into(),
             };
             let reached = reached.map_err(slow)??;

@@ -47,14 +47,14 @@ impl Shared {
         self.streams.sweep(now.saturating_sub(micros(IDLE)));
         match self.streams.claim(key, now) {
             Some(claim) => Ok(claim),
-            None => self.streams.open(key, now, self.connect(key, transport)).await,
+            None => self.streams.open(key, None, now, self.connect(key, transport)).await,
         }
     }
 
     async fn connect(&self, key: &Key, transport: &Transport) -> Result<streams::Connection, Error> {
         let (_, address) = key;
-        let failed = |source| Error::Connect { address: address.clone(), source };
-        let stream = connect(address, None, Some(transport)).await.map_err(failed)?;
+        let failed = |source| Error::Connect { address: address.to_string(), source };
+        let stream = connect(address, Some(transport)).await.map_err(failed)?;
         let spawner = Spawner::new(&self.tasks);
         let mut builder = Builder::new(spawner.clone());
         builder.timer(TokioTimer::new());
@@ -71,10 +71,10 @@ impl Shared {
         transport: &Transport,
         stall: Duration,
     ) -> Result<Response<Body>, Error> {
-        let mut request = outgoing(&key.1, request, transport)?;
+        let mut request = outgoing(&key.1.name, request, transport)?;
         let mut doubt = Doubt { shared: self, key, claim: Some(claim) };
         loop {
-            let Some(claim) = &mut doubt.claim else { return Err(gone(&doubt.key.1)) };
+            let Some(claim) = &mut doubt.claim else { return Err(gone(&doubt.key.1.name)) };
             let mut error = match claim.sender.try_send_request(request).await {
                 Ok(answer) => {
                     let claim = doubt.claim.take();
@@ -92,7 +92,7 @@ impl Shared {
                     (request, doubt.claim) = (unsent, Some(opened?));
                 }
                 unsent => {
-                    let (address, source) = (doubt.key.1.clone(), error.into_error());
+                    let (address, source) = (doubt.key.1.to_string(), error.into_error());
                     let is_unprocessed = unsent.is_some() || streams::is_unprocessed(&source);
                     let source = io::Error::other(source);
                     return Err(match is_unprocessed {

@@ -87,6 +87,9 @@ pub enum Refusal {
     /// The head took too long.
     #[error("the head did not come in time")]
     TooSlow,
+    /// The body came too slowly.
+    #[error("the body came too slowly")]
+    BodyTooSlow,
     /// `Upgrade` or `CONNECT`.
     #[error("changing the protocol is not supported")]
     Upgrade,
@@ -98,7 +101,7 @@ impl Refusal {
         match self {
             Self::HeadTooLarge | Self::TooManyHeaders => 431,
             Self::BodyTooLarge => 413,
-            Self::TooSlow => 408,
+            Self::TooSlow | Self::BodyTooSlow => 408,
             Self::Expectation => 417,
             Self::Upgrade => 501,
             Self::Version => 505,

@@ -15,6 +15,8 @@ use crate::{BoxError, Error, Lease, Upstream};
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) address: Arc<str>,
+    /// What it is called in its own addresses.
+    pub(super) authority: Arc<str>,
     pub(super) waited: Option<Duration>,
 }
 
@@ -64,9 +66,10 @@ impl<H: Handler, W: Deref<Target = Worker<H>>> Account<H, W> {
         self.worker.ticker.now()
     }
 
-    /// `host:port` of the endpoint, empty if none was asked.
-    pub(super) fn address(&self) -> &str {
-        self.endpoint().map_or("", |address| address)
+    /// What the endpoint is called in its own addresses, empty if none was asked.
+    pub(super) fn authority(&self) -> &str {
+        let leased = self.lease.as_ref().map(|lease| &lease.state.at.name);
+        leased.or(self.asked.as_ref().map(|asked| &asked.authority)).map_or("", |name| name)
     }
 
     fn endpoint(&self) -> Option<&Arc<str>> {

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use super::account::Account;
 use super::plan::Asked;
 use super::worker::Worker;
-use super::{Changes, Handler};
+use super::{Changes, Handler, patience};
 use crate::framing::{self, Length, Refusal, length_field};
 use crate::headers;
 
@@ -37,6 +37,8 @@ pub(super) struct Answer {
     pub(super) chunked: bool,
     /// Whether the client's connection ends with the body.
     pub(super) close: bool,
+    /// Whether the body may say little for long.
+    pub(super) is_stream: bool,
     /// The trailers that are passed on with its body.
     pub(super) announced: String,
 }
@@ -58,6 +60,7 @@ pub(super) fn response<H: Handler>(
         keep_alive: head.keep_alive,
         chunked: false,
         close: !asked.keep_alive || worker.is_draining(),
+        is_stream: false,
         announced: String::new(),
     };
     if head.status < 200 && head.status != 101 {
@@ -72,7 +75,7 @@ pub(super) fn response<H: Handler>(
         |name: &str| is_location(name) || worker.handler.strips_from_response(name) || changes.drops(name);
     framing::copy_fields(head.fields, head.names_more, strip, out);
     for location in head.fields.iter().filter(|field| is_location(field.name) && !changes.drops(field.name)) {
-        framing::field(location.name, without_address(location.value, account.address()), out);
+        framing::field(location.name, without_address(location.value, account.authority()), out);
     }
     out.extend_from_slice(&changes.added.0);
     if head.status == 101 {
@@ -88,6 +91,16 @@ pub(super) fn response<H: Handler>(
         }
         Length::Exactly(0) if head.status == 204 => {}
         Length::Exactly(length) => length_field(length, out),
+        _ => {
+            answer.is_stream = head.fields.iter().any(|field| {
+                field.name.len() == 12
+                    && field.name.eq_ignore_ascii_case("content-type")
+                    && patience::is_stream(field.value)
+            })
+        }
+    }
+    match head.length {
+        Length::Exactly(_) => {}
         _ if asked.is_v11 => {
             answer.chunked = true;
             framing::field("transfer-encoding", b"chunked", out);
@@ -133,7 +146,7 @@ pub(super) fn amend<H: Handler, W>(
     remove(&mut response.headers, is_dropped);
     for location in [header::LOCATION, header::CONTENT_LOCATION] {
         if let Some(value) = response.headers.get_mut(&location) {
-            let path = without_address(value.as_bytes(), account.address());
+            let path = without_address(value.as_bytes(), account.authority());
             if path.len() < value.len()
                 && let Ok(path) = http::HeaderValue::from_bytes(path)
             {

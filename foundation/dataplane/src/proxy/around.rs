@@ -151,7 +151,8 @@ async fn one<H: Handler>(
     if let Some(lease) = &lease {
         let waited = upstream.as_ref().map(|upstream| upstream.waited(lease));
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        *tally = (tally.0 + attempts, Some(Asked { address: lease.address().clone(), waited }));
+        let (address, authority) = (lease.address().clone(), lease.state.at.name.clone());
+        *tally = (tally.0 + attempts, Some(Asked { address, authority, waited }));
     }
     match (answer, upstream, lease) {
         (Ok(response), Some(upstream), Some(lease)) => {

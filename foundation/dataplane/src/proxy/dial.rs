@@ -84,7 +84,7 @@ pub(super) async fn link<H: Handler>(
             return Ok((lease, Link { stream, is_kept: true }));
         }
         alarm.set(route.upstream.policy().connect_timeout.min(within));
-        match alarm.bound(connect(lease.address(), lease.state.socket, transport)).await {
+        match alarm.bound(connect(&lease.state.at, transport)).await {
             Some(Ok(stream)) => return Ok((lease, Link { stream, is_kept: false })),
             outcome => {
                 let error = outcome.as_ref().and_then(|opened| opened.as_ref().err());
@@ -126,7 +126,7 @@ pub(super) async fn stream<H: Handler>(
             return Ok((lease, stream));
         }
         alarm.set(route.upstream.policy().connect_timeout.min(within));
-        let opened = worker.streams.open(&key, now, open(worker, &lease, transport));
+        let opened = worker.streams.open(&key, Some(&lease.state), now, open(worker, &lease, transport));
         match alarm.bound(opened).await {
             Some(Ok(stream)) => return Ok((lease, stream)),
             outcome => {
@@ -146,7 +146,7 @@ async fn open<H: Handler>(
     lease: &Lease,
     transport: Option<&Transport>,
 ) -> io::Result<Connection> {
-    let stream = connect(lease.address(), lease.state.socket, transport).await?;
+    let stream = connect(&lease.state.at, transport).await?;
     let options = &worker.options;
     let spawner = Spawner::new(&worker.tasks);
     let mut builder = http2::Builder::new(spawner.clone());

@@ -8,6 +8,7 @@ use super::connection::Next;
 use super::deadline::{tell, too_late};
 use super::dial::link;
 use super::order::Route;
+use super::patience::Patience;
 use super::plan::{Asked, Facts, Origin, Plan, Settled};
 use super::pool::Key;
 use super::relay::Upload;
@@ -165,6 +166,7 @@ async fn relay<H: Handler>(mut client: Client<'_, H>, forward: Forward<H::Ticket
             announced: &announced,
             body_max,
             sent: &mut bytes_in,
+            patience: Patience::new(worker.options.body_rate, worker.options.stall_timeout),
             stall: worker.options.stall_timeout,
             timeout,
         };

@@ -1,14 +1,13 @@
 //! A request's body on its way from the client's connection to whoever answers.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Failure;
+use super::patience::Patience;
 use crate::buffer::{Buffer, SMALL};
 use crate::framing::{self, Decoder, Length, Refusal};
 use crate::stream::ReadHalf;
@@ -22,6 +21,7 @@ pub(super) struct Feed {
     to: Option<mpsc::Sender<Result<Frame<Bytes>, BoxError>>>,
     pub(super) taken: u64,
     body_max: u64,
+    patience: Patience,
     trailers: Vec<u8>,
     announced: String,
 }
@@ -32,10 +32,12 @@ impl Feed {
         buffer: &mut Buffer,
         length: Length,
         body_max: u64,
+        patience: Patience,
         announced: String,
     ) -> Result<(Body, Self), Refusal> {
         let mut decoder = Decoder::new(length);
-        let mut feed = Self { decoder, to: None, taken: 0, body_max, trailers: Vec::new(), announced };
+        let (to, taken, trailers) = (None, 0, Vec::new());
+        let mut feed = Self { decoder, to, taken, body_max, patience, trailers, announced };
         let stated = match length {
             Length::Exactly(bytes) => Some(bytes),
             _ => None,
@@ -64,11 +66,10 @@ impl Feed {
         &mut self,
         read: &mut ReadHalf<'_>,
         buffer: &mut Buffer,
-        stall: Duration,
     ) -> Result<(), Failure> {
         match self.to.clone() {
             Some(to) => {
-                self.step(&to, read, buffer, stall).await;
+                self.step(&to, read, buffer).await;
                 Ok(())
             }
             None => watch(read, buffer).await,
@@ -81,7 +82,6 @@ impl Feed {
         to: &mpsc::Sender<Result<Frame<Bytes>, BoxError>>,
         read: &mut ReadHalf<'_>,
         buffer: &mut Buffer,
-        stall: Duration,
     ) {
         let Ok(room) = to.reserve().await else {
             self.to = None;
@@ -99,9 +99,14 @@ impl Feed {
                 Ok(None) => {}
                 Err(refusal) => return self.refuse(room, refusal),
             }
-            match timeout(stall, buffer.fill(read)).await {
-                Ok(Ok(count)) if count > 0 => {}
-                _ => return self.refuse(room, Refusal::Truncated),
+            let began = Instant::now();
+            match timeout(self.patience.left(), buffer.fill(read)).await {
+                Ok(Ok(count)) if count > 0 => {
+                    self.patience.waited(began.elapsed());
+                    self.patience.moved(count);
+                }
+                Ok(_) => return self.refuse(room, Refusal::Truncated),
+                Err(_) => return self.refuse(room, Refusal::BodyTooSlow),
             }
         }
     }

@@ -63,7 +63,7 @@ pub(super) async fn serve<H: Handler>(worker: Arc<Worker<H>>, io: Rewound, origi
             }
             ready!(alarm.poll(cx));
             alarm.set(LOOK);
-            tasks.cut_stalled(now().saturating_sub(millis(options.stall_timeout)));
+            tasks.cut_stalled(now());
             if tasks.running() > 0 || tasks.begun() != begun {
                 begun = tasks.begun();
                 quiet_since = now();

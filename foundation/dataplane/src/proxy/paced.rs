@@ -10,6 +10,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::Failure;
 use super::account::refusal_of;
+use super::patience::Patience;
 use super::stall::Stall;
 use crate::framing::Refusal;
 use crate::streams::Claim;
@@ -92,7 +93,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(body: hyper::body::Incoming, stall: Duration, stream: Claim) -> Self {
-        Self { body, stall: Stall::new(stall), _stream: stream }
+        Self { body, stall: Stall::new(Patience::new(None, stall)), _stream: stream }
     }
 }
 
@@ -107,7 +108,7 @@ impl HttpBody for Watched {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.stall.moved();
+                this.stall.moved(0);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Box::new(Failure::Broken)))),

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Failure;
+use super::patience::Patience;
 use crate::buffer::{Buffer, LARGE};
 use crate::framing::{self, Decoder, Refusal};
 use crate::stream::{ReadHalf, WriteHalf};
@@ -87,6 +88,9 @@ pub(super) struct Upload<'u> {
     pub(super) announced: &'u str,
     pub(super) body_max: u64,
     pub(super) sent: &'u mut u64,
+    /// How slowly it may come.
+    pub(super) patience: Patience,
+    /// How long its receiver may take nothing.
     pub(super) stall: Duration,
     /// How long the answer may take once all is sent.
     pub(super) timeout: Duration,
@@ -128,13 +132,24 @@ impl Upload<'_> {
                 return Err(Failure::Broken);
             }
             out.clear();
-            alarm.set(if is_done { self.timeout } else { self.stall });
             if is_done {
+                alarm.set(self.timeout);
                 return Ok(());
             }
-            match client.fill(&mut from).await {
-                Ok(count) if count > 0 => {}
-                _ => return Err(Failure::ClientGone),
+            let (mark, left) = (alarm.mark(), self.patience.left());
+            alarm.set(left);
+            // The alarm wakes this; it may have been set anew meanwhile, for the other direction.
+            let filled = poll_fn(|cx| match client.poll_fill(cx, &mut from) {
+                Poll::Pending if alarm.since(mark) > left => Poll::Ready(None),
+                polled => polled.map(Some),
+            });
+            match filled.await {
+                Some(Ok(count)) if count > 0 => {
+                    self.patience.waited(alarm.since(mark));
+                    self.patience.moved(count);
+                }
+                Some(_) => return Err(Failure::ClientGone),
+                None => return Err(Failure::Request(Refusal::BodyTooSlow)),
             }
         }
     }

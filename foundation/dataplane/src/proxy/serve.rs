@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use http::header;
 use http_body::Body as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::account::{Account, failure_of};
 use super::connection::Next;
@@ -21,6 +21,7 @@ use super::deadline::{deadline, too_late};
 use super::exchange::Client;
 use super::feed::Feed;
 use super::order::Order;
+use super::patience::{self, Patience};
 use super::plan::{Asked, Facts};
 use super::worker::Worker;
 use super::{Context, Failure, Handler, answer};
@@ -44,7 +45,10 @@ pub(super) async fn run<H: Handler>(
     if matches!(length, Length::Exactly(bytes) if bytes > body_max) {
         return client.fail(asked, account, Failure::Request(Refusal::BodyTooLarge), false).await;
     }
-    let (body, mut feed) = match Feed::open(&mut client.scratch.client, length, body_max, announced) {
+    let (stall, rate) = (worker.options.stall_timeout, worker.options.body_rate);
+    let patience = Patience::new(rate, stall);
+    let (body, mut feed) = match Feed::open(&mut client.scratch.client, length, body_max, patience, announced)
+    {
         Ok(opened) => opened,
         Err(refusal) => return client.fail(asked, account, Failure::Request(refusal), false).await,
     };
@@ -57,7 +61,6 @@ pub(super) async fn run<H: Handler>(
         started,
         deadline: deadline(started, total),
     };
-    let stall = worker.options.stall_timeout;
     let buffer = &mut client.scratch.client;
     let (mut read, mut write) = client.stream.split();
     if expects_continue && !feed.is_complete() {
@@ -68,7 +71,7 @@ pub(super) async fn run<H: Handler>(
     }
     let ended = alarm.bound(async {
         let answering = by.answer(worker, request.map(|()| body), context);
-        let mut writer = Writer { worker, asked, write: &mut write };
+        let mut writer = Writer { worker, asked, write: &mut write, patience };
         let mut respond = pin!(async {
             let response = answering.await.settle(&mut account)?;
             if !response.body().is_end_stream() {
@@ -79,7 +82,7 @@ pub(super) async fn run<H: Handler>(
         loop {
             tokio::select! { biased;
                 done = &mut respond => break done,
-                moved = feed.step_or_watch(&mut read, buffer, stall) => moved?,
+                moved = feed.step_or_watch(&mut read, buffer) => moved?,
             }
         }
     });
@@ -113,6 +116,7 @@ struct Writer<'w, 's, H> {
     worker: &'w Worker<H>,
     asked: Asked,
     write: &'w mut WriteHalf<'s>,
+    patience: Patience,
 }
 
 impl<H: Handler> Writer<'_, '_, H> {
@@ -127,6 +131,9 @@ impl<H: Handler> Writer<'_, '_, H> {
         let status = parts.status.as_u16();
         if status < 200 {
             return Err(Failure::Refused(Refusal::Upgrade));
+        }
+        if patience::streams(&parts.headers) {
+            self.patience = Patience::new(None, self.worker.options.stall_timeout);
         }
         let announced = parts.headers.remove(header::TRAILER);
         answer::amend(self.worker, account, &mut parts);
@@ -225,10 +232,13 @@ impl<H: Handler> Writer<'_, '_, H> {
 
     async fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         if !out.is_empty() {
-            match timeout(self.worker.options.stall_timeout, self.write.send(out)).await {
+            self.patience.moved(out.len());
+            let began = Instant::now();
+            match timeout(self.patience.left(), self.write.send(out)).await {
                 Ok(Ok(())) => out.clear(),
                 _ => return Err(Failure::ClientGone),
             }
+            self.patience.waited(began.elapsed());
         }
         Ok(())
     }

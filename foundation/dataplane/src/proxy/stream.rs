@@ -15,9 +15,11 @@ use tokio::time::timeout_at;
 use super::account::Account;
 use super::deadline::{deadline, too_late};
 use super::fields::Edits;
+use super::limited::Limited;
 use super::order::{Given, Order};
+use super::patience::{self, Patience};
 use super::plan::{self, Origin, Plan, Planned, Settled};
-use super::streamed::{Ends, Limited, Reported};
+use super::streamed::{Ends, Reported};
 use super::worker::Worker;
 use super::{Context, Decision, Failure, Forward, Handler, Reply, answer as head, grpc};
 use crate::Body;
@@ -72,20 +74,21 @@ pub(super) async fn answer<H: Handler>(
     }
     let taken = Arc::new(AtomicU64::new(0));
     account.taken = Some(taken.clone());
-    let stall = worker.options.stall_timeout;
+    let rate = worker.options.body_rate.filter(|_| !is_grpc);
+    let patience = Patience::new(rate, worker.options.stall_timeout);
     let body = match is_whole {
         true => Body::empty(),
         // One that states no body is sent on when nothing can come any more: its service would answer before the client
         // has contradicted itself.
         false if facts.length == Length::Exactly(0) => {
-            match Body::new(Limited::new(body, 0, taken, stall)).collect(0).await {
+            match Body::new(Limited::new(body, 0, taken, patience)).collect(0).await {
                 Ok(_) => Body::empty(),
                 Err(_) => {
                     return failed(account, Failure::Request(Refusal::LengthMalformed), is_grpc, is_head);
                 }
             }
         }
-        false => Body::new(Limited::new(body, body_max, taken, stall)),
+        false => Body::new(Limited::new(body, body_max, taken, patience)),
     };
     let deadline = deadline(started, total);
     let context =
@@ -104,6 +107,7 @@ pub(super) async fn answer<H: Handler>(
         Ok(response) => response.into_parts(),
         Err(failure) => return failed(account, failure, is_grpc, is_head),
     };
+    let is_stream = is_grpc || patience::streams(&parts.headers);
     head::amend(worker, &mut account, &mut parts);
     account.status = Some(parts.status.as_u16());
     // An answer that stated its length cannot end in another way before it.
@@ -115,7 +119,7 @@ pub(super) async fn answer<H: Handler>(
         Reported::new(
             body,
             account,
-            Ends { deadline, late: too_late(facts.is_hurried), cutoff },
+            Ends { is_stream, deadline, late: too_late(facts.is_hurried), cutoff },
             is_grpc,
             worker,
         ),

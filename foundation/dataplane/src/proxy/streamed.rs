@@ -1,22 +1,20 @@
-//! The bodies of a stream of HTTP/2: the client's within its limits, and the answer's with its end reported.
+//! An answer's body on a stream of HTTP/2, whose end is reported.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming as Received;
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::account::{Account, failure_of};
-use super::stall::Stall;
+use super::patience::Patience;
 use super::tasks::{Progress, progress};
 use super::worker::Worker;
 use super::{Cutoff, Failure, Handler, answer, grpc};
-use crate::framing::{self, Refusal};
 use crate::{Body, BoxError};
 
 /// How often an answer that says nothing is looked at for whether it is cut.
@@ -24,72 +22,42 @@ const LOOK: Duration = Duration::from_millis(250);
 
 type Owned<H> = Account<H, Arc<Worker<H>>>;
 
-/// A request's body within its limits.
-pub(super) struct Limited {
-    body: Received,
-    body_max: u64,
-    taken: Arc<AtomicU64>,
-    stall: Stall,
-}
-
-impl Limited {
-    /// `taken` is set to how much of it has come.
-    pub(super) fn new(body: Received, body_max: u64, taken: Arc<AtomicU64>, stall: Duration) -> Self {
-        Self { body, body_max, taken, stall: Stall::new(stall) }
-    }
-}
-
-impl HttpBody for Limited {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let refuse = |refusal: Refusal| Poll::Ready(Some(Err(Box::new(refusal) as BoxError)));
-        match Pin::new(&mut this.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.stall.moved();
-                if let Some(trailers) = frame.trailers_ref() {
-                    // As of HTTP/1.1: what would have changed a decision must stand in the head.
-                    let passed = trailers.iter().filter(|(name, _)| framing::may_trail(name.as_str()));
-                    let passed = passed.map(|(name, value)| (name.clone(), value.clone())).collect();
-                    return Poll::Ready(Some(Ok(Frame::trailers(passed))));
-                }
-                let count = frame.data_ref().map_or(0, Bytes::len) as u64;
-                let taken = this.taken.fetch_add(count, Ordering::Relaxed) + count;
-                if taken > this.body_max {
-                    refuse(Refusal::BodyTooLarge)
-                } else {
-                    Poll::Ready(Some(Ok(frame)))
-                }
-            }
-            Poll::Ready(Some(Err(_))) => refuse(Refusal::Truncated),
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                ready!(this.stall.poll(cx));
-                refuse(Refusal::Truncated)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// What ends an answer before its time.
 pub(super) struct Ends {
+    /// Whether it may say little for long.
+    pub(super) is_stream: bool,
     pub(super) deadline: Option<Instant>,
     /// What it is if the deadline comes first.
     pub(super) late: Failure,
     pub(super) cutoff: Option<Arc<Cutoff>>,
+}
+
+/// The waits for a client to take what there is for it.
+struct Waits {
+    patience: Patience,
+    progress: Progress,
+    since: u64,
+}
+
+impl Waits {
+    fn for_nobody() -> Self {
+        Self { patience: Patience::new(None, Duration::MAX), progress: Progress::default(), since: 0 }
+    }
+
+    /// So many bytes are handed over, and nothing more until they are taken.
+    fn begin(&mut self, now: u64, bytes: usize) {
+        self.patience.moved(bytes);
+        self.since = now.max(1);
+        let left = u64::try_from(self.patience.left().as_millis()).unwrap_or(u64::MAX);
+        self.progress.store(self.since.saturating_add(left), Ordering::Relaxed);
+    }
+
+    /// They were taken.
+    fn end(&mut self, now: u64) {
+        if self.progress.swap(0, Ordering::Relaxed) != 0 {
+            self.patience.waited(Duration::from_millis(now.saturating_sub(self.since)));
+        }
+    }
 }
 
 /// An answer's body that tells the handler how it ended.
@@ -100,7 +68,7 @@ pub(super) struct Reported<H: Handler> {
     late: Failure,
     /// Looked at now and then, while the answer goes on.
     cutoff: Option<(Arc<Cutoff>, Pin<Box<Sleep>>)>,
-    progress: Progress,
+    waits: Waits,
     is_grpc: bool,
 }
 
@@ -116,7 +84,7 @@ impl<H: Handler> Reported<H> {
             deadline: None,
             late: Failure::TimedOut,
             cutoff: None,
-            progress: Progress::default(),
+            waits: Waits::for_nobody(),
             is_grpc: false,
         }
     }
@@ -133,11 +101,14 @@ impl<H: Handler> Reported<H> {
             account.answered(status);
             return Self::alone(body);
         }
-        let progress = progress();
-        progress.store(worker.ticker.now().max(1), Ordering::Relaxed);
+        let rate = worker.options.body_rate.filter(|_| !ends.is_stream);
+        let mut waits =
+            Waits { patience: Patience::new(rate, worker.options.stall_timeout), ..Waits::for_nobody() };
+        waits.progress = progress();
+        waits.begin(worker.ticker.now(), 0);
         let deadline = ends.deadline.map(|deadline| Box::pin(sleep_until(deadline.into())));
         let cutoff = ends.cutoff.map(|cutoff| (cutoff, Box::pin(sleep(LOOK))));
-        Self { body, account: Some(account), deadline, late: ends.late, cutoff, progress, is_grpc }
+        Self { body, account: Some(account), deadline, late: ends.late, cutoff, waits, is_grpc }
     }
 
     /// Ready when it is cut from outside.
@@ -182,7 +153,9 @@ impl<H: Handler> HttpBody for Reported<H> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        this.progress.store(0, Ordering::Relaxed);
+        if let Some(account) = &this.account {
+            this.waits.end(account.now());
+        }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         let frame = match polled {
             Poll::Pending => {
@@ -209,8 +182,9 @@ impl<H: Handler> HttpBody for Reported<H> {
             return this.cut(Failure::Cutoff);
         }
         if let Some(account) = &mut this.account {
-            account.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
-            this.progress.store(account.now().max(1), Ordering::Relaxed);
+            let count = frame.data_ref().map_or(0, Bytes::len);
+            account.bytes_out += count as u64;
+            this.waits.begin(account.now(), count);
         }
         let is_last = frame.is_trailers() || this.body.is_end_stream();
         let frame = match (frame.into_trailers(), &this.account) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::answer::{self, Answer};
 use super::dial::Link;
+use super::patience::Patience;
 use super::plan::Asked;
 use super::pool::Key;
 use super::relay::{Side, Upload, beside};
@@ -137,6 +138,13 @@ impl<H: Handler> Talk<'_, H> {
                 Err(failure) => cut(failure),
             };
         }
+        let rate = self.worker.options.body_rate.filter(|_| !answer.is_stream);
+        let mut patience = Patience::new(rate, stall);
+        let pause = |patience: &mut Patience, bytes| {
+            patience.moved(bytes);
+            self.alarm.set(patience.left());
+            self.alarm.mark()
+        };
         let mut trailers = Vec::new();
         let mut is_closed = false;
         loop {
@@ -152,13 +160,14 @@ impl<H: Handler> Talk<'_, H> {
                 } else if piece.data.len() < COPY_MAX {
                     out.extend_from_slice(piece.data);
                 } else {
-                    self.alarm.set(stall);
+                    let mark = pause(&mut patience, out.len() + piece.data.len());
                     let written = to_client.send_both(out, piece.data);
                     match beside(self.alarm, &mut side, written).await {
                         Ok(Ok(())) => out.clear(),
                         Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone),
                         Err(failure) => return cut(failure),
                     }
+                    patience.waited(self.alarm.since(mark));
                 }
                 let consumed = piece.consumed;
                 buffer.consume(consumed);
@@ -171,12 +180,13 @@ impl<H: Handler> Talk<'_, H> {
                 return cut(Failure::Refused(refusal));
             }
             if !out.is_empty() {
-                self.alarm.set(stall);
+                let mark = pause(&mut patience, out.len());
                 match beside(self.alarm, &mut side, to_client.send(out)).await {
                     Ok(Ok(())) => out.clear(),
                     Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone),
                     Err(failure) => return cut(failure),
                 }
+                patience.waited(self.alarm.since(mark));
             }
             if is_done {
                 break;

@@ -12,7 +12,7 @@ tokio::task_local! {
     static PROGRESS: Progress;
 }
 
-/// Since when a stream's client has not taken what there is for it, by the worker's clock; 0 while nothing waits.
+/// When a stream's client has had all its time to take what there is for it, by the worker's clock; 0 while nothing waits.
 pub(super) type Progress = Arc<AtomicU64>;
 
 /// That of the task that asks; a new one outside of any.
@@ -46,13 +46,13 @@ impl Tasks {
         self.inner().begun
     }
 
-    /// Ends the streams whose client has taken nothing since before `oldest`.
-    pub(super) fn cut_stalled(&self, oldest: u64) {
+    /// Ends the streams whose client has not taken in time what there is for it.
+    pub(super) fn cut_stalled(&self, now: u64) {
         let mut inner = self.inner();
         inner.reaped();
         for (handle, progress) in inner.streams.values() {
-            let since = progress.load(Ordering::Relaxed);
-            if since != 0 && since < oldest {
+            let until = progress.load(Ordering::Relaxed);
+            if until != 0 && until < now {
                 handle.abort();
             }
         }

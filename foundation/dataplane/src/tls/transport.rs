@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use super::pem::{self, CertificateFiles};
 use super::{ALPN_HTTP1, ALPN_HTTP2, provider};
 use crate::Error;
+use crate::address::Address;
 use crate::stream::Stream;
 
 /// Which HTTP a service speaks.
@@ -164,20 +165,16 @@ fn host_of(address: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Opens a connection to `address` (`host:port`), which is looked up unless `socket` says what it comes to.
-pub(crate) async fn connect(
-    address: &str,
-    socket: Option<SocketAddr>,
-    transport: Option<&Transport>,
-) -> io::Result<Stream> {
-    let stream = match socket {
+/// Opens a connection.
+pub(crate) async fn connect(address: &Address, transport: Option<&Transport>) -> io::Result<Stream> {
+    let stream = match address.socket {
         Some(socket) => connect_to(socket).await?,
-        None => TcpStream::connect(address).await?,
+        None => TcpStream::connect(&*address.name).await?,
     };
     stream.set_nodelay(true)?;
     match transport.and_then(|transport| Some((transport.tls.as_ref()?, transport.protocol))) {
         // Boxed: a handshake holds more state than all the rest of an exchange.
-        Some((tls, protocol)) => Box::pin(tls.connect(stream, address, protocol)).await,
+        Some((tls, protocol)) => Box::pin(tls.connect(stream, &address.name, protocol)).await,
         None => Ok(Stream::Plain(stream)),
     }
 }

@@ -1,13 +1,15 @@
 //! What is known of one address of one service.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use dozen_core::Endpoint;
+
 use super::ejection::Record;
 use super::health::{Health, Standing};
 use super::shared::Shared;
+use crate::address::Address;
 use crate::moment::Moment;
 use crate::resilience::Ewma;
 
@@ -19,9 +21,10 @@ const SHARE_MIN: f32 = 0.1;
 pub(crate) struct EndpointState {
     /// Unique in this process; the key of the connection pools.
     pub(crate) id: u64,
+    /// `host:port`, as it is told to people.
     pub(crate) address: Arc<str>,
-    /// The address as numbers, unless it is a name that has to be looked up.
-    pub(crate) socket: Option<SocketAddr>,
+    /// The same, as it is connected to.
+    pub(crate) at: Address,
     pub(super) service: Arc<Shared>,
     pub(super) record: Record,
     pub(super) latency: Ewma,
@@ -34,12 +37,12 @@ pub(crate) struct EndpointState {
 }
 
 impl EndpointState {
-    pub(super) fn new(address: &str, service: Arc<Shared>, latency: Ewma) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, service: Arc<Shared>, latency: Ewma) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            address: address.into(),
-            socket: address.parse().ok(),
+            address: endpoint.address.as_str().into(),
+            at: Address::new(&endpoint.address, endpoint.host.as_deref()),
             service,
             record: Record::default(),
             latency,
@@ -48,6 +51,12 @@ impl EndpointState {
             standing: AtomicU64::new(0),
             warm_from: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it is this one, and called the same.
+    pub(super) fn is_at(&self, endpoint: &Endpoint) -> bool {
+        let name = endpoint.host.as_ref().unwrap_or(&endpoint.address);
+        *self.address == *endpoint.address && *self.at.name == **name
     }
 
     pub(crate) fn in_flight(&self) -> u32 {

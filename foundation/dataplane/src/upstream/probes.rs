@@ -114,10 +114,9 @@ impl Probes {
     async fn ask(&self, upstream: &Upstream, state: &EndpointState, policy: &HealthPolicy) -> bool {
         let request = Request::get(&policy.path).header("user-agent", "dozen-probe").body(Body::empty());
         let Ok(request) = request else { return false };
-        let address = &*state.address;
         // Asked as its requests are: a service of TLS that answers without it is not well.
         let client = self.client.over(upstream.transport());
-        let answer = client.send(address, request, policy.timeout).await;
+        let answer = client.ask(&state.at, request, policy.timeout).await;
         let Ok(answer) = answer else { return false };
         let is_good = policy.expects(answer.status().as_u16());
         // Read to its end, so that the connection can be used again; a body that breaks off is no good answer.

@@ -66,9 +66,14 @@ impl Source {
         let mut seen = HashSet::new();
         let mut members = Vec::new();
         for endpoint in self.used.healthy().filter(|endpoint| seen.insert(&*endpoint.address)) {
-            let state = in_use.remove(&*endpoint.address).unwrap_or_else(|| {
-                let known = gone.remove(&*endpoint.address);
-                let new = || EndpointState::new(&endpoint.address, service.clone(), Ewma::guess(now, guess));
+            let mut known = in_use.remove(&*endpoint.address);
+            // The same address under another name is another endpoint: it shows another certificate.
+            if let Some(renamed) = known.take_if(|state| !state.is_at(endpoint)) {
+                renamed.set_in_use(false);
+            }
+            let state = known.unwrap_or_else(|| {
+                let known = gone.remove(&*endpoint.address).filter(|state| state.is_at(endpoint));
+                let new = || EndpointState::new(endpoint, service.clone(), Ewma::guess(now, guess));
                 let state = known.unwrap_or_else(|| Arc::new(new()));
                 state.set_in_use(true);
                 // Those of the very first set are not new, only this process is.

@@ -17,7 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::world::{Wire, World, get, said, service};
+use crate::wire::{Wire, service};
+use crate::world::{World, get, said};
 
 /// Endpoints that are asked in this order.
 fn upstream(addresses: &[String], policy: ServicePolicy) -> Arc<Upstream> {

@@ -13,7 +13,8 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::world::{End, World, echo, get, run, said, service};
+use crate::wire::{echo, service};
+use crate::world::{End, World, get, run, said};
 
 /// A server that speaks whichever HTTP it is spoken to in.
 pub(crate) async fn server(router: Router) -> SocketAddr {

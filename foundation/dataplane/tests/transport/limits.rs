@@ -10,44 +10,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::world::{Answering, Wire, World, get, options, said};
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-/// `GET http://a/` in HPACK.
-const GET: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-fn hello() -> Vec<u8> {
-    [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()
-}
-
-/// The next frame; `None` at the end of the connection.
-async fn next(wire: &mut Wire<TcpStream>) -> Option<(u8, u32, Vec<u8>)> {
-    while wire.read.len() < 9 {
-        let mut piece = vec![0; 16384];
-        let read = tokio::io::AsyncReadExt::read(&mut wire.stream, &mut piece);
-        let count = tokio::time::timeout(crate::world::SOON, read).await.expect("a frame").ok()?;
-        if count == 0 {
-            return None;
-        }
-        wire.read.extend_from_slice(&piece[..count]);
-    }
-    let head = wire.bytes(9).await;
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-    Some((head[3], stream, wire.bytes(length as usize).await))
-}
+use crate::frames::{
+    CONTINUATION, END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, RST_STREAM, frame, hello, next,
+};
+use crate::wire::Wire;
+use crate::world::{Answering, World, get, options, said};
 
 /// Reads until the proxy says that it has had enough, and closes.
 async fn is_sent_away(wire: &mut Wire<TcpStream>) -> bool {

@@ -3,11 +3,16 @@
 
 mod attempts;
 mod callers;
+mod frames;
+mod gone;
 mod http2;
 mod limits;
+mod named;
+mod rates;
 mod seams;
 mod serving;
 mod tls;
 mod trailers;
 mod websockets;
+mod wire;
 mod world;

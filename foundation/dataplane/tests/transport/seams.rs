@@ -9,7 +9,8 @@ use dozen_dataplane::{
 use http::Response;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::world::{Answering, End, World, echo, get, options, said, service, upstream};
+use crate::wire::{echo, service};
+use crate::world::{Answering, End, World, get, options, said, upstream};
 
 #[tokio::test]
 async fn a_later_decision_changes_the_request_and_is_then_as_good_as_any() {

@@ -103,7 +103,7 @@ async fn bodies_stream_both_ways_at_once() {
     let world = world_of(Answering(mirror), |serving| serving.body_max = u64::MAX).await;
     let mut wire = world.wire().await;
     wire.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await;
-    assert_eq!(crate::world::header(&wire.head().await.unwrap(), "transfer-encoding"), Some("chunked"));
+    assert_eq!(crate::wire::header(&wire.head().await.unwrap(), "transfer-encoding"), Some("chunked"));
     for number in 0..20 {
         // The next piece is not even sent before this one has come back.
         wire.send(format!("3\r\n<{}>\r\n", number % 10)).await;

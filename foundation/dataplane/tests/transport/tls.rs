@@ -17,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::world::{Ca, SOON, Wire, World, get, http2, options, run, said, text, upstream};
+use crate::wire::Wire;
+use crate::world::{Ca, SOON, World, get, http2, options, run, said, text, upstream};
 
 /// A proxy that speaks TLS and says what it knows of its client.
 async fn telling(tls: &Arc<Tls>) -> World {

@@ -1,7 +1,8 @@
 //! What follows a body.
 
 use crate::http2::server;
-use crate::world::{World, get, said, service};
+use crate::wire::service;
+use crate::world::{World, get, said};
 
 /// Answers in chunks with the head, the body and the trailers that it was sent, and trailers of its own.
 async fn trailing() -> std::net::SocketAddr {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use dozen_dataplane::{Failure, ProxyOptions, Verdict};
 
-use crate::world::{World, echo, options, service, upstream};
+use crate::wire::{echo, service};
+use crate::world::{World, options, upstream};
 
 const UPGRADE: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\n\
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";

@@ -3,6 +3,8 @@
 //! A body is compressed as it comes: what is there goes into the encoder, and whenever nothing more is there for the
 //! moment the encoder is flushed, so that an event is with the client when its service has sent it. zstd has no such
 //! encoder here (see docs/decisions/0020), and is used for bodies whose length is known and small.
+//!
+//! A large piece is taken a slice at a time, and after each the other connections of the worker have their turn.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -15,6 +17,8 @@ use http_body::{Body as HttpBody, Frame};
 
 use super::accept::Coding;
 
+/// Bytes that are compressed before others have their turn.
+const SLICE: usize = 16 * 1024;
 /// How hard brotli tries, of 11, and how far back it looks: 2 to this.
 const BROTLI: (u32, u32) = (4, 18);
 /// How hard gzip tries, of 9.
@@ -92,6 +96,10 @@ impl Encoder {
 pub(super) struct Packed {
     body: Body,
     encoder: Option<Encoder>,
+    /// What of the last piece was not taken yet.
+    rest: Bytes,
+    /// Bytes that were compressed since others had their turn.
+    worked: usize,
     /// Whether something was taken that is not yet out.
     is_dirty: bool,
     /// What comes behind the last byte.
@@ -100,7 +108,14 @@ pub(super) struct Packed {
 
 impl Packed {
     pub(super) fn new(body: Body, coding: Coding) -> Self {
-        Self { body, encoder: Some(Encoder::new(coding)), is_dirty: false, trailers: None }
+        Self {
+            body,
+            encoder: Some(Encoder::new(coding)),
+            rest: Bytes::new(),
+            worked: 0,
+            is_dirty: false,
+            trailers: None,
+        }
     }
 }
 
@@ -116,19 +131,28 @@ impl HttpBody for Packed {
         let sent = |bytes: Vec<u8>| Poll::Ready(Some(Ok(Frame::data(Bytes::from(bytes)))));
         let failed = |error: std::io::Error| Poll::Ready(Some(Err(error.into())));
         loop {
+            if this.worked >= SLICE {
+                this.worked = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let Some(encoder) = &mut this.encoder else { return Poll::Ready(this.trailers.take().map(Ok)) };
+            if !this.rest.is_empty() {
+                let slice = this.rest.split_to(this.rest.len().min(SLICE));
+                this.worked += slice.len();
+                if let Err(error) = encoder.write(&slice) {
+                    return failed(error);
+                }
+                this.is_dirty = true;
+                let out = encoder.overflow();
+                if !out.is_empty() {
+                    return sent(out);
+                }
+                continue;
+            }
             match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => {
-                        if let Err(error) = encoder.write(&data) {
-                            return failed(error);
-                        }
-                        this.is_dirty = true;
-                        let out = encoder.overflow();
-                        if !out.is_empty() {
-                            return sent(out);
-                        }
-                    }
+                    Ok(data) => this.rest = data,
                     Err(trailers) => this.trailers = Some(trailers),
                 },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
@@ -151,6 +175,37 @@ impl HttpBody for Packed {
                     return Poll::Pending;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_large_body_is_compressed() {
+        let plain: Vec<u8> =
+            (0..1 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        for coding in [Coding::Gzip, Coding::Brotli] {
+            let packing = Body::new(Packed::new(Body::from(plain.clone()), coding)).collect(1 << 22);
+            let mut packing = std::pin::pin!(packing);
+            let mut turns = 0;
+            let packed = loop {
+                tokio::select! { biased;
+                    packed = &mut packing => break packed.unwrap(),
+                    () = std::future::ready(()) => turns += 1,
+                }
+            };
+            assert!(turns >= plain.len() / SLICE, "{turns} turns");
+            let mut read = Vec::new();
+            match coding {
+                Coding::Gzip => flate2::read::GzDecoder::new(&*packed).read_to_end(&mut read).unwrap(),
+                _ => brotli::Decompressor::new(&*packed, 4096).read_to_end(&mut read).unwrap(),
+            };
+            assert!(read == plain, "what was packed is what comes out");
         }
     }
 }

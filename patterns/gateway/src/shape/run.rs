@@ -5,20 +5,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dozen_dataplane::{Around, Body, Context, Failure, Next};
 use futures::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 
+use super::aside::aside;
 use super::compress::{Wanted, media_type, weaken};
 use super::document::{OF_BYTES, Trouble, decoded, gather};
 use super::problem::Refused;
 use super::stopped::Stopped;
-use super::through::{Through, Unfit};
+use super::through::Unfit;
 use super::{Given, Shaping};
 use crate::cache::{self, Cache};
 
 /// One exchange.
 pub(super) struct Run {
-    shaping: Arc<Shaping>,
-    given: Given,
+    pub(super) shaping: Arc<Shaping>,
+    pub(super) given: Given,
     cache: Option<Arc<Cache>>,
 }
 
@@ -51,7 +53,7 @@ impl Run {
 
     async fn answer(self: Arc<Self>, request: Request<Body>, next: Next) -> Result<Response<Body>, Failure> {
         let wanted = Wanted::of(request.method(), request.headers());
-        let translated = match self.shaping.admit(&self.given, request).await {
+        let translated = match self.admit(request).await {
             Ok(request) => self.translated(request).await,
             Err(stopped) => Err(stopped),
         };
@@ -75,8 +77,11 @@ impl Run {
     }
 
     /// The request as the service gets it, and what a table has made of its headers.
-    async fn translated(&self, request: Request<Body>) -> Result<(Request<Body>, String), Stopped> {
-        let (mut parts, mut body) = request.into_parts();
+    async fn translated(
+        self: &Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<(Request<Body>, String), Stopped> {
+        let (mut parts, body) = request.into_parts();
         if self.shaping.response.as_ref().is_some_and(|response| response.body.is_some()) {
             // What is translated is wanted whole, and as it is.
             for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
@@ -96,35 +101,43 @@ impl Run {
             })?;
         }
         let made = rules.headers(&scope, &mut parts.headers)?;
-        if let Some(through) = &rules.body {
-            let max = self.shaping.body_max;
-            let kind = media_type(&parts.headers);
-            let bytes = decoded(gather(body, max).await?, &mut parts.headers, max)?;
-            let needs_none =
-                matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
-            body = match bytes.is_empty() && needs_none {
-                true => Body::empty(),
-                false if !through.takes(kind.as_deref()) => {
-                    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-                    return Err(
-                        Refused::new(status, "the body has a content type that is not taken here").into()
-                    );
-                }
-                false => {
-                    let stated =
-                        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-                    let made = through.apply(&bytes, stated, max)?;
-                    parts.headers.insert(header::CONTENT_TYPE, through.content_type());
-                    OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(name)));
-                    Body::from(made)
-                }
-            };
+        let Some(through) = &rules.body else { return Ok((Request::from_parts(parts, body), made)) };
+        let max = self.shaping.body_max;
+        let bytes = gather(body, max).await?;
+        let (run, weight) = (self.clone(), through.weight(&parts.headers, bytes.len(), max));
+        let request = aside(weight, move || run.remade(parts, bytes)).await.map_err(Stopped::Failed)??;
+        Ok((request, made))
+    }
+
+    /// The request with its body in the form that the service wants.
+    fn remade(&self, mut parts: Parts, bytes: Bytes) -> Result<Request<Body>, Stopped> {
+        let max = self.shaping.body_max;
+        let through = self.shaping.request.as_ref().and_then(|rules| rules.body.as_ref());
+        let Some(through) = through else { return Ok(Request::from_parts(parts, Body::from(bytes))) };
+        let kind = media_type(&parts.headers);
+        let bytes = decoded(bytes, &mut parts.headers, max)?;
+        let needs_none =
+            matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+        if bytes.is_empty() && needs_none {
+            return Ok(Request::from_parts(parts, Body::empty()));
         }
-        Ok((Request::from_parts(parts, body), made))
+        if !through.takes(kind.as_deref()) {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Refused::new(status, "the body has a content type that is not taken here").into());
+        }
+        let stated = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let made = through.apply(&bytes, stated, max)?;
+        parts.headers.insert(header::CONTENT_TYPE, through.content_type());
+        OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(name)));
+        Ok(Request::from_parts(parts, Body::from(made)))
     }
 
     /// The answer as the client gets it.
-    async fn answered(&self, method: &Method, response: Response<Body>) -> Result<Response<Body>, Trouble> {
+    async fn answered(
+        self: &Arc<Self>,
+        method: &Method,
+        response: Response<Body>,
+    ) -> Result<Response<Body>, Trouble> {
         let Some(rules) = &self.shaping.response else { return Ok(response) };
         let (mut parts, mut body) = response.into_parts();
         let status = parts.status;
@@ -132,9 +145,12 @@ impl Run {
         let has_body = status.is_success() && !matches!(status.as_u16(), 204..=206);
         if let (Some(through), true) = (&rules.body, has_body) {
             if *method != Method::HEAD {
-                let bytes = decoded(gather(body, rules.max).await?, &mut parts.headers, rules.max)?;
-                let stated = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-                body = Body::from(self.made(through, bytes, stated, rules.max)?);
+                let bytes = gather(body, rules.max).await?;
+                let (run, weight) = (self.clone(), through.weight(&parts.headers, bytes.len(), rules.max));
+                let mut headers = std::mem::take(&mut parts.headers);
+                let work = move || run.made(&mut headers, bytes).map(|made| (headers, made));
+                let made = aside(weight, work).await.map_err(Trouble::Ended)??;
+                (parts.headers, body) = (made.0, Body::from(made.1));
             }
             parts.headers.insert(header::CONTENT_TYPE, through.content_type());
             OF_BYTES.iter().for_each(|name| drop(parts.headers.remove(name)));
@@ -143,21 +159,23 @@ impl Run {
         Ok(Response::from_parts(parts, body))
     }
 
-    fn made(
-        &self,
-        through: &Through,
-        bytes: Bytes,
-        stated: Option<&str>,
-        max: usize,
-    ) -> Result<Vec<u8>, Trouble> {
-        through.apply(&bytes, stated, max).map_err(|unfit| {
+    /// The body of an answer in the form that the client wants.
+    fn made(&self, headers: &mut HeaderMap, bytes: Bytes) -> Result<Bytes, Trouble> {
+        let rules = self.shaping.response.as_ref();
+        let Some((through, max)) = rules.and_then(|rules| Some((rules.body.as_ref()?, rules.max))) else {
+            return Ok(bytes);
+        };
+        let bytes = decoded(bytes, headers, max)?;
+        let stated = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let made = through.apply(&bytes, stated, max).map_err(|unfit| {
             let why = match &unfit {
                 Unfit::Unread(why) => why,
                 Unfit::Unexpected(flaw) => &flaw.detail,
             };
             tracing::debug!(why, path = %self.given.path, "a service's answer cannot be translated");
             Trouble::Broken
-        })
+        })?;
+        Ok(made.into())
     }
 }
 

@@ -1,9 +1,10 @@
 //! A document from one form into another: read, mapped, and written.
 
 use dozen_mapping::{Format, Limits, Mapping, Options, Problem, Value};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::Wrong;
+use super::aside::{INLINE_MAX, weight};
 use super::problem::{Flaw, Part};
 use crate::compose::Keys;
 
@@ -13,6 +14,8 @@ pub(super) struct Through {
     input: Format,
     output: Format,
     mapping: Mapping,
+    /// Whether a program is part of it: how long one takes has little to do with how long its document is.
+    has_program: bool,
 }
 
 /// Why a document does not come through.
@@ -33,7 +36,8 @@ impl Through {
         let (input, output) = (format("in")?, format("out")?);
         let rule = keys.object.iter().filter(|(name, _)| !matches!(&***name, "in" | "out"));
         let rule = Value::object(rule.map(|(name, value)| (name.clone(), value.clone())));
-        Ok(Self { input, output, mapping: compile(&rule, at)? })
+        let has_program = has_program(&rule);
+        Ok(Self { input, output, mapping: compile(&rule, at)?, has_program })
     }
 
     /// Whether a document that says so of itself is for this; one that says nothing is.
@@ -45,6 +49,11 @@ impl Through {
             "form" => kind == "application/x-www-form-urlencoded",
             _ => true,
         }
+    }
+
+    /// How large a document it has to do with, that came as `bytes` and may become `max`.
+    pub(super) fn weight(&self, headers: &HeaderMap, bytes: usize, max: usize) -> usize {
+        if self.has_program { max.max(INLINE_MAX + 1) } else { weight(headers, bytes, max) }
     }
 
     pub(super) fn content_type(&self) -> HeaderValue {
@@ -67,6 +76,15 @@ impl Through {
             tracing::debug!(%error, "what a table made cannot be written");
             Unfit::Unexpected(Flaw { part: Part::Body, pointer: String::new(), detail })
         })
+    }
+}
+
+/// Whether `jq` stands anywhere in it.
+fn has_program(rule: &Value) -> bool {
+    match rule {
+        Value::Object(object) => object.iter().any(|(name, value)| &**name == "jq" || has_program(value)),
+        Value::List(list) => list.iter().any(has_program),
+        _ => false,
     }
 }
 

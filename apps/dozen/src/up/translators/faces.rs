@@ -52,19 +52,25 @@ pub(super) struct Faces {
 }
 
 enum Change {
-    Open(Face),
+    Open(Box<Face>),
     Close(String),
+}
+
+impl Change {
+    fn open(face: Face) -> Self {
+        Self::Open(Box::new(face))
+    }
 }
 
 impl Faces {
     pub(super) fn new(current: Arc<Current>, faces: Vec<Face>) -> Arc<Self> {
-        let changes = faces.into_iter().map(Change::Open).collect();
+        let changes = faces.into_iter().map(Change::open).collect();
         Arc::new(Self { current, changes: Mutex::new(changes), changed: Notify::new() })
     }
 
     /// Opens and closes. What is under way at a listener that is closed is finished.
     pub(super) fn change(&self, open: Vec<Face>, close: Vec<String>) {
-        let changes = open.into_iter().map(Change::Open).chain(close.into_iter().map(Change::Close));
+        let changes = open.into_iter().map(Change::open).chain(close.into_iter().map(Change::Close));
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
         self.changed.notify_one();
     }
@@ -108,7 +114,7 @@ impl Service for Faces {
                         let own = stop.child();
                         open.insert(face.name.clone(), own.clone());
                         // The port is bound already, so whoever comes before it is served waits for that.
-                        running.spawn(self.serving(face).run(own, Ready::channel().0));
+                        running.spawn(self.serving(*face).run(own, Ready::channel().0));
                     }
                     Change::Close(name) => {
                         open.remove(&name).into_iter().for_each(|own| own.soft.cancel());
