@@ -42,9 +42,9 @@ pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use place::{Place, PlaceError};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Around, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure, Fields, Forward,
-    Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy, ProxyOptions, Reply,
-    Serve, Serving, Step, Trail, Verdict, nested,
+    Answered, Around, AttemptCount, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure,
+    Fields, Forward, Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy,
+    ProxyOptions, Reply, Serve, Serving, Step, Trail, Verdict, nested,
 };
 pub use server::{Limits, Peer, Server};
 pub use tls::{
