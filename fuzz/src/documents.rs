@@ -40,6 +40,34 @@ pub(crate) const XML_WORDS: &[&str] = &[
 pub(crate) const CSV_WORDS: &[&str] =
     &["\"", "\"\"", ",", ";", "\r\n", "\n", "\r", "a,b\n", "\u{feff}", "\0", "=1+1", "\t"];
 
+pub(crate) const SOAP_WORDS: &[&str] = &[
+    "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\">",
+    "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\">",
+    "<s:Header>",
+    "</s:Header>",
+    "<s:Body>",
+    "</s:Body>",
+    "</s:Envelope>",
+    "<s:Fault>",
+    "</s:Fault>",
+    "<faultcode>s:Client</faultcode>",
+    "<faultstring>x</faultstring>",
+    "<detail>",
+    "</detail>",
+    "<s:Code><s:Value>s:Sender</s:Value></s:Code>",
+    "<s:Reason><s:Text xml:lang=\"en\">x</s:Text></s:Reason>",
+    " s:mustUnderstand=\"1\"",
+    "<m:a xmlns:m=\"urn:m\">",
+    "</m:a>",
+    "<![CDATA[",
+    "<!DOCTYPE a>",
+    "&lt;",
+];
+pub(crate) const FIXED_WORDS: &[&str] =
+    &["\n", "\r\n", "\r", "    ", "0000", "abc ", " abc", "\t", "\0", "é", "\u{feff}", "9999999999"];
+pub(crate) const FORM_WORDS: &[&str] =
+    &["&", "=", "a=1", "a=1&a=2", "+", "%20", "%26", "%3d", "%", "%zz", "%c3%a9", "%ff", ";", "[]=", "&&"];
+
 /// How many values there are, and how deep they nest.
 fn measure(value: &Value) -> (usize, usize) {
     let inner: Vec<(usize, usize)> = match value {
@@ -95,4 +123,25 @@ pub(crate) fn xml(bytes: &[u8]) {
 pub(crate) fn csv(bytes: &[u8]) {
     there_and_back(&format("\"csv\""), bytes);
     there_and_back(&format(r#"{"csv": {"delimiter": ";"}}"#), bytes);
+}
+
+/// An envelope with a document type is refused like any other document.
+pub(crate) fn soap(bytes: &[u8]) {
+    for version in
+        [r#"{"soap": {"version": "1.1", "ns": {"m": "urn:m"}}}"#, r#"{"soap": {"version": "1.2"}}"#]
+    {
+        there_and_back(&format(version), bytes);
+    }
+}
+
+pub(crate) fn fixed(bytes: &[u8]) {
+    let columns =
+        r#"[{"name": "sku", "width": 4}, {"name": "count", "width": 6, "pad": "0", "align": "right"}]"#;
+    for more in ["", r#", "unit": "bytes", "charset": "windows-1252""#, r#", "lines": false, "length": 12"#] {
+        there_and_back(&format(&format!(r#"{{"fixed": {{"columns": {columns}{more}}}}}"#)), bytes);
+    }
+}
+
+pub(crate) fn form(bytes: &[u8]) {
+    there_and_back(&format("\"form\""), bytes);
 }

@@ -1,8 +1,9 @@
 //! The framing of HTTP/1.1: what two readers could read differently must not pass.
 
 use dozen_dataplane::framing::{
-    ChunkedDecoder, HeadScan, Length, Refusal, RequestHead, Slashes, canonical_path, canonical_query, chunk,
-    copy_fields, field, last_chunk, length_field, names_equal, request, request_line, slots,
+    ChunkedDecoder, Field, HeadScan, Length, Refusal, RequestHead, Slashes, canonical_path, canonical_query,
+    chunk, copy_fields, field, last_chunk, length_field, names_equal, request, request_line, response, slots,
+    status_line,
 };
 
 const HEAD_MAX: usize = 2048;
@@ -32,6 +33,28 @@ pub(crate) const REQUEST_WORDS: &[&str] = &[
     "%2e%2e/",
     "\u{b}",
     "*",
+];
+pub(crate) const RESPONSE_WORDS: &[&str] = &[
+    "\r\n",
+    "\r\n\r\n",
+    "\n",
+    "HTTP/1.1 200 OK\r\n",
+    "HTTP/1.0 200\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\n",
+    "HTTP/1.1 204 \r\n",
+    "HTTP/1.1 999 x\r\n",
+    "content-length: 5\r\n",
+    "content-length: 5, 6\r\n",
+    "Content-Length: 18446744073709551616\r\n",
+    "transfer-encoding: chunked\r\n",
+    "Transfer-Encoding: chunked, gzip\r\n",
+    "connection: close, x-a\r\n",
+    "connection: upgrade\r\n",
+    "upgrade: websocket\r\n",
+    "trailer: x\r\n",
+    "set-cookie: a=b\r\n",
+    " folded\r\n",
+    "\u{b}",
 ];
 pub(crate) const CHUNKED_WORDS: &[&str] = &[
     "\r\n",
@@ -104,6 +127,43 @@ fn write(head: &RequestHead<'_, '_>) -> Vec<u8> {
         Length::Chunked => field("transfer-encoding", b"chunked", &mut out),
     }
     copy_fields(head.fields, head.names_more, is_own, &mut out);
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// The head of an answer that is read, written and read again says the same: its status, and where its body ends.
+pub(crate) fn answer(bytes: &[u8]) {
+    let Ok(Some(end)) = end(bytes) else { return };
+    for to_head in [false, true] {
+        let mut room = slots();
+        let Ok(head) = response(&bytes[..end], to_head, &mut room) else { continue };
+        assert!((100..=599).contains(&head.status));
+        assert!(
+            !head.keep_alive || head.length != Length::UntilClose,
+            "a body that has no end is followed by nothing"
+        );
+        assert!(!head.websocket || head.status == 101);
+        let written = write_answer(head.status, head.length, head.fields, head.names_more);
+        let mut room = slots();
+        let again = response(&written, to_head, &mut room).unwrap_or_else(|refusal| {
+            panic!("what is written is refused ({refusal:?}): {}", String::from_utf8_lossy(&written))
+        });
+        assert_eq!((again.status, again.length), (head.status, head.length));
+        let same = write_answer(again.status, again.length, again.fields, again.names_more);
+        assert_eq!(same, written, "the canonical spelling of a canonical head is another one");
+    }
+}
+
+fn write_answer(status: u16, length: Length, fields: &[Field<'_>], names_more: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    status_line(status, &mut out);
+    match length {
+        Length::Exactly(0) if status < 200 || status == 204 || status == 304 => {}
+        Length::Exactly(length) => length_field(length, &mut out),
+        Length::Chunked => field("transfer-encoding", b"chunked", &mut out),
+        Length::UntilClose => {}
+    }
+    copy_fields(fields, names_more, is_own, &mut out);
     out.extend_from_slice(b"\r\n");
     out
 }

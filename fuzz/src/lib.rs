@@ -24,6 +24,7 @@ mod documents;
 mod expressions;
 mod file;
 mod framing;
+mod messages;
 mod mutator;
 
 pub use mutator::Mutator;
@@ -42,6 +43,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "request", run: framing::head, words: framing::REQUEST_WORDS },
+    Target { name: "response", run: framing::answer, words: framing::RESPONSE_WORDS },
     Target { name: "chunked", run: framing::chunked, words: framing::CHUNKED_WORDS },
     Target { name: "path", run: framing::path, words: framing::PATH_WORDS },
     Target { name: "cel", run: expressions::cel, words: expressions::CEL_WORDS },
@@ -49,5 +51,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "json", run: documents::json, words: documents::JSON_WORDS },
     Target { name: "xml", run: documents::xml, words: documents::XML_WORDS },
     Target { name: "csv", run: documents::csv, words: documents::CSV_WORDS },
+    Target { name: "soap", run: documents::soap, words: documents::SOAP_WORDS },
+    Target { name: "fixed", run: documents::fixed, words: documents::FIXED_WORDS },
+    Target { name: "form", run: documents::form, words: documents::FORM_WORDS },
+    Target { name: "message", run: messages::message, words: messages::MESSAGE_WORDS },
+    Target { name: "schema", run: messages::schema, words: messages::SCHEMA_WORDS },
     Target { name: "file", run: file::file, words: file::WORDS },
 ];

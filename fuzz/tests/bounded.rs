@@ -5,6 +5,7 @@
 use std::panic::catch_unwind;
 use std::path::Path;
 
+use dozen::config::{Surroundings, parse};
 use dozen_fuzz::{Mutator, TARGETS, Target};
 
 /// Mutations of each target; `DOZEN_FUZZ` makes it another number.
@@ -32,6 +33,18 @@ fn check(name: &str) {
     }
 }
 
+/// A target that refuses all of its corpus shows nothing of what it takes.
+#[test]
+fn the_files_of_the_corpus_are_right_but_for_those_that_are_meant_to_be_wrong() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/file");
+    let around = Surroundings { env: &|_| None, folder: &folder, reads: &|_| () };
+    for name in ["gateway", "moving", "shop", "translators"] {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        let read = parse(name, &bytes, &around);
+        assert!(read.is_ok(), "{}", read.err().unwrap());
+    }
+}
+
 macro_rules! bounded {
     ($($name:ident)*) => {
         $(#[test]
@@ -46,4 +59,4 @@ macro_rules! bounded {
     };
 }
 
-bounded! { request chunked path cel mapping json xml csv file }
+bounded! { request response chunked path cel mapping json xml csv soap fixed form message schema file }

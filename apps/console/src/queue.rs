@@ -148,7 +148,7 @@ impl View for Queues {
             h1 { "Queues" }
             (fresh("queues", html! {
                 @if self.queues.is_empty() {
-                    (nothing("No queue yet. One is made by the first message that is sent to it."))
+                    (nothing("No queue yet. The file declares them under `queues`."))
                 } @else {
                     (queues_table(&self.queues, self.now, true))
                 }

@@ -137,7 +137,7 @@ impl View for Topics {
             h1 { "Topics" }
             (fresh("topics", html! {
                 @if self.topics.is_empty() {
-                    (nothing("No topic yet. One is made by the first event that is published on it."))
+                    (nothing("No topic yet. The file declares them under `topics`."))
                 } @else {
                     (topics_table(&self.topics, self.now))
                 }

@@ -78,6 +78,9 @@ async fn queues_and_topics_are_listed_peeked_redriven_and_purged() {
     let (code, told) = dozen(here, &["queue", "peek", "invoice"]);
     assert!(code == 1 && told.contains("there is no queue `invoice`; did you mean `invoices`?"), "{told}");
     assert!(told.contains("see docs/errors/unknown-name.md"), "{told}");
+    // Each is named once, although the file declares it and the store has it.
+    let (_, told) = dozen(here, &["queue", "peek", "customers"]);
+    assert!(told.contains("there is no queue `customers`; there are: empty, invoices\n"), "{told}");
 
     let (code, told) = dozen(here, &["queue", "redrive", "invoices", "--id", "nobody"]);
     assert!(code == 2 && told.contains("queue `invoices` has no message `nobody`"), "{told}");

@@ -28,7 +28,7 @@ use tokio::time::sleep;
 
 use self::replay::Replay;
 pub(crate) use self::tried::Tried;
-use crate::proxy::{Departed, OwnKey, told};
+use crate::proxy::{AttemptCount, Departed, OwnKey, told};
 use crate::resilience::{ATTEMPT_HEADER, Attempt, Cause, Decision, deadline, is_retried_elsewhere};
 use crate::{Body, Lease, Upstream};
 
@@ -125,6 +125,7 @@ impl Errand {
         let is_known =
             head.headers.contains_key(IDEMPOTENCY_KEY) && head.extensions.get::<OwnKey>().is_none();
         let departed = head.extensions.get::<Departed>().cloned();
+        let tried = Tried::counted(head.extensions.get::<AttemptCount>().cloned());
         let is_idempotent = head.method.is_idempotent() || is_known;
         let is_retried_elsewhere =
             is_retried_elsewhere(head.headers.get(ATTEMPT).map(HeaderValue::as_bytes), None);
@@ -135,7 +136,7 @@ impl Errand {
             keeps: repeats || may_refuse,
             upstream,
             body,
-            tried: Tried::default(),
+            tried,
             random,
             deadline,
             timeout,

@@ -43,7 +43,7 @@ pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use place::{Place, PlaceError};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Around, BodyRate, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure,
+    Answered, Around, AttemptCount, BodyRate, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure,
     Fields, Forward, Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy,
     ProxyOptions, Reply, Serve, Serving, Step, Trail, Verdict, nested,
 };

@@ -67,7 +67,7 @@ use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 
 use crate::listen::Wanted;
 use crate::{Error, Sockets, Tls};
-pub use around::{Around, Departed, Next, OwnKey, nested};
+pub use around::{Around, AttemptCount, Departed, Next, OwnKey, nested};
 pub use cutoff::Cutoff;
 pub(crate) use deadline::told;
 pub use draft::Draft;

@@ -99,6 +99,24 @@ impl Charset {
     }
 }
 
+impl Charset {
+    /// The bytes of a whole document as they are written. One that begins like a byte order mark gets one in front, or its
+    /// beginning would be taken for one by whoever reads it.
+    pub(crate) fn marked(&self, bytes: Vec<u8>) -> Result<Vec<u8>, EncodeError> {
+        match Encoding::for_bom(&bytes) {
+            None => Ok(bytes),
+            Some((seen, mark)) if seen == self.declared.unwrap_or(UTF_8) => {
+                Ok([&bytes[..mark], &bytes].concat())
+            }
+            Some((seen, _)) => {
+                let problem =
+                    format!("the document begins with what is a byte order mark of {}", seen.name());
+                Err(EncodeError::new("", problem))
+            }
+        }
+    }
+}
+
 /// How many bytes are right before the first that is not.
 fn first_wrong(bytes: &[u8], encoding: &'static Encoding) -> usize {
     let mut decoder = encoding.new_decoder_without_bom_handling();

@@ -198,7 +198,7 @@ impl Format {
             Kind::Xml(options) => declared(xml::encode(value, options)?),
             Kind::Soap(soap) => declared(soap.encode(header, value)?),
             Kind::Csv(csv) => csv.encode(value)?,
-            Kind::Fixed(fixed) => return fixed.encode(value, &self.charset),
+            Kind::Fixed(fixed) => return self.charset.marked(fixed.encode(value, &self.charset)?),
             Kind::Form => return encode_form(value, &self.charset),
             Kind::Text => match value {
                 Value::Text(text) => text.to_string(),
@@ -208,7 +208,7 @@ impl Format {
                 }
             },
         };
-        self.charset.encode(text)
+        self.charset.marked(self.charset.encode(text)?)
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct Ending<'e> {
     pub(crate) consumer: Option<&'e str>,
     /// Why it did not pass, if it did not.
     pub(crate) refused: Option<&'e str>,
+    /// How often somebody was asked, over all calls of a composition.
+    pub(crate) attempts: u32,
     pub(crate) outcome: &'e Outcome<'e>,
 }
 
@@ -110,13 +112,13 @@ impl AccessLog {
     /// Completes a line and leaves it to the writer, if there is room.
     pub(crate) fn end(&self, line: Line, ending: &Ending<'_>) {
         let Line(mut line) = line;
-        let Ending { route, service, consumer, refused, outcome } = *ending;
+        let Ending { route, service, consumer, refused, attempts, outcome } = *ending;
         text(&mut line, "route", route);
         text(&mut line, "service", service);
         text(&mut line, "consumer", consumer);
         text(&mut line, "refused", refused);
         text(&mut line, "endpoint", outcome.address.map(|address| &**address));
-        let _ = write!(line, ",\"attempts\":{},\"upstream-us\":", outcome.attempts);
+        let _ = write!(line, ",\"attempts\":{},\"upstream-us\":", attempts);
         let _ = match outcome.waited {
             Some(waited) => write!(line, "{}", waited.as_micros()),
             None => write!(line, "null"),

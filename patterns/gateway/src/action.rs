@@ -103,7 +103,7 @@ impl Action {
             (false, None, None) => {
                 wrong("leads nowhere; give it `to`, `feature`, `redirect`, `answer` or `compose`")
             }
-            _ => wrong("has more than one of `to`, `redirect` and `answer`"),
+            _ => wrong("has more than one of `to`, `redirect` and `answer`; keep one of them"),
         }
     }
 
@@ -134,6 +134,11 @@ impl Redirect {
         let is_path = beginning.starts_with('/') && !beginning.starts_with("//");
         if !is_absolute && !is_path {
             return Err(wrong("begins neither with `https://`, `http://` nor with one `/`".into()));
+        }
+        if is_absolute && to.asks_for_a_host() {
+            return Err(wrong(
+                "lets the request say to which host it leads; write the host, or `{host}` for that of the request".into(),
+            ));
         }
         Ok(Self { status: written.status, to })
     }

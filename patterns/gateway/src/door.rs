@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::resilience::Priority;
 use dozen_dataplane::{
-    Answered, Around, Changes, Handler, Incoming, Outcome, Outgoing, Trail, Upstreams, Verdict,
+    Answered, Around, AttemptCount, Changes, Handler, Incoming, Outcome, Outgoing, Trail, Upstreams, Verdict,
 };
 
 use crate::access::Pass;
@@ -67,6 +67,8 @@ pub(crate) struct Ticket {
     pub(crate) pass: Option<Pass>,
     pub(crate) refused: Option<Refused>,
     recording: Option<Arc<Recording>>,
+    /// The attempts of a composition's calls.
+    calls: Option<AttemptCount>,
 }
 
 impl Ticket {
@@ -95,6 +97,7 @@ impl Ticket {
             pass: None,
             refused: None,
             recording: self.recording.clone(),
+            calls: None,
         }
     }
 }
@@ -168,6 +171,7 @@ impl Handler for Door {
             pass,
             refused,
             recording,
+            calls: None,
         };
         if !matches!(what, What::Reply(_)) {
             // Said before anybody is asked, so that a decision that comes later need not say it.
@@ -186,7 +190,9 @@ impl Handler for Door {
     }
 
     fn end(&self, ticket: Ticket, outcome: &Outcome<'_>) {
-        let Ticket { mark, standing, measure, service, line, witness, pass, refused, recording, .. } = ticket;
+        let Ticket {
+            mark, standing, measure, service, line, witness, pass, refused, recording, calls, ..
+        } = ticket;
         if let Some(witness) = witness {
             witness.ended(feature::Ended::of(outcome), outcome.elapsed);
         }
@@ -203,7 +209,8 @@ impl Handler for Door {
             let route = standing.as_ref().map(|standing| &*standing.route.name);
             let refused = refused.as_ref().map(|refused| refused.reason.label());
             let service = service.as_deref();
-            log.end(line, &Ending { route, service, consumer, refused, outcome });
+            let attempts = calls.map_or(outcome.attempts, |calls| calls.get());
+            log.end(line, &Ending { route, service, consumer, refused, attempts, outcome });
         }
     }
 

@@ -82,6 +82,27 @@ impl Text {
         }
     }
 
+    /// Whether something of the request, other than the name that it came under, is a part of the host of this absolute URL.
+    pub(crate) fn asks_for_a_host(&self) -> bool {
+        let mut is_scheme = true;
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => {
+                    let host = text.split_once("://").filter(|_| is_scheme).map_or(&**text, |(_, host)| host);
+                    if host.contains(['/', '?', '#']) {
+                        return false;
+                    }
+                }
+                Part::Place(Place::Host, _) => {}
+                // These begin with a slash.
+                Part::Place(Place::Path | Place::Uri, _) => return false,
+                Part::Place(..) => return true,
+            }
+            is_scheme = false;
+        }
+        false
+    }
+
     /// Whether it says what the query is.
     pub(crate) fn has_query(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Literal(text) if text.contains('?')))

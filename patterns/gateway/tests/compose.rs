@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dozen_gateway::{Question, RouteOptions};
+use dozen_gateway::{AccessLogOptions, QueryShown, Question, RouteOptions};
 use serde_json::{Value, json};
 use tokio::sync::{Barrier, Notify, mpsc, oneshot};
 use world::{Registry, SOON, Wire, World, nowhere, options, service};
@@ -305,6 +305,39 @@ async fn gw_m5_one_deadline_is_over_all_calls_and_is_told_to_them() {
     assert_eq!((answer.status, answer.header("dozen-missing")), (200, Some("b")));
     assert!(heard.recv().await.unwrap() <= 200);
     other.end().await;
+}
+
+#[tokio::test]
+async fn the_access_log_has_the_attempts_of_all_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.jsonl");
+    let (slow, asked, closed) = silent().await;
+    let registry = Registry::default();
+    for (name, address) in [("good", says(200, r#"{"x":1}"#).await), ("slow", slow)] {
+        registry.set(name, &[address]);
+    }
+    let route = |path: &str, compose: Value| -> RouteOptions {
+        serde_json::from_value(json!({ "match": { "path": path }, "compose": compose })).unwrap()
+    };
+    let two = json!({ "a": { "get": "good:/" }, "b": { "get": "good:/{a.x}" } });
+    let late = json!({ "a": { "get": "slow:/" } });
+    let mut options = options(vec![route("/two", two), route("/late", late)]);
+    options.access_log =
+        Some(AccessLogOptions { to: path.to_str().unwrap().into(), query: QueryShown::Hidden });
+    let world = World::start(options, registry).await;
+    assert_eq!(world.get("/two").await.status, 200);
+    // A client that goes away leaves a line, too.
+    let mut client = world.connect().await;
+    client.send("GET /late HTTP/1.1\r\nhost: shop.example\r\n\r\n").await;
+    asked.notified().await;
+    drop(client);
+    closed.await.unwrap();
+    world.end().await;
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut seen: Vec<_> = lines.map(|line| (line["path"].to_string(), line["attempts"].clone())).collect();
+    seen.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(seen, [("\"/late\"".to_owned(), json!(1)), ("\"/two\"".to_owned(), json!(2))]);
 }
 
 #[tokio::test]

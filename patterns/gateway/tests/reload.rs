@@ -132,23 +132,27 @@ async fn the_access_log_has_a_line_for_each_request_when_the_gateway_has_stopped
     options.access_log =
         Some(AccessLogOptions { to: path.to_str().unwrap().into(), query: QueryShown::Names });
     let world = World::start(options, registry).await;
-    world.get("/a/1?token=s3cr3t").await;
-    world.get("/none").await;
+    let answers = [world.get("/a/1?token=s3cr3t").await, world.get("/none").await];
     world.end().await;
     let text = std::fs::read_to_string(path).unwrap();
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut seen: Vec<_> = lines
         .iter()
-        .map(|line| (line["path"].clone(), line["route"].clone(), line["status"].clone()))
+        .map(|line| {
+            let [path, route, status, bytes] =
+                ["path", "route", "status", "bytes"].map(|member| line[member].clone());
+            (path, route, status, bytes)
+        })
         .collect();
     seen.sort_by_key(|(path, ..)| path.to_string());
     let value = |text: &str| serde_json::Value::from(text);
     assert_eq!(
         seen,
         [
-            (value("/a/1"), value("/a/{id}"), 200.into()),
-            (value("/none"), serde_json::Value::Null, 404.into()),
+            (value("/a/1"), value("/a/{id}"), 200.into(), answers[0].body.len().into()),
+            // What the gateway says itself are bytes, too.
+            (value("/none"), serde_json::Value::Null, 404.into(), answers[1].body.len().into()),
         ]
     );
     assert!(text.contains("\"query\":\"token\"") && !text.contains("s3cr3t"), "{text}");

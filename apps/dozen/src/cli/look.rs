@@ -3,7 +3,7 @@
 //! These commands work on the store itself, beside a running `dozen up` or without one: a second process on the same
 //! file is safe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -131,6 +131,8 @@ pub(crate) fn known(noun: &'static str, name: &str, known: &[&str]) -> Result<()
     if known.contains(&name) {
         return Ok(());
     }
+    // What the file and the store both have is there once.
+    let known: BTreeSet<&str> = known.iter().copied().collect();
     Err(Error::pattern(format!("find the {noun}"))(Missing::Name {
         noun,
         name: name.to_owned(),

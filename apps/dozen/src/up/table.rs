@@ -114,7 +114,7 @@ pub fn render(rows: &[Row]) -> String {
 
 /// What to do next: something to ask, and a page to open.
 pub fn hint(app: &App) -> Option<String> {
-    let plain = |path: &str| !path.contains('{');
+    let plain = |path: &str| !path.contains('{') && !path.ends_with('*');
     let curl = app.gateway.as_ref().and_then(|gateway| {
         let asked = |route: &&dozen_gateway::RouteOptions| {
             let matching = &route.matching;
@@ -207,5 +207,15 @@ mod tests {
         let app = app(text);
         let all = "try `curl -i http://127.0.0.1:8080/o/1/x`, or open http://127.0.0.1:8500";
         assert_eq!(hint(&app).as_deref(), Some(all));
+    }
+
+    #[test]
+    fn what_the_hint_names_can_be_asked() {
+        for (path, asked) in [("/a/*", "/a/"), ("/a/{*rest}", "/a/"), ("/{id}/b/*", "/1/b/")] {
+            let app = self::app(&format!(
+                "app: a\nservices: {{ s: {{ run: x, port: 1 }} }}\ngateway: {{ routes: {{ '{path}': s }} }}"
+            ));
+            assert!(hint(&app).unwrap().contains(&format!(":8080{asked}`")), "{path}");
+        }
     }
 }

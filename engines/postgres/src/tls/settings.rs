@@ -128,6 +128,8 @@ fn decoded(value: &str) -> Option<String> {
         rest = after;
         if first == b'%' {
             let (digits, after) = rest.split_at_checked(2)?;
+            // A sign would be taken for a number, too.
+            let digits = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
             bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
             rest = after;
         } else {

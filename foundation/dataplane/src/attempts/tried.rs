@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::proxy::AttemptCount;
 use crate::resilience::Priority;
 use crate::{Lease, Unavailable, Upstream, Want};
 
@@ -14,9 +15,16 @@ const AVOIDED_MAX: usize = 8;
 pub(crate) struct Tried {
     ids: [AtomicU64; AVOIDED_MAX],
     count: AtomicU32,
+    /// Where somebody counts those of several requests.
+    counted: Option<AttemptCount>,
 }
 
 impl Tried {
+    /// None yet; those to come are counted there, too.
+    pub(crate) fn counted(counted: Option<AttemptCount>) -> Self {
+        Self { counted, ..Self::default() }
+    }
+
     /// Attempts that were begun.
     pub(crate) fn count(&self) -> u32 {
         self.count.load(Ordering::Relaxed)
@@ -24,12 +32,14 @@ impl Tried {
 
     /// One more, on this endpoint. The oldest is forgotten when there are too many to remember.
     fn add(&self, id: u64) {
+        self.counted.iter().for_each(AttemptCount::add);
         let at = self.count.fetch_add(1, Ordering::Relaxed) as usize;
         self.ids[at % AVOIDED_MAX].store(id, Ordering::Relaxed);
     }
 
     /// The last attempt was none: nothing left on a connection that had ended.
     pub(crate) fn take_back(&self) {
+        self.counted.iter().for_each(AttemptCount::take_back);
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 

@@ -10,7 +10,7 @@
 //! its endpoint by how it went, whatever is made of it for the client.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Poller, Poll};
 
@@ -57,6 +57,27 @@ impl Departed {
 
     /// Whether something may have.
     pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// In the extensions of requests: counts the attempts to have them answered, of all requests that carry the same one together.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptCount(Arc<AtomicU32>);
+
+impl AttemptCount {
+    /// One more has begun.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The last one was none after all.
+    pub(crate) fn take_back(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many have begun.
+    pub fn get(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -45,6 +45,7 @@ pub(super) async fn run<H: Handler>(mut client: Client<'_, H>, plan: Plan<H::Tic
             }
             let mut account = Account::new(&**client.worker, ticket, client.started);
             account.answered(reply.status);
+            account.bytes_out = reply.body_length(facts.asked.is_head);
             drop(account);
             client.send(facts.asked, &reply, &Changes::default(), is_read).await
         }
@@ -65,6 +66,7 @@ impl<H: Handler> Client<'_, H> {
     {
         account.failed(failure);
         let apology = account.apology(failure);
+        account.bytes_out = apology.as_ref().map_or(0, |(reply, _)| reply.body_length(asked.is_head));
         drop(account);
         match apology {
             Some((reply, changes)) => self.send(asked, &reply, &changes, is_read).await,

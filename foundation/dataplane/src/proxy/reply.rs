@@ -65,6 +65,11 @@ impl Reply {
         }
     }
 
+    /// Bytes of its body, of which the answer to a `HEAD` has none.
+    pub(crate) fn body_length(&self, is_head: bool) -> u64 {
+        if is_head { 0 } else { self.content().1.len() as u64 }
+    }
+
     /// Appends all of it as HTTP/1.1; without the body for the answer to a `HEAD`.
     pub(crate) fn write(&self, keep_alive: bool, with_body: bool, changes: &Changes, out: &mut Vec<u8>) {
         let (kind, body) = self.content();

@@ -64,6 +64,7 @@ pub(super) async fn answer<H: Handler>(
         Settled::Reply(reply, ticket) => {
             let mut account = Owned::new(worker.clone(), ticket, started);
             account.answered(reply.status);
+            account.bytes_out = reply.body_length(is_head || is_grpc);
             return own(reply, is_grpc, is_head.then_some(()));
         }
     };
@@ -185,6 +186,7 @@ fn failed<H: Handler>(
     let Some((reply, changes)) = account.apology(failure) else {
         return own(Reply::empty(499), is_grpc, Some(()));
     };
+    account.bytes_out = reply.body_length(is_head || is_grpc);
     let mut response = own(reply, is_grpc, is_head.then_some(()));
     head::change(&changes, response.headers_mut());
     response

@@ -262,6 +262,13 @@ impl Fixed {
                 width = start + column.width;
             }
             record.extend(charset.encode(" ".repeat(length - width))?);
+            if self.unit == Unit::Bytes && record.len() != length {
+                let problem = format!(
+                    "the row has {} bytes, and its layout {length}: what fills it up is more than a byte in this charset",
+                    record.len()
+                );
+                return Err(EncodeError::new(format!("[{at}]"), problem));
+            }
             bytes.extend(record);
             if self.lines {
                 bytes.extend(charset.encode("\n".to_owned())?);

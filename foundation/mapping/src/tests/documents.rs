@@ -236,6 +236,44 @@ fn the_charset_is_found_where_it_is_said() {
 }
 
 #[test]
+fn a_document_that_begins_like_a_byte_order_mark_is_read_as_it_was_written() {
+    for (options, json) in [
+        ("text", "\"\u{feff}a\""),
+        ("{ text: { charset: utf-16le } }", "\"\u{feff}a\""),
+        ("csv", "[{\"\u{feff}a\": \"1\"}]"),
+        ("{ fixed: { columns: [{ name: a, width: 3 }] } }", "[{\"a\": \"\u{feff}b\"}]"),
+    ] {
+        let bytes = format(options).encode(&value(json)).unwrap();
+        assert_eq!(
+            format(options).decode(&bytes, None, &Limits::default()).unwrap(),
+            value(json),
+            "{options}"
+        );
+    }
+    // In another charset the same bytes are other characters, and no mark would say so.
+    assert_eq!(
+        written("{ text: { charset: windows-1252 } }", "\"ï»¿a\""),
+        "! the document begins with what is a byte order mark of UTF-8"
+    );
+}
+
+#[test]
+fn padding_of_several_bytes_does_not_shift_a_row_whose_places_are_bytes() {
+    let says = "what fills it up is more than a byte in this charset";
+    for (options, row) in [
+        ("{ fixed: { unit: bytes, columns: [{ name: a, width: 4, pad: é }] } }", r#"[{"a": "x"}]"#),
+        (
+            "{ fixed: { unit: bytes, charset: utf-16le, columns: [{ name: a, width: 4 }] } }",
+            r#"[{"a": "x"}]"#,
+        ),
+    ] {
+        assert!(written(options, row).contains(says), "{options}: {}", written(options, row));
+    }
+    let latin = "{ fixed: { unit: bytes, charset: latin1, columns: [{ name: a, width: 4, pad: é }] } }";
+    assert_eq!(format(latin).encode(&value(r#"[{"a": "x"}]"#)).unwrap(), b"x\xe9\xe9\xe9\n");
+}
+
+#[test]
 fn a_format_that_is_not_there_names_the_nearest() {
     let wrong = |text: &str| crate::Format::parse(&super::yaml::read(text), "in").unwrap_err().to_string();
     assert_eq!(wrong("jsn"), "in: there is no format `jsn`; did you mean `json`?");

@@ -37,7 +37,7 @@ fn line(log: &AccessLog, path: &str, query: Option<&str>) {
         failure: Some(Failure::TimedOut),
     };
     let (route, service) = (Some("a \"b\""), Some("s"));
-    let ending = Ending { route, service, consumer: None, refused: None, outcome: &outcome };
+    let ending = Ending { route, service, consumer: None, refused: None, attempts: 2, outcome: &outcome };
     log.end(begun, &ending);
 }
 

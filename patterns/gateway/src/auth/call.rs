@@ -102,7 +102,9 @@ pub(crate) fn unescaped(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        // A sign would be taken for a number, too.
+        let code = after.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let code = code.and_then(|two| std::str::from_utf8(two).ok());
         match (first, code.and_then(|code| u8::from_str_radix(code, 16).ok())) {
             (b'%', Some(byte)) => {
                 out.push(byte);

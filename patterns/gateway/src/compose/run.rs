@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dozen_core::{Ids, TraceContext};
 use dozen_dataplane::framing::Refusal;
 use dozen_dataplane::resilience::deadline;
-use dozen_dataplane::{Body, Context, Error, Serve, Step as _};
+use dozen_dataplane::{AttemptCount, Body, Context, Error, Serve, Step as _};
 use dozen_mapping::Value;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -41,11 +41,13 @@ struct Run {
     callers: Arc<Callers>,
     ids: Ids,
     recording: Option<Arc<Recording>>,
+    attempts: AttemptCount,
 }
 
 impl Composition {
     pub(crate) fn new(plan: Arc<Plan>, given: Given, callers: Arc<Callers>, ids: Ids) -> Self {
-        Self(Run { plan, given, callers, ids, recording: None }.into())
+        let attempts = AttemptCount::default();
+        Self(Run { plan, given, callers, ids, recording: None, attempts }.into())
     }
 
     /// The same, with a step of the request's trace for each call.
@@ -54,6 +56,11 @@ impl Composition {
             run.recording = recording;
         }
         self
+    }
+
+    /// Counts the attempts of all its calls.
+    pub(crate) fn attempts(&self) -> AttemptCount {
+        self.0.attempts.clone()
     }
 }
 
@@ -204,6 +211,7 @@ impl Run {
         if let Ok(left) = HeaderValue::from_maybe_shared(Bytes::from(left)) {
             request.headers_mut().insert(HeaderName::from_static(deadline::HEADER), left);
         }
+        request.extensions_mut().insert(self.attempts.clone());
         let bounds = Bounds { until, is_hurried, answer_max: call.answer_max, budget: &errand.budget };
         let caller = self.callers.of(errand.worker);
         let step = self.recording.as_ref().map(|recording| recording.call(request.method()));

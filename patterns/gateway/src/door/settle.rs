@@ -103,6 +103,7 @@ impl Door {
         let (body_max, total) = (standing.route.body_max, standing.route.total);
         let composition = Composition::new(plan, given, self.callers.clone(), self.ids.clone())
             .recorded(ticket.recording.clone());
+        ticket.calls = Some(composition.attempts());
         let around = ticket.around.take();
         Verdict::Serve(Serving { service: Arc::new(composition), around, body_max, total, ticket })
     }

@@ -53,6 +53,39 @@ fn routes_that_cannot_be_told_apart_are_refused_and_named() {
 }
 
 #[test]
+fn a_redirect_leads_to_no_host_that_the_request_may_choose() {
+    let compile = |path: &str, to: &str| {
+        let mut route = RouteOptions::new(path, "s");
+        route.to.clear();
+        route.redirect = Some(crate::Redirect { to: to.into(), status: 307 });
+        RouteTable::compile(&[route]).map(drop).map_err(|error| error.to_string())
+    };
+    for (path, to) in [
+        ("/a", "https://{query.host}/x"),
+        ("/a", "https://shop.example{query.more}"),
+        ("/a/{*rest}", "https://shop.example{rest}"),
+        ("/a/{id}", "http://{id}.shop.example/"),
+        ("/a/{host}", "https://{host}/x"),
+        ("/a", "https://{header.referer}"),
+        ("/a", "https://{host}{claim.sub}"),
+    ] {
+        let said = compile(path, to);
+        assert!(said.as_ref().is_err_and(|text| text.contains("to which host it leads")), "{to}: {said:?}");
+    }
+    for (path, to) in [
+        ("/a", "https"),
+        ("/a", "https://{host}"),
+        ("/a", "https://{host}:8443{uri}"),
+        ("/a", "https://www.{host}{path}?from={query.a}"),
+        ("/a/{*rest}", "https://shop.example/{rest}"),
+        ("/a", "https://shop.example?to={query.host}"),
+        ("/a/{*rest}", "/{rest}"),
+    ] {
+        assert_eq!(compile(path, to), Ok(()), "{to}");
+    }
+}
+
+#[test]
 fn what_a_route_does_has_to_fit_together() {
     let wrong = |change: &dyn Fn(&mut RouteOptions), says: &str| {
         let mut route = RouteOptions::new("/a/{*rest}", "s");

@@ -128,6 +128,11 @@ fn listening(file: &Item, services: &[Field]) -> Vec<(SocketAddr, String, Span)>
             found.push((address, what.to_owned(), field.item.span));
         }
     }
+    let tls = file.get("gateway").and_then(|gateway| gateway.get("tls"));
+    if let Some((tls, field)) = tls.and_then(|tls| Some((tls, tls.field("redirect-from")?))) {
+        let what = "what sends plain HTTP to `https`".to_owned();
+        found.extend(tls.address("redirect-from").map(|address| (address, what, field.item.span)));
+    }
     let local = |port: u64| {
         u16::try_from(port).ok().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
     };

@@ -299,6 +299,10 @@ fn ports_and_routes_that_are_taken_twice() {
         "the gateway would listen on port 8500, where the console listens",
         "choose another port for one of the two",
     );
+    let told = read("app: a\ngateway: { listen: '127.0.0.1:8443', tls: { redirect-from: '0.0.0.0:8443' } }");
+    let told = told.map(drop).unwrap_err().to_string();
+    let clash = "what sends plain HTTP to `https` would listen on port 8443, where the gateway listens";
+    assert!(told.contains(clash), "{told}");
     assert!(read("app: a\ngateway: { listen: '127.0.0.1:0' }\nconsole: { listen: '127.0.0.1:0' }").is_ok());
     mistake(
         &format!("{S}gateway:\n  routes:\n    'GET /a/{{x}}': stock\n    'POST,GET /a/{{y}}': stock\n"),
