@@ -147,10 +147,10 @@ impl Scene {
         let random = self.place.ids().random();
         let decision = feature.decide(&Asked { key: Some(key), forced: None, method: "GET", random });
         let side = decision.side().expect("it is served");
-        let request = http::Request::builder().uri("/price").body(Bytes::new()).expect("a request");
-        let began = Instant::now();
         let mut call = feature.begin(&decision);
         call.waits();
+        let request = http::Request::builder().uri("/price").body(Bytes::new()).expect("a request");
+        let began = Instant::now();
         let answer =
             self.sender.send(feature.service(side), request.clone(), 4096).await.expect("it answers");
         let (took, now) = (began.elapsed(), self.store.clock().now());
