@@ -22,6 +22,8 @@ pub(crate) struct Case<'c> {
     pub(crate) random: u64,
     /// Whether the caller is one of ours.
     pub(crate) is_trusted: bool,
+    /// Whether all of it is there.
+    pub(crate) is_whole: bool,
     /// What was agreed on with the client, if it speaks TLS.
     pub(crate) tls: Option<&'c Arc<TlsSession>>,
     /// The trace that the request belongs to.
@@ -50,8 +52,8 @@ impl<'c> Case<'c> {
 
     /// A copy that outlives the request's buffers.
     pub(crate) fn keep(&self) -> KeptCase {
-        let Self { random, is_trusted, .. } = *self;
-        KeptCase { kept: self.view("").keep(), random, is_trusted }
+        let Self { random, is_trusted, is_whole, .. } = *self;
+        KeptCase { kept: self.view("").keep(), random, is_trusted, is_whole }
     }
 }
 
@@ -60,6 +62,7 @@ pub(crate) struct KeptCase {
     kept: Kept,
     random: u64,
     is_trusted: bool,
+    is_whole: bool,
 }
 
 impl KeptCase {
@@ -78,9 +81,9 @@ impl KeptCase {
                 consumer: None,
                 address,
             };
-            let Self { random, is_trusted, .. } = *self;
+            let Self { random, is_trusted, is_whole, .. } = *self;
             let (tls, trace) = (view.tls, view.trace);
-            at(&Case { asked, worker, now, started, random, is_trusted, tls, trace })
+            at(&Case { asked, worker, now, started, random, is_trusted, is_whole, tls, trace })
         })
     }
 }

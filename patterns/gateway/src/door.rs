@@ -136,8 +136,8 @@ impl Handler for Door {
         let spans::Begun { trace, passed, recording } =
             spans::Begun::new(recorder, &self.ids, sent, request, &asked, now);
         let (worker, started) = (request.worker, request.started);
-        let case =
-            Case { asked, worker, now, started, random, is_trusted, tls: request.tls, trace: Some(trace) };
+        let (tls, is_whole, trace_of) = (request.tls, request.is_whole, Some(trace));
+        let case = Case { asked, worker, now, started, random, is_trusted, is_whole, tls, trace: trace_of };
         let Decision { standing, what, around, pass, refused } =
             snapshot.decide(&case, Step::Begin, outgoing);
         let service = what.service(standing.as_ref());
@@ -230,8 +230,8 @@ impl Handler for Door {
     }
 
     fn amend(&self, ticket: &mut Ticket, answer: &Answered<'_>, changes: &mut Changes) {
-        if let Some(witness) = &ticket.witness {
-            feature::rewrite(&**witness, answer, changes);
+        if let Some(witness) = &mut ticket.witness {
+            feature::answered(&mut **witness, answer, changes);
         }
         if let (Some(amendment), Some(standing)) = (&ticket.amendment, &ticket.standing) {
             amendment.amend(&standing.route, answer, changes);

@@ -43,6 +43,8 @@ pub struct FeatureRequest<'r> {
     pub user: Option<&'r str>,
     /// Whether the caller is a proxy that the file trusts.
     pub is_trusted: bool,
+    /// Whether all of it was there with its head: whoever is asked waits for nothing from the client.
+    pub is_whole: bool,
     /// Chooses where nothing else does.
     pub random: u64,
     /// When the request came.
@@ -60,8 +62,8 @@ impl<'r> FeatureRequest<'r> {
             _ => None,
         };
         let user = subject.or(consumer);
-        let Case { is_trusted, random, now, .. } = *case;
-        Self { method, path, query, user, is_trusted, random, now, address, headers }
+        let Case { is_trusted, is_whole, random, now, .. } = *case;
+        Self { method, path, query, user, is_trusted, is_whole, random, now, address, headers }
     }
 
     /// The first header of this name, if it is text.
@@ -97,6 +99,11 @@ pub struct Way {
 
 /// Hears what came of a request.
 pub trait Witness: Send {
+    /// The head of the service's answer is there, with this status.
+    fn began(&mut self, status: u16) {
+        let _ = status;
+    }
+
     /// The value of an answer's header as the client shall see it, where that is another. Called for each header.
     fn header(&self, name: &str, value: &[u8]) -> Option<String> {
         let _ = (name, value);
@@ -134,11 +141,13 @@ impl Ended {
     }
 }
 
-/// Changes the answer's head as the witness wants it.
-pub(crate) fn rewrite(witness: &dyn Witness, answer: &Answered<'_>, changes: &mut Changes) {
+/// Tells the witness of an answer's head, and changes it as the witness wants it.
+pub(crate) fn answered(witness: &mut dyn Witness, answer: &Answered<'_>, changes: &mut Changes) {
     if answer.failure.is_some() {
         return;
     }
+    witness.began(answer.status);
+    let witness = &*witness;
     let rewritten = |name: &str| {
         answer.fields().any(|(known, value)| known == name && witness.header(known, value).is_some())
     };

@@ -54,7 +54,7 @@ impl Key {
 }
 
 /// The value of one cookie in a `cookie` header.
-pub(crate) fn cookie<'h>(header: &'h str, name: &str) -> Option<&'h str> {
+pub fn cookie<'h>(header: &'h str, name: &str) -> Option<&'h str> {
     header.split(';').find_map(|pair| {
         let (known, value) = pair.trim().split_once('=')?;
         (known == name).then_some(value)

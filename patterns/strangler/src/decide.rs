@@ -83,7 +83,7 @@ impl Feature {
         Decision {
             serve: if is_gone { Serve::Gone(self.options().retire.answer_old) } else { Serve::Side(serve) },
             shadow,
-            twice: shadow.is_some() && safe && stage >= Stage::Compare && self.replays(asked.random),
+            twice: shadow.is_some() && safe && stage >= Stage::Compare && self.is_replayed(asked.random),
             // Switched off, the new side is still fed: it must not have missed anything when it comes back.
             feed: authority
                 .map(Side::other)
@@ -119,7 +119,7 @@ impl Feature {
         (may && self.options().compare.sample.takes(random << 32)).then_some(other)
     }
 
-    fn replays(&self, random: u64) -> bool {
+    fn is_replayed(&self, random: u64) -> bool {
         let noise = &self.options().compare.noise;
         self.noise_of().is_learning(noise) || noise.replay_old.takes(random & !0xFFFF_FFFF)
     }

@@ -20,7 +20,8 @@
 //! * *Back is as easy as forward*, by an order of a person or of the gate, and the kill switch works at any stage ([`Order`]).
 //! * *Nothing is taken for good news that is not known*: pass needs proof, and missing data holds ([`gate`]).
 //! * *Whoever watches disturbs nobody*: shadowing never delays a request, and is the first to be dropped ([`Shadow`]).
-//! * *What the old system is unsure of itself is not held against the new one* ([`Noisy`]).
+//! * *Whoever hangs is found out while it hangs*: who is kept waiting for too long has been failed ([`Call`]).
+//! * *What the old system is unsure of itself is not held against the new one*, on any gateway ([`Noisy`]).
 //! * *One side decides on writes*, and the other is fed in order, once ([`Feed`]).
 //! * *The end is proven*: no traffic to the old side for so long, its last caller named ([`removable`] names the lines).
 //!
@@ -34,11 +35,13 @@ pub mod compare;
 mod decide;
 mod error;
 mod feature;
+mod flight;
 pub mod gate;
 pub mod identity;
 mod metrics;
 mod noise;
 mod options;
+mod pace;
 mod progress;
 mod registry;
 mod retire;
@@ -61,7 +64,7 @@ pub use budget::{Budget, Reserved};
 pub use cohort::Key;
 pub use decide::{Asked, Decision, Serve, is_safe};
 pub use error::Error;
-pub use feature::{Feature, Sampled};
+pub use feature::{Call, Feature, Sampled};
 pub use metrics::Metrics;
 pub use noise::{Counted, Noise, Noisy};
 pub use options::{
@@ -72,7 +75,7 @@ pub use progress::{FeatureProgress, Progress};
 pub use registry::{Prepared, Registry, RegistryOptions, Translators};
 pub use retire::{Lines, Removable, removable};
 pub use rows::Change;
-pub use send::{Request, Sender, Unsent};
+pub use send::{Began, Request, Sender, Unsent};
 pub use shadow::{Job, Primary, Shadow, ShadowCounts, ShadowOptions};
 pub use share::{NoShare, Share};
 pub use side::Side;

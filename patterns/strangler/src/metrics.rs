@@ -39,8 +39,7 @@ impl Metrics {
                 )
                 .sample(&[of[0], ("side", side)], served as f64);
             }
-            let mut counts = (*live.closed).clone();
-            counts.add(&live.tally.read());
+            let counts = live.counts();
             page.gauge(
                 "dozen_feature_compared_answers",
                 "Compared answers of this stage, through this gateway.",
@@ -107,6 +106,7 @@ impl Collector for Metrics {
                 .counter("dozen_feature_shadow_dropped_total", "Requests that were not shadowed, and why.");
             dropped.sample(&[("reason", "bytes")], counts.over_budget as f64);
             dropped.sample(&[("reason", "queue")], counts.queue_full as f64);
+            dropped.sample(&[("reason", "not-asked")], counts.not_asked as f64);
         }
         Ok(())
     }

@@ -9,36 +9,35 @@
 //! **One decision, many deciders.** Every gateway adds up the counts of all and judges by itself; whoever comes first writes,
 //! and the row's version makes the second attempt void. There is no leader to lose.
 //!
-//! **How soon.** A look comes every [`RegistryOptions::look_every`], 300 ms unless said otherwise, and at each hint. A broken
-//! threshold is published, judged and written within one look of the gateway that saw it, and followed by the others within
-//! one more: below a second, plus the store's own time.
+//! **How soon.** A look comes every [`RegistryOptions::look_every`], 300 ms unless said otherwise, at each hint, and within 50 ms
+//! once anything was counted against a new side that serves users. A broken threshold is published, judged and written in that
+//! look, and the others follow its hint: a tenth of a second, plus the store's own time.
 //!
 //! **When the store is away** everything stays as it was; what is counted meanwhile is published later. A row that this version
 //! cannot read is left out: its feature stays as it is, or its counts are missing, and all others go on.
 
 mod inherit;
 mod look;
+mod noise;
 mod observe;
+mod order;
 mod publish;
+mod run;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
 use dozen_core::{chain, nearest};
-use dozen_lifecycle::{BoxError, Ready, Service, Stop};
-use dozen_store::{Changes, Expect, Store, TableRow};
-use futures::future::select_all;
+use dozen_store::{Store, TableRow};
 use serde::de::DeserializeOwned;
 
 use crate::compare::Translator;
 use crate::feature::Feature;
 use crate::progress::{self, Progress};
-use crate::rows::{self, Change, STATES};
+use crate::rows;
 use crate::sketch::Heavy;
-use crate::stage::{Event, Order, State, step};
 use crate::unmapped::Unmapped;
 use crate::usage::Used;
 use crate::{Error, FeatureOptions};
@@ -49,8 +48,6 @@ const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 const FEATURES_MAX: usize = 256;
 /// Rows that cannot be read, of which it is known that they were told.
 const UNREAD_MAX: usize = 1_000;
-/// How often an order is tried again when others change the feature at the same time.
-const TRIES: usize = 5;
 
 /// How a registry keeps in step.
 #[derive(Clone, Debug)]
@@ -214,32 +211,6 @@ impl Registry {
         &self.unmapped
     }
 
-    /// Does what somebody orders, and writes down who and why. Every gateway follows within a second.
-    pub async fn order(&self, name: &str, order: Order, who: &str, why: &str) -> Result<State, Error> {
-        let feature = self.known(name)?;
-        for _ in 0..TRIES {
-            let since = feature.adopted();
-            let (row, state) = self.stored(&feature).await?;
-            let now = self.store.clock().now();
-            let next = step(name, &state, feature.bounds(), &Event::Ordered(order), (who, why), now)?;
-            let Some(next) = next else { return Ok(state) };
-            let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
-            if rows::change(&self.store, name, (Some(&state), &next), expect).await? {
-                feature.adopt(next.clone(), since);
-                return Ok(next);
-            }
-        }
-        Err(Error::Raced { feature: name.to_owned() })
-    }
-
-    /// The latest changes of a feature, oldest first.
-    pub async fn history(&self, name: &str, limit: usize) -> Result<Vec<Change>, Error> {
-        self.known(name)?;
-        let entries = self.store.journal().tail(&rows::stream(name), limit).await;
-        let entries = entries.map_err(Error::store(format!("read the journal of feature `{name}`")))?;
-        entries.iter().map(|entry| rows::read(name, &entry.record.data)).collect()
-    }
-
     /// How far everything has come, as of the last look.
     pub fn progress(&self) -> Progress {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -252,18 +223,6 @@ impl Registry {
             let known = nearest(name, features.keys().map(String::as_str));
             Error::Unknown { name: name.to_owned(), known }
         })
-    }
-
-    /// The stored state of a feature, or the one that it begins with.
-    async fn stored(&self, feature: &Feature) -> Result<(Option<TableRow>, State), Error> {
-        let name = feature.name();
-        let row = self.store.table(STATES).get(name).await;
-        let row = row.map_err(Error::store(format!("read feature `{name}`")))?;
-        let state = match &row {
-            Some(row) => rows::read(name, &row.value)?,
-            None => feature.state(),
-        };
-        Ok((row, state))
     }
 
     /// What a row says; `None` where it cannot be read. It is told, once, and keeps nobody from the others.
@@ -280,63 +239,6 @@ impl Registry {
             tracing::error!(table, row = row.key, error = chain(&error), "a row of the features is left out");
         }
         None
-    }
-
-    /// Hints that a feature was changed by somebody else.
-    fn hints(&self) -> Vec<Changes> {
-        let journal = self.store.journal();
-        self.features().iter().map(|feature| journal.changes(&rows::stream(feature.name()))).collect()
-    }
-}
-
-#[async_trait]
-impl Service for Registry {
-    async fn run(self: Arc<Self>, stop: Stop, ready: Ready) -> Result<(), BoxError> {
-        ready.ready();
-        let mut fails = false;
-        let mut hints = self.hints();
-        let mut watched = self.features.load_full();
-        while !stop.is_stopping() {
-            // Where nothing moves, nobody asks the store.
-            let looked = match self.features.load().is_empty() {
-                true => Ok(()),
-                false => self.look().await,
-            };
-            match looked {
-                Ok(()) => fails = false,
-                // Said once, not with each look.
-                Err(error) if !fails => {
-                    fails = true;
-                    tracing::warn!(
-                        error = chain(&error),
-                        "features stay as they are: the store does not answer"
-                    );
-                }
-                Err(_) => {}
-            }
-            if !Arc::ptr_eq(&watched, &self.features.load()) {
-                (hints, watched) = (self.hints(), self.features.load_full());
-            }
-            let hinted = async {
-                match hints.is_empty() {
-                    true => std::future::pending().await,
-                    false => select_all(hints.iter_mut().map(|hint| Box::pin(hint.changed()))).await,
-                }
-            };
-            tokio::select! { biased;
-                () = stop.soft.cancelled() => break,
-                // An engine that is gone has no hints any more, and must not be asked without a pause.
-                (hint, ..) = hinted => if hint.is_err() { tokio::time::sleep(self.options.look_every).await },
-                () = tokio::time::sleep(self.options.look_every) => {}
-            }
-        }
-        // What was served in the last seconds is worth a last word.
-        let mut looked = self.looking.lock().await;
-        looked.used_at = None;
-        if let Err(error) = self.publish(&mut looked).await {
-            tracing::warn!(error = chain(&error), "the last counts of the features are lost");
-        }
-        Ok(())
     }
 }
 

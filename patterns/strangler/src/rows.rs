@@ -6,6 +6,7 @@
 //!         feature-use        NAME/GATEWAY/ID   what it has served, and callers of the old     written by that process
 //!         feature-unmapped   GATEWAY/ID        paths that no feature takes                    written by that process
 //!         feature-samples    NAME/GATEWAY      its latest differences                         written by that gateway
+//!         feature-noise      NAME              what replays have taught, added up             changed by compare-and-set
 //!  stream feature/NAME                         one entry for each change: who, when, why      with the change, in one commit
 //! ```
 //!
@@ -28,6 +29,7 @@ pub(crate) const COUNTS: &str = "feature-counts";
 pub(crate) const USES: &str = "feature-use";
 pub(crate) const UNMAPPED: &str = "feature-unmapped";
 pub(crate) const SAMPLES: &str = "feature-samples";
+pub(crate) const NOISE: &str = "feature-noise";
 
 /// Rows of one table that are read.
 const ROWS_MAX: usize = 10_000;
@@ -77,18 +79,26 @@ pub(crate) async fn change(
     let now = store.clock().now();
     let (from, to, hold) = (before.map(|before| before.stage), state.stage, state.hold);
     let change = Change { at: now, from, to, hold, who: state.who.clone(), why: state.why.clone() };
+    let (space, key, value) = (STATES.into(), feature.to_owned(), json(state));
+    told(store, feature, Put { space, key, value, expect, expires: None, now }, &change).await
+}
+
+/// Writes a row of a feature and tells the journal of it, in one commit, if the row is still as expected. Says whether it was.
+pub(crate) async fn told(store: &Store, feature: &str, put: Put, change: &Change) -> Result<bool, Error> {
     // One id a change: the table's version makes it unique.
-    let version = match expect {
+    let version = match put.expect {
         Expect::Version(version) => version,
         _ => 0,
     };
-    let id = format!("{feature}-{version}-{}", now.0);
-    let mut entry = Message::new(id, "/dozen/features", "dozen.feature.changed");
+    let (space, now) = (&put.space, put.now);
+    let mut entry = Message::new(
+        format!("{space}-{feature}-{version}-{}", now.0),
+        "/dozen/features",
+        "dozen.feature.changed",
+    );
     entry.time = Some(now);
     entry.subject = Some(feature.to_owned());
-    let entry = entry.with_data(Some("application/json"), json(&change));
-    let put =
-        Put { space: STATES.into(), key: feature.to_owned(), value: json(state), expect, expires: None, now };
+    let entry = entry.with_data(Some("application/json"), json(change));
     let append = Append { stream: stream(feature), records: vec![Record::from(entry)], at: now, due: None };
     match store.commit(vec![Op::Require(put), Op::Append(append)]).await {
         Ok(_) => Ok(true),
@@ -137,7 +147,7 @@ pub(crate) fn read<T: DeserializeOwned>(feature: &str, value: &[u8]) -> Result<T
     serde_json::from_slice(value).map_err(|source| Error::Stored { feature: feature.to_owned(), source })
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
     // Plain structs with text keys: there is nothing in them that JSON could not say.
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! The way to the two systems, as a port.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use dozen_core::{Diagnose, Fault, Retry};
@@ -8,6 +10,10 @@ use crate::compare::Answer;
 
 /// A whole request.
 pub type Request = http::Request<Bytes>;
+
+/// How long the head of an answer took: in its extensions, where its sender knows that.
+#[derive(Clone, Copy, Debug)]
+pub struct Began(pub Duration);
 
 /// Sends requests that no client waits for.
 ///
@@ -27,6 +33,10 @@ pub enum Unsent {
     /// The service cannot be reached, or broke off.
     #[error("the service cannot be reached: {0}")]
     Away(String),
+    /// It was not asked at all, for a reason that says nothing of it: there was no place for what nobody waits for, or what the
+    /// request needs was not to be had elsewhere.
+    #[error("the service was not asked: {0}")]
+    NotAsked(String),
     /// It took too long.
     #[error("the service did not answer in time")]
     TimedOut,
@@ -42,7 +52,7 @@ impl Diagnose for Unsent {
 
     fn retry(&self) -> Retry {
         match self {
-            Self::Away(_) | Self::TimedOut => Retry::Later,
+            Self::Away(_) | Self::NotAsked(_) | Self::TimedOut => Retry::Later,
             Self::TooLarge(_) => Retry::Never,
         }
     }

@@ -7,6 +7,37 @@ use crate::Side;
 use crate::gate::{Answers, CLASS_COUNT, Counts, Histogram, Rate, class_of};
 use crate::noise::Counted;
 
+/// Times, counted in classes.
+#[derive(Debug)]
+pub(crate) struct Latencies(Box<[AtomicU64; CLASS_COUNT]>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Box::new(std::array::from_fn(|_| AtomicU64::new(0))))
+    }
+}
+
+impl Latencies {
+    pub(crate) fn count(&self, took: Duration) {
+        count(&self.0[class_of(took)]);
+    }
+
+    pub(crate) fn read(&self) -> Histogram {
+        self.histogram(|counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// Reads them, and begins anew.
+    pub(crate) fn take(&self) -> Histogram {
+        self.histogram(|counter| counter.swap(0, Ordering::Relaxed))
+    }
+
+    fn histogram(&self, read: impl Fn(&AtomicU64) -> u64) -> Histogram {
+        let mut histogram = Histogram::default();
+        self.0.iter().enumerate().for_each(|(class, counter)| histogram.count(class, read(counter)));
+        histogram
+    }
+}
+
 /// What a gateway has seen in one window.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -20,18 +51,11 @@ pub(crate) struct Tally {
     new: Answered,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Answered {
     asked: AtomicU64,
     errors: AtomicU64,
-    latency: Box<[AtomicU64; CLASS_COUNT]>,
-}
-
-impl Default for Answered {
-    fn default() -> Self {
-        let latency = Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
-        Self { asked: AtomicU64::new(0), errors: AtomicU64::new(0), latency }
-    }
+    latency: Latencies,
 }
 
 fn count(counter: &AtomicU64) {
@@ -51,7 +75,7 @@ impl Tally {
 
     /// Notes how long one took.
     pub(crate) fn took(&self, side: Side, took: Duration) {
-        count(&self.of(side).latency[class_of(took)]);
+        self.of(side).latency.count(took);
     }
 
     fn of(&self, side: Side) -> &Answered {
@@ -83,17 +107,17 @@ impl Tally {
         }
     }
 
+    /// How much of all this speaks against the new side.
+    pub(crate) fn against_new(&self) -> u64 {
+        let counters = [&self.new.errors, &self.differing, &self.unreconciled];
+        counters.into_iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn read(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let answers = |answered: &Answered| {
             let errors = read(&answered.errors);
-            let mut latency = Histogram::default();
-            answered
-                .latency
-                .iter()
-                .enumerate()
-                .for_each(|(class, counter)| latency.count(class, read(counter)));
-            Answers { asked: read(&answered.asked), errors, latency }
+            Answers { asked: read(&answered.asked), errors, latency: answered.latency.read() }
         };
         let rate = |hits: &AtomicU64, trials: &AtomicU64| Rate::new(read(hits), read(trials));
         Counts {

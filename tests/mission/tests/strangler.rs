@@ -147,12 +147,15 @@ impl Scene {
         let random = self.place.ids().random();
         let decision = feature.decide(&Asked { key: Some(key), forced: None, method: "GET", random });
         let side = decision.side().expect("it is served");
+        let mut call = feature.begin(&decision);
+        call.waits();
         let request = http::Request::builder().uri("/price").body(Bytes::new()).expect("a request");
         let began = Instant::now();
         let answer =
             self.sender.send(feature.service(side), request.clone(), 4096).await.expect("it answers");
         let (took, now) = (began.elapsed(), self.store.clock().now());
-        feature.answered(&decision, Some(answer.status().as_u16()), took, Some("web"), now);
+        call.began(answer.status().as_u16());
+        call.ended(Some(answer.status().as_u16()), took, Some("web"), now);
         if let Some(reserved) = decision.shadow.and_then(|_| self.shadow.reserve(answer.body().len())) {
             let primary = Primary::Whole(answer);
             self.shadow.offer(Job { feature, decision, request, primary, took, reserved });

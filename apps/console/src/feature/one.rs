@@ -1,21 +1,23 @@
 //! `/feature/{name}`: where one feature stands, and why.
 
 use dozen_core::Timestamp;
-use dozen_strangler::{Change, FeatureProgress, Sampled, Share, Stage};
+use dozen_strangler::{Change, FeatureProgress, Noisy, Sampled, Share, Stage};
 use maud::{Markup, html};
 use serde::Serialize;
 
 use super::{PREFIX, hold, key, known, order, unknown, verdict};
-use crate::Error;
 use crate::console::Console;
 use crate::done::Done;
 use crate::frame::{ago, fresh, live, moment, nothing};
 use crate::view::View;
+use crate::{Error, format};
 
 /// Changes shown.
 const CHANGES_MAX: usize = 30;
 /// Comparisons shown, the latest first.
 const SAMPLES_MAX: usize = 10;
+/// Places shown, the noisiest first.
+const NOISE_MAX: usize = 20;
 
 /// One feature.
 #[derive(Serialize)]
@@ -28,6 +30,9 @@ pub(crate) struct One {
     compared: u64,
     differing: u64,
     differences: Vec<Sampled>,
+    /// Reads that the old side was asked twice.
+    replays: u64,
+    noise: Vec<Noisy>,
     journal: Vec<Change>,
 }
 
@@ -54,6 +59,8 @@ impl View for One {
             compared,
             differing,
             differences,
+            replays: feature.replays(),
+            noise: feature.noise(),
             journal,
         })
     }
@@ -93,6 +100,7 @@ impl View for One {
                 @if !one.stale.is_empty() { p.notice.still { (one.stale.join("; ")) } }
                 p.small { "Left to do: " (one.left.join(", ")) }
                 (differences(&self.differences, self.now))
+                (noise(self.replays, &self.noise))
                 (journal(&self.journal))
             }))
             (order::form(console, &one.name))
@@ -137,6 +145,32 @@ fn differences(samples: &[Sampled], now: Timestamp) -> Markup {
                         }
                     }
                 } }
+            }
+        }
+    }
+}
+
+/// Where the old side differs from itself, as all gateways know.
+fn noise(replays: u64, places: &[Noisy]) -> Markup {
+    html! {
+        section {
+            h2 { "Noise of the old side" }
+            @if places.is_empty() {
+                (nothing(&format!("No place in which it differs from itself, in {} reads that it was asked twice.", format::number(replays))))
+            } @else {
+                div.scroll { table {
+                    thead { tr { th { "Where" } th.n { "Old and old differ" } th.n { "of" } th.n { "Old and new differ" } th.n { "of" } } }
+                    tbody { @for noisy in places.iter().take(NOISE_MAX) {
+                        tr {
+                            td { (noisy.place) }
+                            @for rate in [noisy.noise, noisy.differing] {
+                                td.n { (format::number(rate.hits)) }
+                                td.n { (format::number(rate.trials)) }
+                            }
+                        }
+                    } }
+                } }
+                @if places.len() > NOISE_MAX { p.muted.small { "and " (places.len() - NOISE_MAX) " more places" } }
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn form(console: &Console, name: &str) -> Markup {
                 label { "Why " input type="text" name="why" required; }
                 p.muted.small { "Both stand in the journal. Back and freeze hold it where it is then; thaw lets it go on by itself." }
                 div.actions {
-                    @for (act, label) in [("forward", "Forward"), ("back", "Back"), ("freeze", "Freeze"), ("thaw", "Thaw"), ("kill", "Kill"), ("revive", "Lift the kill switch")] {
+                    @for (act, label) in [("forward", "Forward"), ("back", "Back"), ("freeze", "Freeze"), ("thaw", "Thaw"), ("kill", "Kill"), ("revive", "Lift the kill switch"), ("forget", "Forget the noise")] {
                         button type="submit" name="act" value=(act) { (label) }
                     }
                 }
@@ -41,6 +41,10 @@ pub(crate) async fn order(State(console): Shared, Path(name): Path<String>, form
 
 async fn ordered(console: &Console, name: &str, form: &Filled) -> Result<(), Error> {
     form.check(console)?;
+    let wanted = |name: &'static str| {
+        form.filled(name).ok_or_else(|| Error::Invalid(format!("the field `{name}` is empty")))
+    };
+    let ((registry, _), by, why) = (known(console, name)?, wanted("by")?, wanted("why")?);
     let order = match form.get("act") {
         Some("forward") => Order::Forward,
         Some("back") => Order::Back,
@@ -48,12 +52,9 @@ async fn ordered(console: &Console, name: &str, form: &Filled) -> Result<(), Err
         Some("thaw") => Order::Thaw,
         Some("kill") => Order::Kill,
         Some("revive") => Order::Revive,
+        Some("forget") => return Ok(registry.forget_noise(name, by, why).await?),
         _ => return Err(Error::Invalid("the form says no order".into())),
     };
-    let wanted = |name: &'static str| {
-        form.filled(name).ok_or_else(|| Error::Invalid(format!("the field `{name}` is empty")))
-    };
-    let (registry, _) = known(console, name)?;
-    registry.order(name, order, wanted("by")?, wanted("why")?).await?;
+    registry.order(name, order, by, why).await?;
     Ok(())
 }

@@ -59,6 +59,8 @@ pub struct Incoming<'r> {
     pub query: Option<&'r str>,
     /// When the head was complete.
     pub started: Instant,
+    /// Whether its body came with the head, or it has none: nothing more is waited for from the client.
+    pub is_whole: bool,
 }
 
 impl<'r> Incoming<'r> {

@@ -83,8 +83,9 @@ pub(super) fn request<H: Handler>(
     let Scratch { client, request, target, edits, .. } = scratch;
     edits.clear();
     let mut slots = framing::slots();
-    let head = framing::request(&client.filled()[..end], &mut slots)?;
-    let planned = incoming(worker, origin, started, &head, target, |incoming, target| {
+    let (head, behind) = client.filled().split_at(end);
+    let head = framing::request(head, &mut slots)?;
+    let planned = incoming(worker, origin, started, (&head, behind), target, |incoming, target| {
         let verdict = worker.handler.begin(incoming, &mut Outgoing { target, edits });
         settle(worker, incoming, verdict, target, edits, Some(request))
     })?;
@@ -105,8 +106,9 @@ pub(super) fn resume<H: Handler>(
 ) -> Result<Planned<H::Ticket>, Refusal> {
     let Scratch { client, request, target, edits, .. } = scratch;
     let mut slots = framing::slots();
-    let head = framing::request(&client.filled()[..end], &mut slots)?;
-    let planned = incoming(worker, origin, started, &head, &mut String::new(), |incoming, _| {
+    let (head, behind) = client.filled().split_at(end);
+    let head = framing::request(head, &mut slots)?;
+    let planned = incoming(worker, origin, started, (&head, behind), &mut String::new(), |incoming, _| {
         let verdict = decide(decision, target, edits);
         settle(worker, incoming, verdict, target, edits, Some(request))
     })?;
@@ -127,14 +129,16 @@ pub(super) fn stream<H: Handler>(
     decision: Option<Decision<H::Ticket>>,
 ) -> Result<Planned<H::Ticket>, Refusal> {
     match decision {
-        None => incoming(worker, origin, started, head, target, |incoming, target| {
+        None => incoming(worker, origin, started, (head, &[]), target, |incoming, target| {
             let verdict = worker.handler.begin(incoming, &mut Outgoing { target, edits });
             settle(worker, incoming, verdict, target, edits, None)
         }),
-        Some(decision) => incoming(worker, origin, started, head, &mut String::new(), |incoming, _| {
-            let verdict = decide(decision, target, edits);
-            settle(worker, incoming, verdict, target, edits, None)
-        }),
+        Some(decision) => {
+            incoming(worker, origin, started, (head, &[]), &mut String::new(), |incoming, _| {
+                let verdict = decide(decision, target, edits);
+                settle(worker, incoming, verdict, target, edits, None)
+            })
+        }
     }
 }
 
@@ -150,12 +154,13 @@ fn decide<T>(decision: Decision<T>, target: &mut String, edits: &mut Edits) -> V
     decision.verdict
 }
 
-/// Makes a head canonical and shows it to `then`, together with the target that will be sent on.
+/// Makes a head canonical and shows it to `then`, together with the target that will be sent on. What has come `behind` the
+/// head says whether all of the request is there.
 fn incoming<H: Handler, R>(
     worker: &Worker<H>,
     origin: &Origin,
     started: Instant,
-    head: &RequestHead<'_, '_>,
+    (head, behind): (&RequestHead<'_, '_>, &[u8]),
     target: &mut String,
     then: impl FnOnce(&Incoming<'_>, &mut String) -> R,
 ) -> Result<R, Refusal> {
@@ -188,7 +193,8 @@ fn incoming<H: Handler, R>(
         (false, false) => Version::HTTP_10,
     };
     let path = &copy[..path_end];
-    let incoming = Incoming { worker, peer: *peer, tls, version, head, path, query, started };
+    let is_whole = matches!(head.length, Length::Exactly(bytes) if bytes <= behind.len() as u64);
+    let incoming = Incoming { worker, peer: *peer, tls, version, head, path, query, started, is_whole };
     Ok(then(&incoming, target))
 }
 

@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, Response, StatusCode, header};
 
 use difference::excerpt;
 pub use difference::{Difference, Differences, Kind};
@@ -121,6 +121,9 @@ impl Comparator {
                 "both sides fail, which says nothing of what they would answer".into(),
             );
         }
+        if let Some(why) = conditional(old.status(), new.status()) {
+            return Compared::Incomparable(why);
+        }
         let mut found = nothing();
         if old.status() != new.status() {
             let (old, new) = (old.status().as_u16().to_string(), new.status().as_u16().to_string());
@@ -214,6 +217,17 @@ impl Comparator {
             }
         }
     }
+}
+
+/// Why two statuses say nothing of each other: a client that has asked for what is new, or for a part, has asked in the words of
+/// the one system whose answer it has kept. The other may answer in full, and be right.
+fn conditional(old: StatusCode, new: StatusCode) -> Option<String> {
+    let shortened =
+        |status: StatusCode| matches!(status, StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT);
+    let is_one = (shortened(old) && new == StatusCode::OK) || (shortened(new) && old == StatusCode::OK);
+    is_one.then(|| {
+        format!("one side answers in full and the other does not ({} and {})", old.as_u16(), new.as_u16())
+    })
 }
 
 /// No difference yet.

@@ -358,3 +358,19 @@ fn two_sides_that_both_fail_say_nothing_of_each_other() {
     assert!(matches!(comparator.compare(&answer(200), &answer(500)), Compared::Different(_)));
     assert_eq!(comparator.compare(&answer(404), &answer(404)), Compared::Same);
 }
+
+#[test]
+fn what_was_asked_for_only_if_it_is_new_or_in_part_says_nothing_where_one_side_answers_in_full() {
+    let comparator = Comparator::new("checkout", &plain()).expect("the rules compile");
+    let of = |status: u16| answer(status, "text/plain", if status == 304 { "" } else { "a page" });
+    for (old, new) in [(304, 200), (200, 304), (206, 200), (200, 206)] {
+        let compared = comparator.compare(&of(old), &of(new));
+        assert!(matches!(compared, Compared::Incomparable(_)), "{old} {new}: {compared:?}");
+    }
+    assert_eq!(comparator.compare(&of(304), &of(304)), Compared::Same);
+    assert_eq!(comparator.compare(&of(206), &of(206)), Compared::Same);
+    assert!(
+        matches!(comparator.compare(&of(304), &of(404)), Compared::Different(_)),
+        "it is gone on one side"
+    );
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dozen_core::Timestamp;
 
+use crate::noise::REPLAYS_MAX;
 use crate::options::ShadowWrites;
 use crate::{Error, FeatureOptions, Share};
 
@@ -33,6 +34,11 @@ pub(super) fn check(name: &str, options: &FeatureOptions) -> Result<(), Error> {
     }
     if gate.window < Duration::from_secs(1) {
         return Err(Error::setting(name, "advance.window", "must be a second or more"));
+    }
+    // Counts are halved beyond that many, and must not be too few for comparisons again.
+    if u64::from(options.compare.noise.samples) > REPLAYS_MAX / 2 {
+        let problem = format!("must be {} or less", REPLAYS_MAX / 2);
+        return Err(Error::setting(name, "compare.noise.samples", problem));
     }
     if let Some(due) = &options.due
         && due_moment(due).is_none()

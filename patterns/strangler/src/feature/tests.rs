@@ -1,5 +1,11 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::*;
 use crate::decide::{Asked, Serve};
+use crate::gate::{Counts, Rate};
+use crate::noise::Counted;
 use crate::options::ShadowWrites;
 use crate::options::WriteOptions;
 use crate::stage::Hold;
@@ -134,13 +140,13 @@ fn a_sample_is_shadowed_and_noise_is_learnt_first() {
 fn what_is_seen_counts_for_the_epoch_that_decided_it() {
     let feature = at(plain(), "50%");
     let decision = feature.decide(&get(Some("ann")));
-    feature.answered(&decision, Some(200), Duration::from_millis(5), None, Timestamp(1));
+    feature.begin(&decision).ended(Some(200), Duration::from_millis(5), None, Timestamp(1));
     assert_eq!(
         feature.live().tally.read().old.failing().trials + feature.live().tally.read().new.failing().trials,
         1
     );
     feature.adopt(State { epoch: 3, ..feature.state() }, 1);
-    feature.answered(&decision, Some(500), Duration::from_millis(5), None, Timestamp(1));
+    feature.begin(&decision).ended(Some(500), Duration::from_millis(5), None, Timestamp(1));
     feature.compared(&decision, Counted::Differs);
     assert_eq!(feature.live().tally.read(), Counts::default(), "it belongs to an epoch that is over");
     assert_eq!(feature.used().volume(), 2);
@@ -154,7 +160,7 @@ fn whom_the_new_side_fails_counts_at_every_stage_in_which_it_serves() {
     };
     let fails = |feature: &Feature, asked: &Asked<'_>| {
         let decision = feature.decide(asked);
-        feature.answered(&decision, None, Duration::from_millis(5), None, Timestamp(1));
+        feature.begin(&decision).ended(None, Duration::from_millis(5), None, Timestamp(1));
     };
     let complete = at(plain(), "complete");
     fails(&complete, &post(Some("ann")));
@@ -169,6 +175,92 @@ fn whom_the_new_side_fails_counts_at_every_stage_in_which_it_serves() {
     let compare = at(plain(), "compare");
     fails(&compare, &get(Some("ann")));
     assert_eq!(asked(&compare), (0, 0, 0), "the old side's users are compared by pairs");
+}
+
+/// A minute later, in which nobody has said how long answers usually take.
+fn sweep(feature: &Feature) -> bool {
+    // The first one closes the door behind those who wait.
+    feature.sweep(Instant::now());
+    feature.sweep(Instant::now() + Duration::from_secs(61))
+}
+
+#[test]
+fn whom_the_new_side_keeps_waiting_it_has_failed_once_whatever_becomes_of_them() {
+    let failing = |feature: &Feature| feature.live().tally.read().new.failing();
+    let rate = Rate::new;
+    let feature = at(plain(), "complete");
+    let begin = |waits: bool| {
+        let mut call = feature.begin(&feature.decide(&get(Some("ann"))));
+        if waits {
+            call.waits();
+        }
+        call
+    };
+    let (late, never, gone, heard, sends) =
+        (begin(true), begin(true), begin(true), begin(true), begin(false));
+    let mut heard = heard;
+    heard.began(200);
+    assert!(sweep(&feature), "somebody must look at it");
+    assert_eq!(
+        failing(&feature),
+        rate(3, 3),
+        "who still sends, or has the head of an answer, is not kept waiting"
+    );
+    assert!(!sweep(&feature) && failing(&feature) == rate(3, 3), "once");
+    let took = Duration::from_secs(40);
+    late.ended(Some(200), took, None, Timestamp(1));
+    never.ended(None, took, None, Timestamp(1));
+    gone.cut(None, Timestamp(1));
+    assert_eq!(failing(&feature), rate(3, 3), "their ends count no more");
+    heard.ended(Some(200), took, None, Timestamp(1));
+    sends.ended(Some(503), took, None, Timestamp(1));
+    assert_eq!((failing(&feature), feature.used().new), (rate(4, 5), 5));
+    // Of an epoch that is over nothing counts.
+    let (mut old, mut young) = (begin(false), begin(false));
+    old.waits();
+    feature.adopt(State { epoch: 3, ..feature.state() }, 1);
+    young.waits();
+    assert!(!sweep(&feature));
+    assert_eq!(failing(&feature), Rate::default());
+    // Whom the old side serves alone, it may keep.
+    let compare = at(plain(), "compare");
+    let mut call = compare.begin(&compare.decide(&get(None)));
+    call.waits();
+    assert!(!sweep(&compare));
+}
+
+#[test]
+fn how_long_somebody_may_wait_follows_what_answers_usually_take() {
+    let feature = at(plain(), "50%");
+    let (began, window) = (Instant::now(), feature.options().advance.window);
+    let sweep = |after: u64| feature.sweep(began + window + Duration::from_millis(after));
+    feature.sweep(began);
+    for _ in 0..30 {
+        let mut call = feature.begin(&feature.decide(&get(None)));
+        call.waits();
+        call.began(200);
+        call.ended(Some(200), Duration::from_millis(1), None, Timestamp(1));
+    }
+    let mut call = feature.begin(&feature.decide(&get(None)));
+    call.waits();
+    let old = || feature.live().tally.read().old.failing().hits;
+    sweep(0);
+    sweep(499);
+    assert_eq!(old(), 0);
+    assert!(!sweep(501), "it is not the new side");
+    assert_eq!(old(), 1);
+}
+
+#[test]
+fn an_answer_takes_as_long_as_its_beginning_however_slowly_its_client_reads() {
+    let feature = at(plain(), "50%");
+    let decision = feature.decide(&get(None));
+    let mut call = feature.begin(&decision);
+    call.waits();
+    call.began(101);
+    call.ended(Some(101), Duration::from_secs(3_600), None, Timestamp(1));
+    let p99 = feature.live().tally.read().old.latency.quantile(0.99).expect("one is counted");
+    assert!(p99 < 1.0, "{p99}");
 }
 
 #[test]
@@ -197,13 +289,20 @@ fn windows_close_and_stay_counted() {
     feature.turn(Timestamp(0).after(Duration::from_secs(61)));
     let live = feature.live();
     assert_eq!((live.window, live.closed.differing.hits, live.tally.read().differing.hits), (1, 1, 0));
+    feature.turn(Timestamp(0).after(Duration::from_secs(1 << 30)));
+    feature.turn(Timestamp(0).after(Duration::from_secs(121)));
+    assert_eq!(
+        (feature.live().window, feature.compared_so_far()),
+        (2, (1, 1)),
+        "the clock was set right again"
+    );
 }
 
 #[test]
 fn who_still_asks_the_old_side_is_named() {
     let feature = at(plain(), "complete");
     let decision = feature.decide(&Asked { forced: Some(Side::Old), ..get(None) });
-    feature.answered(&decision, Some(200), Duration::from_millis(1), Some("batch-job"), Timestamp(7));
+    feature.begin(&decision).ended(Some(200), Duration::from_millis(1), Some("batch-job"), Timestamp(7));
     let used = feature.used();
     assert_eq!(used.last_caller().map(|caller| caller.name.as_str()), Some("batch-job"));
     assert_eq!((used.last_old, used.new), (Some(Timestamp(7)), 0));

@@ -19,7 +19,8 @@ impl Registry {
         let mut looked = self.looking.lock().await;
         self.follow().await?;
         self.inherit(&mut looked).await?;
-        if self.publish(&mut looked).await? {
+        let is_time = self.publish(&mut looked).await?;
+        if is_time {
             self.read_use().await?;
         }
         let counts = rows::all(&self.store, COUNTS).await?;
@@ -29,6 +30,9 @@ impl Registry {
             if let Err(error) = self.consider(&feature, &counts).await {
                 failed.get_or_insert(error);
             }
+        }
+        if is_time {
+            self.share_noise().await?;
         }
         failed.map_or(Ok(()), Err)
     }
@@ -97,7 +101,7 @@ impl Registry {
         counts: &[TableRow],
     ) -> Result<Judgement, Error> {
         let name = feature.name();
-        let mut evidence = self.gathered(name, state.epoch, counts);
+        let mut evidence = self.gathered(feature, state.epoch, counts);
         if feature.options().writes.authority.is_some() {
             evidence.lag = Some(Feed::new(&self.store, name).lag().await?);
         }
@@ -146,20 +150,19 @@ impl Registry {
         retire::unused(state, seen.used.get(feature.name())?, after, now)
     }
 
-    /// What all gateways have counted of a feature in an epoch.
-    fn gathered(&self, name: &str, epoch: u64, counts: &[TableRow]) -> Evidence {
-        let of = |row: &&TableRow| row.key.split_once('/').is_some_and(|(feature, _)| feature == name);
+    /// What all gateways have counted of a feature in an epoch. The window is that of our own clock: one gateway whose clock is
+    /// wrong blinds none of the others.
+    fn gathered(&self, feature: &Feature, epoch: u64, counts: &[TableRow]) -> Evidence {
+        let of = |row: &&TableRow| row.key.split_once('/').is_some_and(|(name, _)| name == feature.name());
         let published = counts.iter().filter(of).filter_map(|row| self.readable::<Published>(COUNTS, row));
         let published: Vec<Published> = published.filter(|counted| counted.epoch == epoch).collect();
-        let mut evidence = Evidence {
-            window: published.iter().map(|counted| counted.window).max().unwrap_or(0),
-            ..Evidence::default()
-        };
+        let window = feature.window_at(self.store.clock().now());
+        let mut evidence = Evidence { window, ..Evidence::default() };
         for counted in &published {
             evidence.whole.add(&counted.closed);
             evidence.whole.add(&counted.current);
             // A gateway that is still in the window before adds nothing to this one.
-            if counted.window == evidence.window {
+            if counted.window == window {
                 evidence.recent.add(&counted.current);
             }
         }

@@ -24,6 +24,7 @@ impl Registry {
     async fn observe_those(&self, features: &[Arc<Feature>]) -> Result<(), Error> {
         let features: Vec<_> = features.iter().map(|feature| (feature.adopted(), feature)).collect();
         let (states, counts) = (rows::all(&self.store, STATES).await?, rows::all(&self.store, COUNTS).await?);
+        self.observe_noise(features.iter().map(|(_, feature)| *feature)).await?;
         for (since, feature) in features {
             let row = states.iter().find(|row| row.key == feature.name());
             if let Some(state) = row.and_then(|row| self.readable(STATES, row)) {

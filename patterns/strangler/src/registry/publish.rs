@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use dozen_core::Timestamp;
 use dozen_store::Op;
+use tokio::time::Instant;
 
 use super::{KEEP, Registry, Seen};
 use crate::Error;
@@ -33,7 +33,8 @@ pub(super) struct Looked {
     sampled: BTreeMap<String, Vec<Sampled>>,
     /// What was served before this process, as far as it was folded into its rows.
     pub(super) before: BTreeMap<String, Used>,
-    pub(super) used_at: Option<Timestamp>,
+    /// By the clock that nobody sets back.
+    pub(super) used_at: Option<Instant>,
 }
 
 /// How long a row of what was served is kept: as long as its silence may be a proof, and longer.
@@ -48,7 +49,7 @@ impl Registry {
         let expires = now.after(KEEP);
         let mut ops: Vec<Op> = Vec::new();
         let (mut published, mut used, mut sampled) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let writes_use = looked.used_at.is_none_or(|at| now.since(at) >= USE_EVERY);
+        let writes_use = looked.used_at.is_none_or(|at| at.elapsed() >= USE_EVERY);
         for feature in self.features() {
             feature.turn(now);
             let (name, live) = (feature.name().to_owned(), feature.live());
@@ -93,7 +94,7 @@ impl Registry {
         looked.used.extend(used);
         looked.sampled.extend(sampled);
         if writes_use {
-            looked.used_at = Some(now);
+            looked.used_at = Some(Instant::now());
         }
         Ok(writes_use)
     }

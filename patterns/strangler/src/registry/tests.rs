@@ -2,12 +2,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use dozen_core::Timestamp;
+use dozen_store::Expect;
 
 use super::*;
 use crate::gate::Verdict;
 use crate::noise::Counted;
 use crate::options::{GateOptions, WriteOptions};
-use crate::stage::Hold;
+use crate::rows::STATES;
+use crate::stage::{Hold, Order};
 use crate::testing::{Place, run, until};
 use crate::{Asked, OnBreach, Share, Side, Stage};
 
@@ -48,7 +50,7 @@ fn traffic(feature: &Feature, count: u64, compared: u64, differing: u64) {
         let key = at.to_string();
         let decision = feature.decide(&Asked { key: Some(&key), forced: None, method: "GET", random: at });
         let now = Timestamp(1);
-        feature.answered(&decision, Some(200), Duration::from_millis(3), None, now);
+        feature.begin(&decision).ended(Some(200), Duration::from_millis(3), None, now);
         for side in [Side::Old, Side::New] {
             feature.paired(&decision, side, Some(200), Duration::from_millis(3));
         }
@@ -125,6 +127,103 @@ async fn a_broken_threshold_takes_the_traffic_back_on_every_gateway_within_a_sec
     assert_eq!((last.who.as_str(), last.to, last.hold), ("gate", Stage::Compare, Some(Hold::Frozen)));
     assert!(last.why.contains("parity: 30 of 40 compared answers differ"), "{}", last.why);
     assert_eq!(history.len(), 3, "written down once");
+}
+
+#[tokio::test]
+async fn a_new_side_that_hangs_is_found_out_while_it_hangs_and_both_gateways_go_back_within_a_second() {
+    let place = Place::new();
+    let window = Duration::from_secs(1);
+    let declared = features(|options| options.advance.window = window);
+    let (one, other) = (gateway(&place, "a", &declared).await, gateway(&place, "b", &declared).await);
+    one.order("checkout", Order::To(Stage::Complete), "ann", "x").await.expect("allowed");
+    let _running = [run(one.clone()), run(other.clone())];
+    until("both follow", async || feature(&other).state().stage == Stage::Complete).await;
+    let begin = || {
+        let feature = feature(&other);
+        let asked = Asked { key: None, forced: None, method: "GET", random: 0 };
+        let mut call = feature.begin(&feature.decide(&asked));
+        call.waits();
+        call
+    };
+    let began = Instant::now();
+    until("what is usual was measured for a whole window", async || {
+        let mut call = begin();
+        call.began(200);
+        call.ended(Some(200), Duration::from_millis(1), None, Timestamp(1));
+        began.elapsed() > 2 * window
+    })
+    .await;
+    let began = Instant::now();
+    let calls: Vec<_> = (0..30).map(|_| begin()).collect();
+    until("everything is back", async || {
+        [&one, &other].iter().all(|gateway| feature(gateway).state().effective().share() == Share::NONE)
+    })
+    .await;
+    let took = began.elapsed();
+    eprintln!("from the first request that hangs to no traffic on both gateways: {took:?}");
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(1), "{took:?}");
+    let history = one.history("checkout", 10).await.expect("a journal");
+    let why = &history.last().expect("the rollback").why;
+    assert!(why.contains("the new side failed 30 of "), "{why}");
+    drop(calls);
+}
+
+#[tokio::test]
+async fn what_is_learnt_of_noise_is_known_to_all_gateways_outlives_them_and_can_be_forgotten() {
+    use crate::compare::{Compared, Differences};
+
+    let place = Place::new();
+    let declared = features(|options| options.stages = vec![Stage::Compare]);
+    let (one, other) = (gateway(&place, "a", &declared).await, gateway(&place, "b", &declared).await);
+    let differs = || {
+        Compared::Different(Differences {
+            places: Some(["$.id".to_owned()].into()),
+            ..Differences::default()
+        })
+    };
+    let noise = declared["checkout"].compare.noise.clone();
+    let judged = |gateway: &Registry| feature(gateway).noise_of().judge(&differs(), &noise);
+    let look = async |gateway: &Registry| {
+        gateway.looking.lock().await.used_at = None;
+        gateway.look().await.expect("it answers");
+    };
+    (0..25).for_each(|_| feature(&one).noise_of().learn(&differs()));
+    assert_eq!((judged(&one), judged(&other)), (Counted::Same, Counted::Nothing));
+    look(&one).await;
+    look(&other).await;
+    assert_eq!(judged(&other), Counted::Same, "what the other has learnt");
+    let later = gateway(&place, "c", &declared).await;
+    assert_eq!(judged(&later), Counted::Same, "from its first look on");
+    assert_eq!(feature(&later).noise()[0].noise, crate::gate::Rate::new(25, 25));
+    later.forget_noise("checkout", "ann", "ids are stable now").await.expect("it is forgotten");
+    assert_eq!(judged(&later), Counted::Nothing);
+    look(&one).await;
+    look(&other).await;
+    assert!(feature(&one).noise().is_empty() && feature(&other).replays() == 0);
+    let history = one.history("checkout", 10).await.expect("a journal");
+    let last = history.last().expect("it is told");
+    assert_eq!((last.who.as_str(), last.from, last.to), ("ann", Some(Stage::Compare), Stage::Compare));
+    assert!(last.why.ends_with("ids are stable now"), "{}", last.why);
+}
+
+#[tokio::test]
+async fn a_gateway_whose_clock_is_wrong_blinds_none_of_the_others() {
+    use crate::gate::{Counts, Rate};
+    use crate::rows::{COUNTS, Published};
+
+    let place = Place::new();
+    let gateway = gateway(&place, "a", &features(|_| {})).await;
+    gateway.order("checkout", Order::To(stage("50%")), "ann", "x").await.expect("allowed");
+    // A million good answers, counted by one that is a year ahead.
+    let closed = Counts { differing: Rate::new(0, 1_000_000), ..Counts::default() };
+    let (epoch, current) = (feature(&gateway).state().epoch, Counts::default());
+    let ahead = rows::json(&Published { epoch, window: 525_600, closed, current });
+    let table = place.open().await.table(COUNTS);
+    table.put("checkout/b/1", ahead, Expect::Any, None).await.expect("written");
+    traffic(&feature(&gateway), 200, 40, 30);
+    gateway.look().await.expect("it answers");
+    let why = feature(&gateway).judgement().reason();
+    assert_eq!(feature(&gateway).state().stage, Stage::Compare, "{why}");
 }
 
 #[tokio::test]
@@ -325,10 +424,10 @@ async fn silence_retires_the_old_side_and_names_its_last_caller() {
     let asked = |forced| Asked { key: Some("x"), forced, method: "GET", random: 0 };
     let store = place.open().await;
     let old = feature.decide(&asked(Some(Side::Old)));
-    feature.answered(&old, Some(200), Duration::ZERO, Some("batch-job"), store.clock().now());
+    feature.begin(&old).ended(Some(200), Duration::ZERO, Some("batch-job"), store.clock().now());
     until("it is retired", async || {
         let new = feature.decide(&asked(None));
-        feature.answered(&new, Some(200), Duration::ZERO, None, store.clock().now());
+        feature.begin(&new).ended(Some(200), Duration::ZERO, None, store.clock().now());
         // What was served is written down every few seconds; a fresh registry reads it at once.
         gateway.looking.lock().await.used_at = None;
         gateway.look().await.expect("it answers");

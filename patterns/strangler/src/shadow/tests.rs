@@ -5,9 +5,11 @@ use axum::extract::State as With;
 use axum::http::{HeaderMap, Method, Uri};
 use bytes::Bytes;
 use dozen_core::Timestamp;
+use tokio::time::Instant;
 
 use super::*;
 use crate::gate::Counts;
+use crate::options::ShadowWrites;
 use crate::stage::State;
 use crate::testing::{Direct, ids, run, serve, until};
 use crate::{Asked, FeatureOptions};
@@ -216,7 +218,7 @@ async fn after_the_move_a_new_side_that_gives_no_answer_counts_against_it_and_th
     let _running = run(scene.shadow.clone());
     let asked = Asked { key: Some("ann"), forced: None, method: "GET", random: 0 };
     let decision = scene.feature.decide(&asked);
-    scene.feature.answered(&decision, None, Duration::ZERO, None, Timestamp(1));
+    scene.feature.begin(&decision).ended(None, Duration::ZERO, None, Timestamp(1));
     let (feature, reserved) = (scene.feature.clone(), scene.shadow.reserve(0).expect("there is room"));
     let (request, primary, took) = (get(), Primary::Nothing, Duration::ZERO);
     scene.shadow.offer(Job { feature, decision, request, primary, took, reserved });

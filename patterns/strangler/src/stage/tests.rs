@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use super::*;
+use crate::Error;
+use crate::options::OnBreach;
 
 fn bounds(on_breach: OnBreach) -> Bounds {
     let ladder: Vec<Stage> = ["shadow", "compare", "1%", "25%", "complete", "retired"]

@@ -1,15 +1,18 @@
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State as With;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use dozen_lifecycle::Stop;
 use dozen_messaging::{Policy, Worker, WorkerOptions};
+use dozen_store::{Store, Tx};
 
 use super::*;
 use crate::FeatureOptions;
+use crate::feature::Feature;
 use crate::testing::{Direct, Place, ids, run, serve, until};
 
 /// A system with some data, that does a write once for each idempotency key.

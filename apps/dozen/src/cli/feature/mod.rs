@@ -33,6 +33,7 @@ Examples:
   dozen feature kill checkout --why 'the till is down'   everything to the old side, at once, on every gateway
   dozen feature revive checkout --why 'fixed'            lifts the kill switch; held where it was
   dozen feature thaw checkout --why 'looked at it'       it may go on by itself again
+  dozen feature forget checkout --why 'ids are stable'   what was learnt of the old side's noise
   dozen feature settle checkout order-7 --took           that write has happened: feed it to the other side
   dozen feature diff checkout                            the latest answers that differ
   dozen feature journal checkout                         who changed it, when and why
@@ -80,6 +81,8 @@ enum Verb {
     /// Let it go on by itself again
     #[command(visible_alias = "resume")]
     Thaw(order::Ordering),
+    /// Forget what was learnt of the old side's noise; it is learnt anew
+    Forget(order::Ordering),
     /// Say what became of a write of which nobody knows whether it has happened
     Settle(order::Settle),
     /// List who changed it, when and why
@@ -130,6 +133,7 @@ impl Feature {
                 Verb::Freeze(ordering) => ordering.run(&registry, dozen_strangler::Order::Freeze).await?,
                 Verb::Pin(ordering) => ordering.run(&registry, dozen_strangler::Order::Pin).await?,
                 Verb::Thaw(ordering) => ordering.run(&registry, dozen_strangler::Order::Thaw).await?,
+                Verb::Forget(ordering) => ordering.forget(&registry).await?,
                 Verb::Settle(settle) => settle.run(&look, &registry).await?,
                 Verb::Journal { name, number, printing } => {
                     show::journal(&registry, &name, number.into(), printing.json).await?

@@ -42,15 +42,32 @@ impl To {
 
 impl Ordering {
     pub(super) async fn run(self, registry: &Registry, order: Order) -> Result<String, Error> {
-        let Self { name, why, by, json } = self;
-        named(registry, &name)?;
-        let by = by.filter(|by| !by.is_empty()).unwrap_or_else(system_user);
-        let state = registry.order(&name, order, &by, &why).await;
+        let Self { name, why, json, .. } = &self;
+        named(registry, name)?;
+        let state = registry.order(name, order, &self.by(), why).await;
         let state = state.map_err(Error::pattern(format!("change feature `{name}`")))?;
-        if json {
+        if *json {
             return Ok(format!("{:#}\n", serde_json::json!({ "feature": name, "state": state })));
         }
         Ok(format!("{name} is at {}{}\n", state.stage, held(&state)))
+    }
+
+    /// Has what was learnt of the old side's noise forgotten.
+    pub(super) async fn forget(self, registry: &Registry) -> Result<String, Error> {
+        let Self { name, why, json, .. } = &self;
+        named(registry, name)?;
+        let forgotten = registry.forget_noise(name, &self.by(), why).await;
+        forgotten.map_err(Error::pattern(format!("forget the noise of feature `{name}`")))?;
+        if *json {
+            return Ok(format!("{:#}\n", serde_json::json!({ "feature": name, "forgotten": true })));
+        }
+        Ok(format!(
+            "{name}: the noise of its old side is forgotten; answers count again once it is learnt anew\n"
+        ))
+    }
+
+    fn by(&self) -> String {
+        self.by.clone().filter(|by| !by.is_empty()).unwrap_or_else(system_user)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::Error;
 
 /// A write that has no outcome for so long is shown.
 const UNSETTLED_AFTER: Duration = Duration::from_secs(60);
+/// Places that are shown, the noisiest first.
+const NOISE_MAX: usize = 10;
 /// Paths that no feature takes are shown up to here.
 const UNMAPPED_MAX: usize = 20;
 
@@ -61,7 +63,8 @@ pub(super) async fn one(
     let Some(progress) = found else { return Err(Error::Usage(format!("there is no feature `{name}`"))) };
     if as_json {
         let ids: Vec<&str> = unsettled.iter().map(|write| write.id.as_str()).collect();
-        return Ok(format!("{:#}\n", json!({ "feature": progress, "unsettled": ids })));
+        let noise = json!({ "replays": feature.replays(), "places": feature.noise() });
+        return Ok(format!("{:#}\n", json!({ "feature": progress, "unsettled": ids, "noise": noise })));
     }
     let (options, state, now) = (feature.options(), feature.state(), look.now());
     let mut text = format!("{name}: from {} to {}\n", options.old, options.new);
@@ -77,6 +80,20 @@ pub(super) async fn one(
     line("served", &format!("{} by the old side, {} by the new", progress.used.old, progress.used.new));
     if let Some(caller) = progress.used.last_caller() {
         line("last", &format!("{} asked the old side {} ago", caller.name, ago(caller.last, now)));
+    }
+    let (replays, noise) = (feature.replays(), feature.noise());
+    if replays > 0 {
+        let says = match noise.len() {
+            0 => format!("the old side has answered alike in all of {replays} reads that it was asked twice"),
+            places => format!(
+                "{places} places in which the old side differs from itself, by {replays} reads asked twice"
+            ),
+        };
+        line("noise", &says);
+        for noisy in noise.iter().take(NOISE_MAX) {
+            let place = crate::up::printable(noisy.place.as_bytes());
+            line("", &format!("{place} differs in {} of {}", noisy.noise.hits, noisy.noise.trials));
+        }
     }
     if !unsettled.is_empty() {
         line("unsettled", &format!("{} writes of which nobody knows whether they happened", unsettled.len()));

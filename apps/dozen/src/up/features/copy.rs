@@ -119,11 +119,13 @@ impl HttpBody for Copied {
 pub(super) struct Rewritten {
     inner: Body,
     rewriter: Option<BodyRewriter>,
+    /// What comes behind the body, until all of the body has passed.
+    trailers: Option<Frame<Bytes>>,
 }
 
 impl Rewritten {
     pub(super) fn around(inner: Body, rewriter: BodyRewriter) -> Body {
-        Body::new(Self { inner, rewriter: Some(rewriter) })
+        Body::new(Self { inner, rewriter: Some(rewriter), trailers: None })
     }
 }
 
@@ -137,18 +139,74 @@ impl HttpBody for Rewritten {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             let this = &mut *self;
-            let Some(rewriter) = &mut this.rewriter else { return Poll::Ready(None) };
+            let Some(rewriter) = &mut this.rewriter else { return Poll::Ready(this.trailers.take().map(Ok)) };
             let passed = match Pin::new(&mut this.inner).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(piece) => rewriter.push(&piece),
-                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                    Err(trailers) => {
+                        this.trailers = Some(trailers);
+                        finish(&mut this.rewriter)
+                    }
                 },
-                Poll::Ready(None) => this.rewriter.take().map(BodyRewriter::finish).unwrap_or_default(),
+                Poll::Ready(None) => finish(&mut this.rewriter),
                 other => return other,
             };
             if !passed.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(passed.into()))));
             }
         }
+    }
+}
+
+/// What a rewriter still holds back.
+fn finish(rewriter: &mut Option<BodyRewriter>) -> Vec<u8> {
+    rewriter.take().map(BodyRewriter::finish).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
+
+    use dozen_strangler::rewrite::Addresses;
+    use http::HeaderMap;
+
+    use super::*;
+
+    /// A body of these frames.
+    struct Frames(VecDeque<Frame<Bytes>>);
+
+    impl HttpBody for Frames {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_of_a_body_passes_before_its_trailers() {
+        let piece = |text: &'static str| Frame::data(Bytes::from_static(text.as_bytes()));
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", http::HeaderValue::from_static("1"));
+        let frames = [piece("see http://old.int"), piece("ernal/a"), Frame::trailers(trailers)];
+        let facade = "https://shop.example".to_owned();
+        let addresses = Addresses { hosts: vec!["old.internal".into()], facade, prefix: None };
+        let mut body = Rewritten::around(Body::new(Frames(frames.into())), BodyRewriter::new(&addresses));
+        let (mut text, mut ended) = (Vec::new(), false);
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            match frame.expect("it passes").into_data() {
+                Ok(piece) => {
+                    assert!(!ended, "nothing of a body comes behind its trailers");
+                    text.extend_from_slice(&piece);
+                }
+                Err(_) => ended = true,
+            }
+        }
+        assert_eq!((text, ended), (b"see https://shop.example/a".to_vec(), true));
     }
 }

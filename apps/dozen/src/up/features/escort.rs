@@ -7,7 +7,6 @@
 
 mod writes;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,14 +16,26 @@ use dozen_strangler::compare::Answer;
 use dozen_strangler::rewrite::{BodyRewriter, is_text};
 use dozen_strangler::{Decision, Feature, Feed, Job, Primary, Reserved, Shadow, Side};
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::copy::{Copied, Done, Kept, Rewritten};
 use super::login::{Crossing, Login};
-use super::witness::Rewriting;
+use super::witness::{Rewriting, Underway};
+
+/// What asks for a part of a body.
+const PARTS: [HeaderName; 2] = [header::RANGE, header::IF_RANGE];
+/// What speaks of the very bytes of a body.
+const OF_BYTES: [HeaderName; 6] = [
+    header::ETAG,
+    header::ACCEPT_RANGES,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
 
 /// What shall be done with one request.
 pub(super) struct Plan {
@@ -41,6 +52,10 @@ pub(super) struct Plan {
     pub(super) beside: Arc<Semaphore>,
     pub(super) shadow: Arc<Shadow>,
     pub(super) ids: Ids,
+    /// What its witness knows of it, too.
+    pub(super) underway: Arc<Underway>,
+    /// Whether all of it is there.
+    pub(super) is_whole: bool,
 }
 
 /// Does it.
@@ -48,7 +63,6 @@ pub(super) struct Escorting(Arc<Inner>);
 
 struct Inner {
     plan: Plan,
-    answered_here: Arc<AtomicBool>,
     /// Bytes for a copy that is not made yet.
     reserved: Mutex<Option<Reserved>>,
 }
@@ -70,12 +84,7 @@ struct Copy {
 impl Escorting {
     pub(super) fn new(mut plan: Plan) -> Self {
         let reserved = Mutex::new(plan.reserved.take());
-        Self(Arc::new(Inner { plan, answered_here: Arc::default(), reserved }))
-    }
-
-    /// Whether it has answered in the place of the service.
-    pub(super) fn answered_here(&self) -> Arc<AtomicBool> {
-        self.0.answered_here.clone()
+        Self(Arc::new(Inner { plan, reserved }))
     }
 }
 
@@ -88,7 +97,11 @@ impl Around for Escorting {
     ) -> BoxFuture<'static, Result<Response<Body>, Failure>> {
         let inner = self.0.clone();
         Box::pin(async move {
-            let request = inner.shown(request).await;
+            let mut request = inner.shown(request).await;
+            if inner.plan.rewriting.is_some() {
+                // A part of a body whose links are others would be a part of another body.
+                PARTS.iter().for_each(|name| drop(request.headers_mut().remove(name)));
+            }
             if let Some((feed, to)) = inner.plan.feed.clone() {
                 return match inner.gathered(to, request).await {
                     Ok((request, write)) => inner.written(feed, write, request, next).await,
@@ -96,6 +109,9 @@ impl Around for Escorting {
                 };
             }
             let (request, sent) = inner.out(request);
+            if inner.plan.is_whole {
+                inner.plan.underway.waits();
+            }
             match next.ask(request).await {
                 Ok(answer) => Ok(inner.home(answer, sent)),
                 Err(failure) => {
@@ -159,7 +175,7 @@ impl Inner {
 
     /// An answer in the place of the service's.
     fn instead(&self, status: StatusCode, title: &str) -> Response<Body> {
-        self.answered_here.store(true, Ordering::Relaxed);
+        self.plan.underway.answers_here();
         let mut answer = Response::new(Body::from(problem_document(status.as_u16(), title)));
         *answer.status_mut() = status;
         let json = HeaderValue::from_static("application/problem+json");
@@ -189,13 +205,15 @@ impl Inner {
         self.plan.shadow.offer(Job { feature, decision, request, primary, took, reserved });
     }
 
-    /// Offers request and answer to the shadow once the client has all of it.
+    /// Offers request and answer to the shadow once the client has all of it. Its head is here now, and that is how long it took:
+    /// the client may be slow, and nobody is for whom a copy is made.
     fn watched(&self, answer: Response<Body>, copy: Copy, at: Instant, is_head: bool) -> Response<Body> {
         // Events are an answer without an end: nothing to compare, and bytes that others need.
         let kind = answer.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
             return answer;
         }
+        let took = at.elapsed();
         let (head, body) = answer.into_parts();
         let mut kept = Response::new(());
         *kept.status_mut() = head.status;
@@ -212,7 +230,7 @@ impl Inner {
             };
             let Some(reserved) = reserved else { return };
             let request = Request::from_parts(asked, body);
-            shadow.offer(Job { feature, decision, request, primary, took: at.elapsed(), reserved });
+            shadow.offer(Job { feature, decision, request, primary, took, reserved });
         });
         let bytes_max = self.plan.feature.options().compare.body_max;
         if is_head || matches!(head.status.as_u16(), 204 | 304) {
@@ -232,8 +250,8 @@ impl Inner {
         }
         let (mut head, body) = answer.into_parts();
         head.headers.remove(header::CONTENT_LENGTH);
-        // It would be another system's answer.
-        head.headers.remove(header::ETAG);
+        // They would be of another body.
+        OF_BYTES.iter().for_each(|name| drop(head.headers.remove(name)));
         Response::from_parts(head, Rewritten::around(body, BodyRewriter::new(&rewriting.addresses)))
     }
 }

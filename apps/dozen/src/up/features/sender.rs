@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_dataplane::{Body, Caller, Error};
+use dozen_dataplane::{Body, CallError, Caller, Error, Unavailable};
 use dozen_strangler::compare::Answer;
-use dozen_strangler::{Request, Sender, Side, Unsent};
+use dozen_strangler::{Began, Request, Sender, Side, Unsent};
+use tokio::time::Instant;
 
 use super::login::Crossing;
 
@@ -29,18 +30,30 @@ impl Sender for Direct {
         let side =
             request.headers().get("dozen-shadow").and_then(|side| side.to_str().ok()?.parse::<Side>().ok());
         if let (Some(side), Some(crossing)) = (side, request.extensions_mut().remove::<Crossing>()) {
-            crossing.show(side, request.headers_mut()).await?;
+            let shown = crossing.show(side, request.headers_mut()).await;
+            // That a login cannot be found out is no fault of whoever would have been asked with it.
+            shown.map_err(|unsent| Unsent::NotAsked(dozen_core::chain(&unsent)))?;
         }
+        let asked = Instant::now();
         let answer = self.0.send(service, request.map(Body::from), PATIENCE).await;
-        let answer = answer.map_err(|error| match error.is_late() {
-            true => Unsent::TimedOut,
-            false => Unsent::Away(dozen_core::chain(&error)),
-        })?;
-        let (head, body) = answer.into_parts();
+        let answer = answer.map_err(unsent)?;
+        let (mut head, body) = answer.into_parts();
+        head.extensions.insert(Began(asked.elapsed()));
         match body.collect(body_max).await {
             Ok(body) => Ok(Answer::from_parts(head, body)),
             Err(Error::BodyTooLarge { .. }) => Err(Unsent::TooLarge(body_max)),
             Err(error) => Err(Unsent::Away(dozen_core::chain(&error))),
         }
+    }
+}
+
+fn unsent(error: CallError) -> Unsent {
+    match &error {
+        // We hold back ourselves; the service has heard of nothing.
+        CallError::Unavailable { source: Unavailable::Full | Unavailable::Shed, .. } => {
+            Unsent::NotAsked(dozen_core::chain(&error))
+        }
+        error if error.is_late() => Unsent::TimedOut,
+        error => Unsent::Away(dozen_core::chain(error)),
     }
 }

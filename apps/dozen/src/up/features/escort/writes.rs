@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dozen_core::chain;
 use dozen_dataplane::{Body, Departed, Error, Failure, Next, OwnKey};
-use dozen_strangler::{Feed, Side, Write};
+use dozen_strangler::{Feed, Side, Write, cohort};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::sync::oneshot;
 
@@ -16,6 +16,8 @@ use super::Inner;
 
 /// Bytes of a write that is fed.
 const WRITE_MAX: usize = 1024 * 1024;
+/// Bytes of a key that is kept in full.
+const KEY_MAX: usize = 255;
 /// The header that names a write.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -40,7 +42,15 @@ impl Inner {
                 );
             }
         };
-        let shown = head.headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
+        let shown = match head.headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str()) {
+            None => None,
+            Some(Ok(key)) if (1..=KEY_MAX).contains(&key.len()) => Some(key),
+            // One that is not kept in full could not tell its write from another.
+            Some(_) => {
+                let title = "an idempotency key is 1 to 255 visible ASCII characters";
+                return Err(self.instead(StatusCode::BAD_REQUEST, title));
+            }
+        };
         let id = shown.map_or_else(|| self.plan.ids.next().to_string(), str::to_owned);
         if shown.is_none() {
             head.extensions.insert(OwnKey);
@@ -52,7 +62,7 @@ impl Inner {
         let look = (head.method != Method::POST).then(|| head.uri.path().to_owned());
         let write = Write {
             id,
-            key: self.plan.key.clone().unwrap_or_default(),
+            key: self.order(),
             to,
             method: head.method.to_string(),
             target,
@@ -61,6 +71,15 @@ impl Inner {
             look,
         };
         Ok((Request::from_parts(head, body.into()), write))
+    }
+
+    /// What its write is in order with: the feature's key, or what stands for one that is long.
+    fn order(&self) -> String {
+        let Some(key) = &self.plan.key else { return String::new() };
+        match key.len() <= KEY_MAX {
+            true => key.clone(),
+            false => format!("{:016x}", cohort::point(self.plan.feature.name(), key)),
+        }
     }
 
     /// Sends a write, and sees it through also if its client does not wait for its answer.
@@ -105,6 +124,7 @@ impl Inner {
         }
         let departed = Departed::default();
         request.extensions_mut().insert(departed.clone());
+        self.plan.underway.waits();
         let answer = match next.ask(request).await {
             Ok(answer) => answer,
             Err(failure) => {
