@@ -9,7 +9,10 @@ use crate::done::Done;
 use crate::frame::{ago, fresh, nothing};
 use crate::sources::{RequestView, RouteView};
 use crate::view::View;
-use crate::{Error, explain, format};
+use crate::{Error, explain, format, live};
+
+/// What the page follows.
+const PREFIX: &str = "gateway/";
 
 /// Requests shown.
 const REQUESTS_MAX: usize = 100;
@@ -22,15 +25,31 @@ pub(crate) struct Gateway {
     requests: Vec<RequestView>,
 }
 
+impl Gateway {
+    fn of(console: &Console) -> Self {
+        Self {
+            now: console.now(),
+            routes: (console.sources.routes)(),
+            requests: (console.sources.recent_requests)(REQUESTS_MAX),
+        }
+    }
+}
+
+/// Another number when there are other routes or requests.
+pub(crate) fn numbers(console: &Console, prefix: &str) -> Vec<(String, u64)> {
+    let shown = (prefix == PREFIX).then(|| Gateway::of(console));
+    shown.iter().map(|shown| (PREFIX.to_owned(), live::version(&(&shown.routes, &shown.requests)))).collect()
+}
+
 impl View for Gateway {
     const PATH: &'static str = "/gateway";
 
     async fn gather(console: &Console, _: &str) -> Result<Self, Error> {
-        Ok(Self {
-            now: console.now(),
-            routes: (console.sources.routes)(),
-            requests: (console.sources.recent_requests)(REQUESTS_MAX),
-        })
+        Ok(Self::of(console))
+    }
+
+    fn follows(&self) -> String {
+        PREFIX.to_owned()
     }
 
     fn title(&self) -> String {
@@ -42,12 +61,12 @@ impl View for Gateway {
             h1 { "Gateway" }
             section {
                 h2 { "Routes" }
-                @if self.routes.is_empty() {
-                    (nothing("No route. Add one under `gateway: routes` in the file."))
-                } @else {
-                    (explain::form(""))
-                    (routes_table(&self.routes))
-                }
+                @if !self.routes.is_empty() { (explain::form("")) }
+                (fresh("routes", html! {
+                    @if self.routes.is_empty() {
+                        (nothing("No route. Add one under `gateway: routes` in the file."))
+                    } @else { (routes_table(&self.routes)) }
+                }))
             }
             (fresh("requests", html! {
                 section {

@@ -43,7 +43,8 @@
       const news = JSON.parse(event.data);
       state.textContent = "Live";
       show(news);
-      if (version !== undefined && version !== news.version) refresh();
+      // The first time, too: something may have happened since the page was made.
+      if (version !== news.version) refresh();
       version = news.version;
     };
     source.onerror = () => { state.textContent = source.readyState === 2 ? "Not live: reload to see what is new" : "Reconnecting…"; };

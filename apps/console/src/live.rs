@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A page that follows waits on the hints of all streams. Hints are hints, and a settled message need not give one, so
-//! it also looks once a second. However many pages follow, the store is asked four times a second at most, because the
+//! it also looks once a second; so it does for what no stream tells, because this process knows it alone: requests,
+//! translators, features. However many pages follow, the store is asked four times a second at most, because the
 //! snapshot is shared; and not at all while none does.
 
 use std::borrow::Cow;
@@ -43,6 +44,11 @@ const WATCHED_MAX: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Readers whose numbers one page is sent.
 const READERS_MAX: usize = 1_000;
+
+/// Numbers of this process alone, by name, as far as a page follows what begins so.
+type Numbers = fn(&Console, &str) -> Vec<(String, u64)>;
+/// What stands beside the streams.
+const BESIDE: [Numbers; 3] = [crate::feature::numbers, crate::gateway::numbers, crate::translator::numbers];
 
 /// The readers and streams at one moment.
 pub(crate) struct Snapshot {
@@ -110,11 +116,23 @@ impl News {
                 }
             }
         }
-        numbers.extend(crate::feature::numbers(console, prefix));
+        numbers.extend(BESIDE.iter().flat_map(|beside| beside(console, prefix)));
         numbers.hash(&mut hasher);
-        // 53 bits, because that is what a JavaScript number holds exactly.
-        Self { version: hasher.finish() >> 11, numbers }
+        Self { version: exact(hasher), numbers }
     }
+}
+
+/// As much of a hash as a number of JavaScript holds exactly.
+fn exact(hasher: DefaultHasher) -> u64 {
+    hasher.finish() >> (64 - 53)
+}
+
+/// What a page shows as one number, which is another one when the page is.
+pub(crate) fn version(shown: &impl Serialize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // What has no JSON has no twin either.
+    serde_json::to_string(shown).unwrap_or_default().hash(&mut hasher);
+    exact(hasher)
 }
 
 fn counters(status: &ReaderStatus) -> [(&'static str, u64); 6] {

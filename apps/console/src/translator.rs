@@ -11,7 +11,10 @@ use crate::console::Console;
 use crate::done::Done;
 use crate::frame::{ago, fresh, nothing};
 use crate::view::View;
-use crate::{Error, format};
+use crate::{Error, format, live};
+
+/// What the page follows.
+const PREFIX: &str = "translator/";
 
 /// Fields that differ, of one translator, that are shown.
 const FIELDS_MAX: usize = 100;
@@ -74,17 +77,36 @@ impl One {
     }
 }
 
+impl Page {
+    fn of(console: &Console) -> Self {
+        let all = (console.sources.translators)();
+        let translators = all.iter().flat_map(|all| all.iter()).map(|(name, one)| One::of(name, one));
+        Self {
+            now: console.now(),
+            translators: translators.collect(),
+            providers: all.as_ref().map(|all| all.providers()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Another number when a translator or a provider stands otherwise.
+pub(crate) fn numbers(console: &Console, prefix: &str) -> Vec<(String, u64)> {
+    let shown = (prefix == PREFIX).then(|| Page::of(console));
+    shown
+        .iter()
+        .map(|shown| (PREFIX.to_owned(), live::version(&(&shown.translators, &shown.providers))))
+        .collect()
+}
+
 impl View for Page {
     const PATH: &'static str = "/translator";
 
     async fn gather(console: &Console, _: &str) -> Result<Self, Error> {
-        let all = (console.sources.translators)();
-        let translators = all.iter().flat_map(|all| all.iter()).map(|(name, one)| One::of(name, one));
-        Ok(Self {
-            now: console.now(),
-            translators: translators.collect(),
-            providers: all.as_ref().map(|all| all.providers()).unwrap_or_default(),
-        })
+        Ok(Self::of(console))
+    }
+
+    fn follows(&self) -> String {
+        PREFIX.to_owned()
     }
 
     fn title(&self) -> String {

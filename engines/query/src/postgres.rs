@@ -36,8 +36,9 @@ impl Server {
     /// A connection is kept only after an answer that came whole: dropping one ends what runs in it.
     pub(crate) async fn ask(self: &Arc<Self>, question: Question) -> Result<Bytes, Error> {
         let until = Instant::now() + question.timeout;
-        let Ok(connected) = timeout_at(until, self.connection()).await else { return Err(Error::TimedOut) };
-        let client = connected?;
+        let limit = (question.timeout + GRACE).as_millis();
+        let begun = timeout_at(until, self.begun(&format!("set local statement_timeout = {limit}"))).await;
+        let client = begun.unwrap_or(Err(Error::TimedOut))?;
         let answered = timeout_at(until, self.answer(&client, &question)).await;
         let answered = answered.unwrap_or(Err(Error::TimedOut));
         if matches!(answered, Ok(_) | Err(Error::Refused(_))) {
@@ -50,28 +51,27 @@ impl Server {
         answered
     }
 
-    async fn connection(&self) -> Result<Client, Error> {
-        loop {
-            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match kept {
-                Some(client) if client.is_closed() => {}
-                Some(client) => return Ok(client),
-                None => break,
-            }
-        }
-        self.connector.connect().await.map_err(|error| Error::Unreachable(error.into()))
-    }
-
-    async fn answer(&self, client: &Client, question: &Question) -> Result<Bytes, Error> {
-        let limit = (question.timeout + GRACE).as_millis();
+    /// A connection on which a transaction with these settings has begun. One that was kept may have died meanwhile, which
+    /// shows when it begins: nothing was asked on it yet, so another one is taken.
+    async fn begun(&self, settings: &str) -> Result<Client, Error> {
         let begin = match self.access {
             Access::Reads => "begin read only",
             Access::Writes => "begin",
         };
-        client
-            .batch_execute(&format!("{begin}; set local statement_timeout = {limit}"))
-            .await
-            .map_err(failed)?;
+        let begin = format!("{begin}; {settings}");
+        loop {
+            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(client) = kept else { break };
+            if client.batch_execute(&begin).await.is_ok() {
+                return Ok(client);
+            }
+        }
+        let client = self.connector.connect().await.map_err(|error| Error::Unreachable(error.into()))?;
+        client.batch_execute(&begin).await.map_err(failed)?;
+        Ok(client)
+    }
+
+    async fn answer(&self, client: &Client, question: &Question) -> Result<Bytes, Error> {
         // The line end closes a comment that the statement may end with.
         let text = format!(
             "with dozen_answer as ({}\n) select row_to_json(dozen_answer)::text from dozen_answer",

@@ -3,6 +3,7 @@
 //! SQLite works on the thread that asks, so each question runs on one that may block, with a connection that nobody else has.
 //! The connection looks at the clock, and at whether anybody still waits, every few thousand of its steps.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use encoding_rs::Encoding;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as Sql, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use serde_json::{Map, Value};
 
 use crate::{Access, Error, IDLE_MAX, Question, Rows};
@@ -27,8 +28,11 @@ pub(crate) struct File {
     access: Access,
     /// What its texts are written in. SQLite itself does not look.
     encoding: &'static Encoding,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<(Which, Connection)>>,
 }
+
+/// Which file a path leads to, by device and number. One that is replaced by another is another.
+type Which = (u64, u64);
 
 /// Set when the one who asked has gone away.
 struct Gone(Arc<AtomicBool>);
@@ -53,10 +57,11 @@ impl File {
     }
 
     fn answer(&self, question: &Question, until: Instant, is_gone: Arc<AtomicBool>) -> Result<Bytes, Error> {
+        let which = self.which().map_err(|error| Error::Unreachable(error.into()))?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
-            Some(connection) => connection,
-            None => self.open().map_err(|error| Error::Unreachable(error.into()))?,
+            Some((own, connection)) if own == which => connection,
+            _ => self.open().map_err(|error| Error::Unreachable(error.into()))?,
         };
         let left = until.saturating_duration_since(Instant::now());
         let is_over = move || Instant::now() >= until || is_gone.load(Ordering::Relaxed);
@@ -64,13 +69,30 @@ impl File {
         let answered = connection
             .busy_timeout(left.max(Duration::from_millis(1)))
             .map_err(refused)
-            .and_then(|()| read(&connection, question, self.encoding));
+            .and_then(|()| self.within(&connection, || read(&connection, question, self.encoding)));
         connection.progress_handler(STEPS, None::<fn() -> bool>);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX && !matches!(answered, Err(Error::Broken(_))) {
-            idle.push(connection);
+            idle.push((which, connection));
         }
         answered
+    }
+
+    fn which(&self) -> std::io::Result<Which> {
+        let data = std::fs::metadata(&self.path)?;
+        Ok((data.dev(), data.ino()))
+    }
+
+    /// What writes is a transaction, which an answer that is refused undoes.
+    fn within<T>(&self, connection: &Connection, ask: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        if self.access == Access::Reads {
+            return ask();
+        }
+        let whole =
+            Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(refused)?;
+        let answer = ask()?;
+        whole.commit().map_err(refused)?;
+        Ok(answer)
     }
 
     /// The file has to be there: who asks makes none.

@@ -70,6 +70,39 @@ async fn a_statement_that_does_not_end_is_ended_and_a_file_that_is_not_there_is_
 }
 
 #[tokio::test]
+async fn a_file_that_is_replaced_is_asked_anew() {
+    let (folder, database, _) = legacy().await;
+    let count = "select count(*) n from item";
+    assert_eq!(asked(&database, count, vec![]).await, r#"[{"n":4}]"#);
+    // As a nightly export does it: a new file takes the place of the old one.
+    std::fs::write(folder.path().join("new.db"), []).unwrap();
+    let new = Database::at("sqlite:new.db", folder.path(), Access::Writes).unwrap();
+    asked(&new, "create table item (sku text)", vec![]).await;
+    std::fs::rename(folder.path().join("new.db"), folder.path().join("old.db")).unwrap();
+    assert_eq!(asked(&database, count, vec![]).await, r#"[{"n":0}]"#);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_refused_has_changed_nothing() {
+    let (_folder, database, writes) = legacy().await;
+    let said = asked(&writes, "delete from item returning sku", vec![]).await;
+    assert_eq!(said, "! the answer has more than 3 rows");
+    assert_eq!(asked(&database, "select count(*) n from item", vec![]).await, r#"[{"n":4}]"#);
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_it_was_kept_is_not_what_the_next_question_fails_of() {
+    let server = Postgres::start(&[]).unwrap();
+    let name = server.fresh_database().unwrap();
+    let database = Database::at(&server.url(&name), Path::new("/"), Access::Reads).unwrap();
+    for _ in 0..5 {
+        assert_eq!(asked(&database, "select 1 x", vec![]).await, r#"[{"x":1}]"#);
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()";
+        server.psql(&name, &format!("{end} and datname = '{name}'")).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_text_of_sqlite_is_read_in_its_charset_or_refused_with_its_row_and_column_and_no_column_is_lost() {
     let (folder, database, writes) = legacy().await;
     let latin = "insert into item (sku, qty) values (cast(x'4772f6df65' as text), 1)";

@@ -41,13 +41,16 @@ impl Charset {
         if let Some(declared) = self.declared {
             return Ok((declared, 0));
         }
-        let label = content_type.and_then(parameter);
-        match label.or_else(|| declaration(bytes).filter(|_| is_xml)) {
-            Some(label) => match Self::named(label) {
-                Some(encoding) => Ok((encoding, 0)),
-                None => Err(DecodeError::UnknownCharset { label: shown(label) }),
-            },
-            None => Ok((UTF_8, 0)),
+        let named = |label: &str| {
+            Self::named(label).ok_or_else(|| DecodeError::UnknownCharset { label: shown(label) })
+        };
+        if let Some(label) = content_type.and_then(parameter) {
+            return Ok((named(label)?, 0));
+        }
+        match declaration(bytes).filter(|_| is_xml).map(named).transpose()? {
+            // What can be read as ASCII is no UTF-16, whatever it says: programs write the charset that their strings have.
+            Some(encoding) if encoding != UTF_16LE && encoding != UTF_16BE => Ok((encoding, 0)),
+            _ => Ok((UTF_8, 0)),
         }
     }
 

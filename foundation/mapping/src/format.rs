@@ -37,6 +37,11 @@ impl Format {
         Self { kind: Kind::Json, charset: Charset::default() }
     }
 
+    /// Pairs in UTF-8, as a query has them.
+    pub fn form() -> Self {
+        Self { kind: Kind::Form, charset: Charset::default() }
+    }
+
     /// From its name, or from an object with its name and its options. `path` says where it stands in the file.
     ///
     /// Every format takes `charset` and `lossy` beside its own options.

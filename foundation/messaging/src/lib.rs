@@ -34,7 +34,7 @@ pub use dozen_derive::Message;
 pub use effect::{Class, Classify, Context, Each, Effect, EffectError, HandlerFn, Once};
 pub use error::Error;
 pub use journal::{Among, JournalSubscriber, Part};
-pub use middleware::{DeadLetterTo, WhileClosed, WhileHealthy};
+pub use middleware::{DeadLetterTo, Gate, While};
 pub use policy::Policy;
 pub use port::{
     Broker, Delivery, Filter, Lease, Publisher, Settlement, Start, Subscriber, SubscriptionOptions,

@@ -9,67 +9,31 @@ use tokio::sync::watch;
 
 use crate::{Circuit, Delivery, Error, Handler, Lease, Publisher, Settlement, Subscriber, Verdict};
 
-/// Receives only while the service that handles is there: a service that is away uses up no attempt, however long.
-pub struct WhileHealthy {
-    inner: Arc<dyn Subscriber>,
-    endpoints: watch::Receiver<Arc<EndpointSet>>,
+/// Says when, and how much, may be received.
+#[async_trait]
+pub trait Gate: Send + Sync + 'static {
+    /// Returns once something may be received: how many messages, `max` at most. Cancel-safe.
+    async fn room(&self, max: usize) -> Result<usize, Error>;
 }
 
-impl WhileHealthy {
-    /// `inner`, while `endpoints` has a healthy one.
-    pub fn new(inner: Arc<dyn Subscriber>, endpoints: watch::Receiver<Arc<EndpointSet>>) -> Self {
-        Self { inner, endpoints }
+/// Receives only while a gate is open. What is not received uses up no attempt, however long that lasts.
+pub struct While<G> {
+    inner: Arc<dyn Subscriber>,
+    gate: G,
+}
+
+impl<G: Gate> While<G> {
+    /// `inner`, as `gate` allows.
+    pub fn new(inner: Arc<dyn Subscriber>, gate: G) -> Self {
+        Self { inner, gate }
     }
 }
 
 #[async_trait]
-impl Subscriber for WhileHealthy {
+impl<G: Gate> Subscriber for While<G> {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
-        let mut endpoints = self.endpoints.clone();
-        let healthy = async { endpoints.wait_for(|set| set.healthy().next().is_some()).await.is_ok() };
-        match tokio::time::timeout(wait, healthy).await {
-            Ok(true) => {}
-            // Nobody will ever say that it is there; the loop above must not spin on that.
-            Ok(false) => {
-                tokio::time::sleep(wait).await;
-                return Ok(Vec::new());
-            }
-            Err(_) => return Ok(Vec::new()),
-        }
-        self.inner.receive(max, wait).await
-    }
-
-    async fn settle(&self, settlements: Vec<(Lease, Settlement)>) -> Result<Vec<bool>, Error> {
-        self.inner.settle(settlements).await
-    }
-
-    async fn extend(&self, leases: &[Lease]) -> Result<Vec<bool>, Error> {
-        self.inner.extend(leases).await
-    }
-
-    fn lease(&self) -> Duration {
-        self.inner.lease()
-    }
-}
-
-/// Receives only while a [`Circuit`] is closed, and as much as it asks for to probe.
-pub struct WhileClosed {
-    inner: Arc<dyn Subscriber>,
-    circuit: Circuit,
-}
-
-impl WhileClosed {
-    /// `inner`, as `circuit` allows. The handler must ask the same circuit.
-    pub fn new(inner: Arc<dyn Subscriber>, circuit: Circuit) -> Self {
-        Self { inner, circuit }
-    }
-}
-
-#[async_trait]
-impl Subscriber for WhileClosed {
-    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, Error> {
-        match tokio::time::timeout(wait, self.circuit.room(max)).await {
-            Ok(max) => self.inner.receive(max, wait).await,
+        match tokio::time::timeout(wait, self.gate.room(max)).await {
+            Ok(max) => self.inner.receive(max?, wait).await,
             Err(_) => Ok(Vec::new()),
         }
     }
@@ -84,6 +48,26 @@ impl Subscriber for WhileClosed {
 
     fn lease(&self) -> Duration {
         self.inner.lease()
+    }
+}
+
+/// Open while the service that handles has a healthy instance.
+#[async_trait]
+impl Gate for watch::Receiver<Arc<EndpointSet>> {
+    async fn room(&self, max: usize) -> Result<usize, Error> {
+        if self.clone().wait_for(|set| set.healthy().next().is_some()).await.is_err() {
+            // Nobody will ever say that it is there.
+            std::future::pending::<()>().await;
+        }
+        Ok(max)
+    }
+}
+
+/// Open while the circuit is closed, and as wide as it asks for to probe. The handler must ask the same circuit.
+#[async_trait]
+impl Gate for Circuit {
+    async fn room(&self, max: usize) -> Result<usize, Error> {
+        Ok(Self::room(self, max).await)
     }
 }
 

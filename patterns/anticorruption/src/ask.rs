@@ -170,7 +170,9 @@ fn is_unwell(status: StatusCode, fault: Option<&Fault>, rule: Option<&Rule>) -> 
     match fault {
         None => status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
         Some(fault) => {
-            matches!(fault.code.as_str(), "Server" | "Receiver") && !rule.is_some_and(Rule::is_opinion)
+            // SOAP 1.1 lets codes be refined: `Server.Timeout`.
+            let code = fault.code.split('.').next().unwrap_or_default();
+            matches!(code, "Server" | "Receiver") && !rule.is_some_and(Rule::is_opinion)
         }
     }
 }

@@ -162,6 +162,13 @@ impl Run<'_> {
             problem: Problem::unavailable(format!("`{name}`: {why}"), why.retry_after()),
             next: true,
         })?;
+        if self.left().is_zero() {
+            // The others have used up the time. That is no word about this one, which was never asked.
+            return Err(Failed {
+                problem: Problem::late("the time for the whole operation is over"),
+                next: false,
+            });
+        }
         let foreign = providers.foreign(&way.provider);
         let answered = self.exchange(way, request, foreign).await;
         let is_well = match &answered {
@@ -191,9 +198,6 @@ impl Run<'_> {
     ) -> Result<Meaning, ForeignError> {
         let options = &way.provider.options;
         let timeout = self.left().min(options.timeout);
-        if timeout.is_zero() {
-            return Err(ForeignError::TimedOut);
-        }
         let answer_max = options.answer_max.get();
         let (place, statement) = (way.place.clone(), way.question.statement());
         let service = way.provider.service.clone();

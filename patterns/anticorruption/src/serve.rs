@@ -21,7 +21,6 @@ use crate::translator::Translator;
 pub struct Served {
     translator: Translator,
     body_max: usize,
-    query: Format,
 }
 
 impl fmt::Debug for Served {
@@ -33,8 +32,7 @@ impl fmt::Debug for Served {
 impl Served {
     /// With `translator`, for bodies of `body_max` bytes at most.
     pub fn new(translator: Translator, body_max: usize) -> Self {
-        let query = Format::parse(&"form".into(), "query").unwrap_or_else(|_| Format::json());
-        Self { translator, body_max, query }
+        Self { translator, body_max }
     }
 
     /// The answer to a request, by `until` at the latest.
@@ -65,7 +63,7 @@ impl Served {
             let Some(query) = parts.uri.query().filter(|query| !query.is_empty()) else {
                 return Ok(Value::Object(Object::default()));
             };
-            let read = self.query.decode(query.as_bytes(), None, &Limits::default());
+            let read = Format::form().decode(query.as_bytes(), None, &Limits::default());
             return read.map_err(|error| Problem::invalid(format!("the query: {error}")));
         }
         let body = body.collect(self.body_max).await;

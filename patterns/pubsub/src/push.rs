@@ -78,8 +78,8 @@ impl Push {
         self
     }
 
-    /// Sparing the receiver while it is away. The worker should receive through [`dozen_messaging::WhileClosed`] and run
-    /// as a [`crate::Pushing`].
+    /// Sparing the receiver while it is away. The worker should receive through
+    /// [`dozen_messaging::While`] with the same circuit, and run as a [`crate::Pushing`].
     #[must_use]
     pub fn with_circuit(mut self, circuit: Circuit) -> Self {
         self.circuit = Some(circuit);

@@ -120,7 +120,16 @@ impl Queue {
 
     /// A worker that handles up to `running_max` messages at once.
     pub fn worker(&self, handler: Arc<dyn Handler>, running_max: usize) -> Worker {
-        let subscriber: Arc<dyn Subscriber> = Arc::new(self.subscriber());
+        self.worker_through(Arc::new(self.subscriber()), handler, running_max)
+    }
+
+    /// The same with [`Queue::subscriber`] behind something, [`dozen_messaging::While`] for example.
+    pub fn worker_through(
+        &self,
+        subscriber: Arc<dyn Subscriber>,
+        handler: Arc<dyn Handler>,
+        running_max: usize,
+    ) -> Worker {
         let options = WorkerOptions {
             running_max,
             prefetch: self.options.prefetch,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dozen_core::{Attribute, Message, Timestamp, Token};
-use dozen_messaging::{Error, Publisher, Typed, encode};
+use dozen_messaging::{Error, Gate, Publisher, Typed, encode};
 use dozen_store::{Append, Expect, Op, Put, Record, Tx};
 
 use crate::{Options, Queue, Sending, Sent};
@@ -145,7 +145,17 @@ impl Queue {
 
     /// Whether more messages may wait, as far as was known a second ago. Who sends in a transaction asks before.
     pub async fn check_room(&self) -> Result<(), Error> {
-        let Some(waiting_max) = self.options.waiting_max else { return Ok(()) };
+        match (self.left().await?, self.options.waiting_max) {
+            (0, Some(waiting_max)) => {
+                Err(Error::Full { name: self.name.to_string(), waiting_max: waiting_max.get() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many more messages may wait, as far as was known a second ago.
+    async fn left(&self) -> Result<u64, Error> {
+        let Some(waiting_max) = self.options.waiting_max else { return Ok(u64::MAX) };
         let now = self.store.clock().now();
         let looked = self.depth.looked.load(Ordering::Relaxed);
         if now.since(Timestamp(looked)) >= LOOK || now.0 < looked {
@@ -153,10 +163,7 @@ impl Queue {
             let status = self.depth().await?;
             self.depth.waiting.store(status, Ordering::Relaxed);
         }
-        if self.depth.waiting.load(Ordering::Relaxed) >= waiting_max.get() {
-            return Err(Error::Full { name: self.name.to_string(), waiting_max: waiting_max.get() });
-        }
-        Ok(())
+        Ok(waiting_max.get().saturating_sub(self.depth.waiting.load(Ordering::Relaxed)))
     }
 
     /// That a setting is out of its bounds.
@@ -180,5 +187,25 @@ impl Publisher for Queue {
             return Err(Error::Unknown { kind: "queue", name: destination.into(), known });
         }
         self.send_all(messages, None).await
+    }
+}
+
+/// Open while more messages may wait. Who makes messages for a queue of other messages receives those behind this gate: so it
+/// holds back while the queue is full, and passes on what it has taken.
+#[async_trait]
+impl Gate for Queue {
+    async fn room(&self, max: usize) -> Result<usize, Error> {
+        let mut is_told = false;
+        loop {
+            match self.left().await? {
+                0 if is_told => {}
+                0 => {
+                    tracing::info!(queue = &*self.name, "it is full, and whoever fills it holds back");
+                    is_told = true;
+                }
+                left => return Ok(max.min(usize::try_from(left).unwrap_or(usize::MAX))),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }

@@ -60,18 +60,6 @@ gateway:
     let says = |wanted: &[&str]| {
         browser.wait_for_texts("main", |texts| wanted.iter().all(|part| texts[0].contains(part))).unwrap();
     };
-    // What happens in the process alone is on the page when it is opened again.
-    let tells = |page: &str, wanted: &[&str]| {
-        let look = |browser: &Browser| {
-            browser.open(&format!("http://127.0.0.1:{console}{page}"))?;
-            let told = browser.texts("main")?.concat();
-            match wanted.iter().find(|part| !told.contains(**part)) {
-                None => Ok(told),
-                Some(part) => Err(format!("the page lacks `{part}`:\n{told}")),
-            }
-        };
-        browser.wait(look).unwrap()
-    };
 
     // Who wonders which route takes a request asks for it, and reads why.
     open("/gateway");
@@ -82,30 +70,34 @@ gateway:
     browser.type_and_enter("input[name=request]", "DELETE /nowhere").unwrap();
     says(&["none", "no route matches", "404, by the gateway itself"]);
 
-    // A request is there with who answered it, and leads to its journey.
+    // A request is there with who answered it, on a page that is open, and leads to its journey.
+    open("/gateway");
+    says(&["No request yet."]);
     assert_eq!(ask("/stock/lamp/raw").text(), r#"{"id":"lamp","left":3}"#);
     assert_eq!(ask("/stock/lamp").text(), r#"{"sku":"lamp","quantity":3}"#);
-    tells("/gateway", &["GET /stock/lamp/raw", "GET /stock/lamp", "200"]);
+    says(&["GET /stock/lamp/raw", "GET /stock/lamp", "200"]);
     browser.click("main a.id").unwrap();
     browser
         .wait(|browser| browser.url().and_then(|url| if url.contains("/trace/") { Ok(()) } else { Err(url) }))
         .unwrap();
     says(&["GET /stock/lamp"]);
 
-    // A field that is new is told by its name, and its value is not.
-    tells("/translator", &["stock", "it: erp", "closed", "No answer differs from what is known of it."]);
+    // A field that is new is told by its name, and its value is not. From here on nobody opens the page again.
+    open("/translator");
+    says(&["stock", "it: erp", "closed", "No answer differs from what is known of it."]);
     changed.store(true, Ordering::SeqCst);
     assert_eq!(ask("/stock/lamp").status, 200);
-    let told = tells("/translator", &["color", "is new", "stock.it at erp"]);
+    says(&["color", "is new", "stock.it at erp"]);
+    let told = browser.texts("main").unwrap().concat();
     assert!(!told.contains("vermilion"), "{told}");
 
     // One line of the file.
     std::fs::write(place.file("dozen.yaml"), yaml.replace("{ erp: }\n", "{ erp: { mock: true } }\n"))
         .unwrap();
-    tells("/translator", &["mocked by its examples"]);
+    says(&["mocked by its examples"]);
     assert_eq!(ask("/stock/lamp").text(), r#"{"sku":"lamp","quantity":3}"#);
     assert_eq!(ask("/stock/sofa").status, 503);
-    tells("/translator", &["unavailable 1"]);
+    says(&["unavailable 1"]);
     assert_eq!(browser.complaints().unwrap(), Vec::<String>::new());
     up.stop();
 }

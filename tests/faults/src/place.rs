@@ -168,9 +168,9 @@ impl Up {
         self
     }
 
-    /// A line that contains `part`.
+    /// The next line that contains `part`, behind the last one that was heard: what happens twice is heard twice.
     pub fn hear(&self, part: &str) -> String {
-        self.0.wait_for_line(part, PATIENCE).unwrap()
+        self.0.hear(part, PATIENCE).unwrap()
     }
 
     /// Asks it to stop, which it does cleanly; gives all that it wrote.

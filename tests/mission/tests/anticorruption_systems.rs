@@ -14,6 +14,7 @@ use dozen_dataplane::{Limits, Server};
 use dozen_faults::{Place, Up, ports, program};
 use dozen_harness::{Postgres, Reply, free_port, request};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
+use dozen_messaging::{Settlement, Subscriber as _};
 use dozen_mission::{Running, until};
 use dozen_pubsub::Topics;
 use dozen_query::{Access, Database, Question};
@@ -62,7 +63,7 @@ impl System {
 /// A running file, with a gateway whose route `/NAME` leads to the translator `NAME`.
 struct World {
     place: Place,
-    _up: Up,
+    up: Up,
     first: u16,
 }
 
@@ -80,7 +81,7 @@ impl World {
         ));
         prepare(&place);
         let up = place.up().ready();
-        Self { place, _up: up, first }
+        Self { place, up, first }
     }
 
     fn ask(&self, translator: &str, input: &str) -> Reply {
@@ -376,6 +377,46 @@ translators:
     assert_eq!(completion.reply.as_deref(), Some(&br#"{"price":7.00}"#[..]));
     let (_, told) = world.dozen(&["translator", "list"]);
     assert!(told.contains("queue orders to placed") && told.contains("queue theirs to queue ours"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ac_m3_while_the_queue_of_the_results_is_full_messages_wait_where_they_are_and_none_of_them_dies() {
+    let ids = || Ids::new(Arc::new(SystemClock), 9);
+    let json = |id: &str| {
+        Message::new(id, "/theirs", "ORD").with_data(Some("application/json"), r#"{"nr":1}"#.to_owned())
+    };
+    let prepare = |place: &Place| {
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let store = place.store("a.db").await;
+                let open = async |name: &str| Queue::open(&store, name, ids()).await.expect("a queue");
+                open("ours").await.send(json("0")).await.expect("sent");
+                open("theirs").await.send_all(vec![json("1"), json("2")], None).await.expect("sent");
+            });
+        });
+    };
+    let world = World::up(
+        r#"queues: { theirs: { attempts-max: 1 }, ours: { waiting-max: 1 } }
+translators:
+  order: { map: { no: input.nr! }, messages: { from: theirs, to: ours, type: order.placed } }
+"#,
+        &[],
+        prepare,
+    );
+    world.up.hear("whoever fills it holds back");
+    let store = world.place.store("a.db").await;
+    let ours = Queue::open(&store, "ours", ids()).await.expect("a queue").subscriber();
+    let mut got = Vec::new();
+    while got.len() < 3 {
+        let taken = ours.receive(1, Duration::from_secs(20)).await.expect("received");
+        assert!(!taken.is_empty(), "only {got:?} came");
+        for delivery in taken {
+            got.push(delivery.message.id);
+            assert_eq!(ours.settle(vec![(delivery.lease, Settlement::Done)]).await.expect("settled"), [true]);
+        }
+    }
+    assert_eq!(got, ["0", "1", "2"]);
+    assert_eq!(overview(&store, "theirs").await.dead, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! The subscriptions of the file: each message is posted to a service, or to an address outside.
 //!
 //! ```text
-//!  topics ─► Subscription ─► WhileHealthy ─► WhileClosed ─► Worker ─► Tally ─► DeadLetterTo ─► Push ─► POST
+//!  topics ─► Subscription ─► While healthy ─► While closed ─► Worker ─► Tally ─► DeadLetterTo ─► Push ─► POST
 //!                            a service that   a receiver     bounds    counts   if the file
 //!                            is away costs    that fails     rates              names a topic
 //!                            no attempt       rests
@@ -12,8 +12,7 @@ use std::sync::Arc;
 use dozen_core::{Ids, SystemClock};
 use dozen_dataplane::{Caller, Place};
 use dozen_messaging::{
-    Circuit, DeadLetterTo, Handler, Policy, Subscriber, SubscriptionOptions, WhileClosed, WhileHealthy,
-    Worker, WorkerOptions,
+    Circuit, DeadLetterTo, Handler, Policy, Subscriber, SubscriptionOptions, While, Worker, WorkerOptions,
 };
 use dozen_pubsub::{Push, Pushing};
 use dozen_store::Store;
@@ -63,7 +62,7 @@ impl Pushes<'_> {
         let place = match &subscription.to {
             Receiver::Service(to) => {
                 let Some(endpoints) = (self.resolve)(&to.service) else { return Ok(None) };
-                subscriber = Arc::new(WhileHealthy::new(subscriber, endpoints));
+                subscriber = Arc::new(While::new(subscriber, endpoints));
                 Place::service(&to.service, to.path.as_deref().unwrap_or("/"))
             }
             Receiver::Url(url) => Place::url(&url.full).map_err(Error::pattern("open the subscriptions"))?,
@@ -74,7 +73,7 @@ impl Pushes<'_> {
         }
         let circuit = subscription.circuit.map(|options| Circuit::new(options, self.ids.clone()));
         if let Some(circuit) = &circuit {
-            subscriber = Arc::new(WhileClosed::new(subscriber, circuit.clone()));
+            subscriber = Arc::new(While::new(subscriber, circuit.clone()));
             push = push.with_circuit(circuit.clone());
         }
         let name = format!("subscription {} of {pattern}", subscription.name);

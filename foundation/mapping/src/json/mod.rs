@@ -7,21 +7,29 @@ mod read;
 mod write;
 
 pub use read::read;
+pub(crate) use write::quoted;
 pub use write::write;
 
 /// How many bytes at the start a text holds as they are: neither a quote, a backslash nor a control character.
 ///
 /// Eight at a time: texts are short, and looking for the one byte that ends them is what reading mostly does.
 fn plain(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
+    const ALL: usize = 8;
+    let within = |word: &[u8; ALL]| special(u64::from_le_bytes(*word)).trailing_zeros() as usize / 8;
+    let (words, rest) = bytes.as_chunks::<ALL>();
     for (at, word) in words.iter().enumerate() {
-        let found = special(u64::from_le_bytes(*word));
-        if found != 0 {
-            return at * 8 + (found.trailing_zeros() / 8) as usize;
+        match within(word) {
+            ALL => {}
+            plain => return at * ALL + plain,
         }
     }
-    let is_special = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\');
-    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
+    match bytes.last_chunk::<ALL>() {
+        // It begins with some that are known to be plain.
+        Some(last) => bytes.len() - ALL + within(last),
+        None => {
+            rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')).unwrap_or(rest.len())
+        }
+    }
 }
 
 /// The highest bit of each byte that is special. A borrow may set that of a byte behind the first such one, never before it.

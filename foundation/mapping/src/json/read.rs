@@ -82,24 +82,11 @@ impl<'t> Reader<'t> {
         }
         let mut object = Object::like(self.shapes[spot % SHAPES].clone());
         loop {
-            if self.bytes.get(self.at) != Some(&b'"') {
-                return Err(self.wrong("a name in quotes is missing here"));
+            // Mostly it is the name that stood there in the last object of this kind.
+            match object.next_written().filter(|next| self.bytes[self.at..].starts_with(next.as_bytes())) {
+                Some(next) => self.at += next.len(),
+                None => self.name(&mut object)?,
             }
-            let start = self.at;
-            let name = self.string()?;
-            let name = match name {
-                Piece::Plain(text) => text,
-                Piece::Built => self.scratch.as_str(),
-            };
-            if !object.expects(name) && !object.announce(self.names.get(name)) {
-                self.at = start;
-                return Err(self.wrong("this name is there twice"));
-            }
-            self.space();
-            if self.bytes.get(self.at) != Some(&b':') {
-                return Err(self.wrong("`:` is missing here"));
-            }
-            self.at += 1;
             self.space();
             let below = spot.wrapping_mul(31).wrapping_add(object.len() + 1);
             self.value(inner, below, object.room())?;
@@ -108,6 +95,28 @@ impl<'t> Reader<'t> {
                 return Ok(Value::Object(object));
             }
         }
+    }
+
+    /// A name and its colon. Announces the name to its object.
+    fn name(&mut self, object: &mut Object) -> Result<(), DecodeError> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return Err(self.wrong("a name in quotes is missing here"));
+        }
+        let start = self.at;
+        let name = match self.string()? {
+            Piece::Plain(text) => text,
+            Piece::Built => self.scratch.as_str(),
+        };
+        if !object.expects(name) && !object.announce(self.names.get(name)) {
+            self.at = start;
+            return Err(self.wrong("this name is there twice"));
+        }
+        self.space();
+        if self.bytes.get(self.at) != Some(&b':') {
+            return Err(self.wrong("`:` is missing here"));
+        }
+        self.at += 1;
+        Ok(())
     }
 
     /// Remembers what the next object at a spot begins with. That one may have fewer members, so the longer shape is kept.

@@ -31,12 +31,11 @@ fn put(value: &Value, text: &mut String) {
         }
         Value::Object(object) => {
             text.push('{');
-            for (at, (name, value)) in object.iter().enumerate() {
+            for (at, (name, value)) in object.written().enumerate() {
                 if at > 0 {
                     text.push(',');
                 }
-                quoted(name, text);
-                text.push(':');
+                text.push_str(name);
                 put(value, text);
             }
             text.push('}');
@@ -44,7 +43,8 @@ fn put(value: &Value, text: &mut String) {
     }
 }
 
-fn quoted(own: &str, text: &mut String) {
+/// Writes a text in quotes.
+pub(crate) fn quoted(own: &str, text: &mut String) {
     text.push('"');
     let mut rest = own;
     loop {

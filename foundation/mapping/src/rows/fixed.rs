@@ -11,6 +11,9 @@ use crate::error::{DecodeError, EncodeError, Position};
 use crate::limits::Limits;
 use crate::value::{Object, Shape, Value};
 
+/// The most places of a row.
+const PLACES_MAX: usize = 1024 * 1024;
+
 /// The layout of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -108,6 +111,9 @@ impl Fixed {
         match self.length {
             Some(length) if length < self.end() => {
                 Err(format!("the last column ends at {}, and the length is {length}", self.end()))
+            }
+            length if length.unwrap_or(self.end()) > PLACES_MAX => {
+                Err(format!("a row has at most {PLACES_MAX} places"))
             }
             _ => Ok(()),
         }

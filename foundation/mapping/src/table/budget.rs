@@ -6,7 +6,16 @@ use crate::value::Value;
 
 /// A bound that is reached.
 #[derive(Debug)]
-pub(crate) struct Fatal(pub(super) Problem);
+pub(crate) struct Fatal {
+    what: &'static str,
+    limit: u64,
+}
+
+impl From<Fatal> for Problem {
+    fn from(Fatal { what, limit }: Fatal) -> Self {
+        Self::TooMuch { what, limit }
+    }
+}
 
 /// What one translation may still cost.
 pub(crate) struct Budget {
@@ -22,26 +31,23 @@ impl Budget {
     }
 
     pub(crate) fn step(&mut self, steps: usize) -> Result<(), Fatal> {
-        let limit = self.limits.steps;
-        let too_much = || Fatal(Problem::TooMuch { what: "values to look at", limit });
-        self.steps = self.steps.checked_sub(steps as u64).ok_or_else(too_much)?;
+        let too_much = Fatal { what: "values to look at", limit: self.limits.steps };
+        self.steps = self.steps.checked_sub(steps as u64).ok_or(too_much)?;
         Ok(())
+    }
+
+    /// That there is more text than there may be.
+    pub(super) fn too_long(&self) -> Fatal {
+        Fatal { what: "bytes of text in its result", limit: self.limits.size as u64 }
     }
 
     /// For a value of the result, and all in it.
     pub(super) fn spend(&mut self, value: &Value) -> Result<(), Fatal> {
-        let Some(nodes) = self.nodes.checked_sub(1) else {
-            let limit = self.limits.nodes as u64;
-            return Err(Fatal(Problem::TooMuch { what: "values in its result", limit }));
-        };
-        self.nodes = nodes;
+        let too_much = Fatal { what: "values in its result", limit: self.limits.nodes as u64 };
+        self.nodes = self.nodes.checked_sub(1).ok_or(too_much)?;
         match value {
             Value::Text(text) => {
-                let Some(bytes) = self.bytes.checked_sub(text.len()) else {
-                    let limit = self.limits.size as u64;
-                    return Err(Fatal(Problem::TooMuch { what: "bytes of text in its result", limit }));
-                };
-                self.bytes = bytes;
+                self.bytes = self.bytes.checked_sub(text.len()).ok_or(self.too_long())?;
             }
             Value::List(list) => {
                 for item in list {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use dozen_expression::{Expression, Kind, Scope};
 use serde_json::Value as Json;
 
-use super::coverage::{Doubt, doubts};
-use super::field::{Said, Short};
+use super::coverage;
+use super::field::Said;
+use super::gives::gives;
 use super::path::Path;
 use super::rule::{Count, Enum, Field, Fields, From, Into, Make, Other, Otherwise, Rule};
-use super::schema::{Part, kind_of};
+use super::schema::Part;
 use super::target;
 use super::template::Template;
 use crate::jq::Program;
@@ -81,11 +82,7 @@ impl Compiler<'_> {
         }
         let before = self.mistakes.len();
         let said = match written {
-            Value::Text(text) => {
-                let short = Short::of(text);
-                let path = Path::parse(short.path);
-                Said::short(&short, self.take(at, path)?)
-            }
+            Value::Text(text) => self.take(at, Said::short(text))?,
             Value::Object(object) => Said::long(self, object, at)?,
             other => {
                 let problem = format!("a rule is a path or an object, and this is {}", other.kind());
@@ -94,10 +91,14 @@ impl Compiler<'_> {
             }
         };
         let make = self.make(&said, at)?;
-        let gives = self.gives(&make);
+        let gives = gives(&make, &self.scopes);
         let (missing, failing) = self.branches(&said, &make, at)?;
         let rule = Rule { at: at.into(), when: said.when.clone(), make, missing, failing, gives };
-        self.answer(&said, &rule, at);
+        if self.on_error.is_none()
+            && let Some(mistake) = coverage::unanswered(&said, &rule, &self.scopes, at)
+        {
+            self.wrong(mistake);
+        }
         (self.mistakes.len() == before).then_some(rule)
     }
 
@@ -203,70 +204,6 @@ impl Compiler<'_> {
             None => failing.clone(),
         };
         Some((missing, failing))
-    }
-
-    /// Refuses what may go wrong without a word on it.
-    fn answer(&mut self, said: &Said, rule: &Rule, at: &str) {
-        let all =
-            said.required || said.default.is_some() || said.on_error.is_some() || self.on_error.is_some();
-        if all {
-            return;
-        }
-        let open = |doubt: &Doubt| match doubt {
-            Doubt::Missing(_) | Doubt::Several(_) => !said.count_said,
-            Doubt::Failing(_) => said.item_on_error.is_none(),
-        };
-        let open: Vec<Doubt> = doubts(rule, &self.scopes).into_iter().filter(open).collect();
-        if open.is_empty() {
-            return;
-        }
-        let texts: Vec<&str> = open.iter().map(Doubt::text).collect();
-        let hint = match open.iter().any(|doubt| matches!(doubt, Doubt::Failing(_))) {
-            true => {
-                "say what happens then: `required: true` fails the translation, `default:` and `on-error:` do not"
-            }
-            false => {
-                "say what happens then: `required: true` fails the translation, `default:` stands in, and \
-                 `count: optional` leaves the field out"
-            }
-        };
-        self.wrong(Mistake::new(at, texts.join(", and ")).hint(hint));
-    }
-
-    /// The types that a rule gives.
-    fn gives(&self, make: &Make) -> Option<Vec<&'static str>> {
-        match make {
-            Make::Constant(value) => Some(vec![kind_of(&value.approximate())]),
-            Make::Template(_) => Some(vec!["string"]),
-            Make::Object(_) => Some(vec!["object"]),
-            Make::Jq(_) => None,
-            Make::From(from) if from.count.is_list() => Some(vec!["array"]),
-            Make::From(from) => match &from.into {
-                Into::Converted(convert) if convert.gives().is_some() => {
-                    convert.gives().map(|kind| vec![kind])
-                }
-                Into::Converted(_) => None,
-                Into::Object(_) => Some(vec!["object"]),
-                Into::Listed(list) => {
-                    let other = match &list.other {
-                        Other::Value(value) => Some(value),
-                        _ => None,
-                    };
-                    let values = list.words.iter().map(|(_, value)| value).chain(other);
-                    Some(values.map(|value| kind_of(&value.approximate())).collect())
-                }
-                Into::Same => {
-                    let mut all = Vec::new();
-                    for path in &from.paths {
-                        let known = Part::look(&self.scopes, path);
-                        all.extend(known.part.types()?.into_iter().filter_map(target::known_kind));
-                    }
-                    // A null of the input counts as nothing.
-                    all.retain(|kind| *kind != "null");
-                    Some(all)
-                }
-            },
-        }
     }
 
     /// A condition over `item`, the value at hand, and `root`, the whole input.

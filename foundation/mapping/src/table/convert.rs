@@ -183,7 +183,7 @@ impl Convert {
                 let number = decimals.text(text)?;
                 Some(match decimals.text {
                     true => Value::text(number),
-                    false => Value::Number(Number::checked(&number)),
+                    false => Value::Number(Number::checked(number)),
                 })
             }
             Kind::Money { currency, decimals } => {

@@ -5,12 +5,14 @@
 //! there are. A doubt without an answer is refused, so a table that compiles says of every step what happens when it
 //! fails; whatever is not said otherwise fails the translation, with the place of the field.
 
+use super::field::Said;
 use super::rule::{Count, Into, Make, Other, Rule};
 use super::schema::Part;
+use crate::mistake::Mistake;
 
 /// A step that may find nothing, or may fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
+enum Doubt {
     /// There may be nothing.
     Missing(String),
     /// There may be several.
@@ -20,15 +22,41 @@ pub(super) enum Doubt {
 }
 
 impl Doubt {
-    pub(super) fn text(&self) -> &str {
+    fn text(&self) -> &str {
         match self {
             Self::Missing(text) | Self::Several(text) | Self::Failing(text) => text,
         }
     }
 }
 
+/// What may go wrong in the rule at `at` without a word of the table on it.
+pub(super) fn unanswered(said: &Said, rule: &Rule, scopes: &[Part<'_>], at: &str) -> Option<Mistake> {
+    if said.required || said.default.is_some() || said.on_error.is_some() {
+        return None;
+    }
+    let is_open = |doubt: &Doubt| match doubt {
+        Doubt::Missing(_) | Doubt::Several(_) => !said.count_said,
+        Doubt::Failing(_) => said.item_on_error.is_none(),
+    };
+    let open: Vec<Doubt> = doubts(rule, scopes).into_iter().filter(is_open).collect();
+    if open.is_empty() {
+        return None;
+    }
+    let texts: Vec<&str> = open.iter().map(Doubt::text).collect();
+    let hint = match open.iter().any(|doubt| matches!(doubt, Doubt::Failing(_))) {
+        true => {
+            "say what happens then: `required: true` fails the translation, `default:` and `on-error:` do not"
+        }
+        false => {
+            "say what happens then: `required: true` fails the translation, `default:` stands in, and \
+             `count: optional` leaves the field out"
+        }
+    };
+    Some(Mistake::new(at, texts.join(", and ")).hint(hint))
+}
+
 /// All doubts in a rule, except those of rules inside of it, which are asked on their own.
-pub(super) fn doubts(rule: &Rule, scopes: &[Part<'_>]) -> Vec<Doubt> {
+fn doubts(rule: &Rule, scopes: &[Part<'_>]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     if rule.when.is_some() {
         doubts.push(Doubt::Failing("`when` may be undecided".into()));

@@ -1,4 +1,4 @@
-//! What is said of one rule, in its short form or its long one.
+//! What is said of one rule in its long form.
 
 use dozen_expression::Expression;
 
@@ -9,22 +9,6 @@ use super::rule::{Count, Enum};
 use crate::mapping::OnError;
 use crate::mistake::Mistake;
 use crate::value::{Object, Value};
-
-/// A path with a sign behind it: `Item/Price!` is required, `Item/Note?` is optional.
-pub(super) struct Short<'t> {
-    pub(super) path: &'t str,
-    sign: Option<char>,
-}
-
-impl<'t> Short<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
-        let text = text.trim();
-        match text.strip_suffix(['!', '?']) {
-            Some(path) => Self { path, sign: text.chars().next_back() },
-            None => Self { path: text, sign: None },
-        }
-    }
-}
 
 /// All that may be said of a rule.
 #[derive(Default)]
@@ -61,24 +45,6 @@ const KEYS: [&str; 13] = [
 const EACH_KEYS: [&str; 6] = ["from", "as", "on-error", "when", "map", "enum"];
 
 impl Said {
-    pub(super) fn short(short: &Short<'_>, path: Path) -> Self {
-        let plural = path.is_plural();
-        let count = match (plural, short.sign) {
-            (true, Some('!')) => Count::Some,
-            (true, _) => Count::Many,
-            (false, Some('?')) => Count::Optional,
-            (false, _) => Count::One,
-        };
-        Self {
-            paths: vec![path],
-            from_at: "from",
-            count,
-            count_said: plural || short.sign == Some('?'),
-            required: short.sign == Some('!'),
-            ..Self::default()
-        }
-    }
-
     pub(super) fn long(compiler: &mut Compiler<'_>, object: &Object, at: &str) -> Option<Self> {
         let mut said = Self { from_at: "from", map_at: "map", ..Self::default() };
         let mut count = None;
@@ -248,60 +214,6 @@ impl Said {
             true => refuse(compiler, at, "`from` is missing"),
             false => right,
         }
-    }
-
-    /// What cannot be said together.
-    fn contradiction(&self, object: &Object, each: bool) -> Option<String> {
-        let sources: Vec<&str> = ["from", "each", "value", "template", "jq"]
-            .into_iter()
-            .filter(|key| object.get(key).is_some())
-            .collect();
-        match sources.as_slice() {
-            [] if self.map.is_none() => {
-                return Some("it says nothing of where its value is from: `from`, `each`, `map`, `value`, `template` or `jq`".into());
-            }
-            [first, second, ..] => return Some(format!("`{first}` and `{second}` are two sources")),
-            _ => {}
-        }
-        let forms =
-            [("as", self.convert.is_some()), ("enum", self.list.is_some()), ("map", self.map.is_some())];
-        let mut forms = forms.iter().filter(|(_, said)| *said).map(|(key, _)| *key);
-        let (first, second) = (forms.next(), forms.next());
-        if let (Some(first), Some(second)) = (first, second) {
-            return Some(format!("`{first}` and `{second}` are two ways to make its value"));
-        }
-        if let (Some(form), true) = (first, self.paths.is_empty())
-            && (form != "map" || !sources.is_empty())
-        {
-            return Some(format!("`{form}` goes with `from` or `each`"));
-        }
-        if self.paths.is_empty() && object.get("count").is_some() {
-            return Some("`count` goes with `from` or `each`".into());
-        }
-        if self.required
-            && (self.default.is_some() || self.on_error.is_some_and(|on_error| on_error != OnError::Fail))
-        {
-            return Some(
-                "`required: true` fails the translation, so neither `default` nor `on-error` can stand in"
-                    .into(),
-            );
-        }
-        if self.required && self.count == Count::Optional {
-            return Some("`required: true` and `count: optional` contradict each other".into());
-        }
-        if self.count == Count::Many && self.default.is_some() && self.on_error != Some(OnError::Default) {
-            return Some("where there is nothing, a list is empty, so `default` would never be used".into());
-        }
-        if each && !self.count.is_list() {
-            return Some("`each` gives a list, so its `count` is `many`".into());
-        }
-        if self.value.is_some()
-            && self.when.is_none()
-            && (self.default.is_some() || self.on_error.is_some() || self.required)
-        {
-            return Some("a constant cannot fail; leave `default`, `on-error` and `required` out".into());
-        }
-        None
     }
 }
 

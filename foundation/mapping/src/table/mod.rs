@@ -3,9 +3,11 @@
 mod arguments;
 mod budget;
 mod compile;
+mod contradiction;
 mod convert;
 mod coverage;
 mod field;
+mod gives;
 mod moment;
 mod notation;
 mod number;
@@ -16,6 +18,9 @@ mod reverse;
 mod rule;
 mod run;
 mod schema;
+mod scopes;
+mod short;
+mod sources;
 mod target;
 mod template;
 

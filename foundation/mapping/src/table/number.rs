@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::{Decimal, Rounding, number_scan};
+use crate::value::{Decimal, Rounding, Text, TextBuilder, number_scan};
 
 /// How a decimal is written on the other side, and which one we want.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,22 +44,22 @@ impl Decimals {
 
     /// The same as its text, and without detour where the text is one of JSON's numbers that needs no more than zeros
     /// behind it.
-    pub(super) fn text(&self, text: &str) -> Option<String> {
+    pub(super) fn text(&self, text: &str) -> Option<Text> {
         let plain =
             !self.is_foreign() && !text.starts_with("-0") && number_scan(text.as_bytes()) == text.len();
-        let behind = text.find('.').map(|point| text.len() - point - 1);
+        let behind = text.bytes().rev().position(|sign| sign == b'.');
         let missing = self.scale.map_or(Some(0), |scale| (scale as usize).checked_sub(behind.unwrap_or(0)));
         match missing {
-            Some(missing) if plain && !text.contains(['e', 'E']) => {
-                let mut longer = String::with_capacity(text.len() + missing + 1);
+            Some(missing) if plain && !text.bytes().any(|sign| matches!(sign, b'e' | b'E')) => {
+                let mut longer = TextBuilder::new();
                 longer.push_str(text);
                 if behind.is_none() && missing > 0 {
                     longer.push('.');
                 }
-                longer.extend(std::iter::repeat_n('0', missing));
-                Some(longer)
+                (0..missing).for_each(|_| longer.push('0'));
+                Some(longer.finish())
             }
-            _ => self.read(text).map(|decimal| decimal.to_string()),
+            _ => self.read(text).map(|decimal| decimal.to_string().into()),
         }
     }
 
@@ -97,9 +97,12 @@ impl Decimals {
 fn ungrouped(text: &str, point: char, group: char) -> Option<String> {
     let (whole, fraction) =
         text.split_once(point).map_or((text, None), |(whole, after)| (whole, Some(after)));
-    let mut groups = whole.trim_start_matches(['+', '-']).split(group);
+    let mut groups = whole.strip_prefix(['+', '-']).unwrap_or(whole).split(group);
     let first = groups.next()?;
-    let right = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    let digits = |group: &str| group.bytes().all(|sign| sign.is_ascii_digit());
+    let right = (1..=3).contains(&first.len())
+        && digits(first)
+        && groups.all(|group| group.len() == 3 && digits(group));
     if !right || fraction.is_some_and(|fraction| fraction.contains(group)) {
         return None;
     }

@@ -121,3 +121,15 @@ impl Diagnose for Failure {
         "translation-failed"
     }
 }
+
+/// A value in the middle of a sentence.
+pub(super) fn the(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "the null",
+        Value::Bool(_) => "the boolean",
+        Value::Number(_) => "the number",
+        Value::Text(_) => "the text",
+        Value::List(_) => "the list",
+        Value::Object(_) => "the object",
+    }
+}

@@ -12,10 +12,12 @@
 //! slashes, or else stand in quotes. A step goes into every element of a list. What a path finds is a row of values:
 //! the elements of a list that stands at its end are counted one by one, and null counts as nothing.
 
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::budget::{Budget, Fatal};
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 /// The most steps of a path.
 const STEPS_MAX: usize = 32;
@@ -40,10 +42,56 @@ pub(crate) enum Origin {
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    Member(Arc<str>),
+    Member(Name),
     Index(usize),
     Each,
 }
+
+/// The name of a member. It remembers where that stood the last time: the objects of a list are mostly alike, and so are the
+/// documents of one system.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub(crate) text: Arc<str>,
+    last: AtomicUsize,
+}
+
+impl Name {
+    pub(crate) fn new(text: Arc<str>) -> Self {
+        Self { text, last: AtomicUsize::new(0) }
+    }
+
+    /// The value of the member.
+    pub(crate) fn of<'v>(&self, object: &'v Object) -> Option<&'v Value> {
+        let guess = self.last.load(Ordering::Relaxed);
+        let place = object.place_near(&self.text, guess)?;
+        if place != guess {
+            self.last.store(place, Ordering::Relaxed);
+        }
+        object.values().get(place)
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Clone for Name {
+    fn clone(&self) -> Self {
+        Self::new(self.text.clone())
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Name {}
 
 /// What a path finds.
 pub(crate) enum Found<'v> {
@@ -76,7 +124,7 @@ impl Path {
             }
             separated = true;
             let (name, after) = name(rest, separator)?;
-            steps.push(Step::Member(name.into()));
+            steps.push(Step::Member(Name::new(name.into())));
             rest = indices(after, &mut steps)?;
         }
         match steps.len() > STEPS_MAX {
@@ -90,6 +138,14 @@ impl Path {
         self.steps.contains(&Step::Each)
     }
 
+    /// The one member of the value at hand that it names, if it is no more than that.
+    pub(crate) fn member(&self) -> Option<&Name> {
+        match (self.origin, self.steps.as_slice()) {
+            (Origin::Here, [Step::Member(name)]) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The values, before a list at the end is taken apart. `scopes` are the whole input and what `each` and `from`
     /// have gone into, innermost last.
     pub(crate) fn select<'v>(&self, scopes: &[&'v Value], budget: &mut Budget) -> Result<Found<'v>, Fatal> {
@@ -99,9 +155,9 @@ impl Path {
             Origin::Out(count) => scopes.len().checked_sub(count + 1).and_then(|at| scopes.get(at)),
         };
         let Some(start) = start else { return Ok(Found::Nothing) };
+        budget.step(self.steps.len())?;
         let mut one = *start;
         for (at, step) in self.steps.iter().enumerate() {
-            budget.step(1)?;
             match (step, one) {
                 (Step::Member(_), Value::List(_)) | (Step::Each, _) => {
                     return several(&[one], &self.steps[at..], budget);
@@ -182,7 +238,7 @@ fn several<'v>(from: &[&'v Value], steps: &[Step], budget: &mut Budget) -> Resul
 /// One step from one value that is no list, or an index into any.
 fn go<'v>(step: &Step, value: &'v Value) -> Option<&'v Value> {
     match (step, value) {
-        (Step::Member(name), Value::Object(object)) => object.get(name),
+        (Step::Member(name), Value::Object(object)) => name.of(object),
         // An element without attributes is its text.
         (Step::Member(name), Value::Text(_)) if &**name == "#text" => Some(value),
         (Step::Index(index), Value::List(list)) => list.get(*index),

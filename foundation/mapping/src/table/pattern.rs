@@ -163,7 +163,8 @@ fn digits(rest: &mut &str, least: usize, most: usize) -> Option<i64> {
     }
     let (number, after) = rest.split_at(count);
     *rest = after;
-    number.parse().ok()
+    // At most nine digits, which always fit.
+    Some(number.bytes().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')))
 }
 
 /// Writes a moment by a pattern; none where the pattern has no place for what it has.

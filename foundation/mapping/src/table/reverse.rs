@@ -3,7 +3,7 @@
 //! Each field `target: { from: a/b, as: … }` becomes a value at `a/b`, made of `target` by the conversion's other
 //! direction. Fields whose paths begin alike share the objects around them.
 
-use super::path::{Origin, Path, Step};
+use super::path::{Name, Origin, Path, Step};
 use super::rule::{Count, Enum, Field, Fields, From, Into, Make, Other, Otherwise, Rule};
 use crate::mistake::Mistake;
 use crate::value::Value;
@@ -35,7 +35,7 @@ fn members(own: &[Field], ours: &[Step], theirs: &mut Vec<Field>) -> Result<(), 
             return Err(refused(rule, "it has a `when`"));
         }
         let mut ours = ours.to_vec();
-        ours.push(Step::Member(field.name.clone()));
+        ours.push(Step::Member(Name::new(field.name.clone())));
         match &rule.make {
             Make::Object(inner) => members(inner, &ours, theirs)?,
             Make::From(from) => value(rule, from, ours, theirs)?,
@@ -54,7 +54,7 @@ fn value(rule: &Rule, from: &From, ours: Vec<Step>, theirs: &mut Vec<Field>) -> 
     let mut names = Vec::new();
     for step in &path.steps {
         match step {
-            Step::Member(name) => names.push(name.clone()),
+            Step::Member(name) => names.push(name.text.clone()),
             // All of a list is what its own list is made of.
             Step::Each if from.count.is_list() && path.steps.last() == Some(&Step::Each) => {}
             _ => return Err(refused(rule, "its path has an index")),

@@ -1,13 +1,13 @@
 //! A table at work.
 
-use dozen_expression::{Context, Expression, Verdict};
-use serde_json::Value as Json;
+use dozen_expression::{Expression, Verdict};
 
 use super::budget::Budget;
 use super::convert::scalar;
-use super::outcome::{Failure, Fallback, Problem, Translated};
+use super::outcome::{Failure, Fallback, Problem, Translated, the};
 use super::path::{Found, Path};
-use super::rule::{Count, Enum, Fields, From, Into, Make, Other, Otherwise, Rule};
+use super::rule::{Fields, Make, Otherwise, Rule};
+use super::scopes::Scopes;
 use super::template::{Part, Template};
 use crate::limits::Limits;
 use crate::value::Value;
@@ -18,8 +18,7 @@ const FALLBACKS_MAX: usize = 16;
 /// Translates `input` by `rule`.
 pub(crate) fn translate(rule: &Rule, input: &Value, limits: &Limits) -> Result<Translated, Failure> {
     let mut run = Run {
-        scopes: vec![input],
-        seen: vec![None],
+        scopes: Scopes::of(input),
         place: Vec::new(),
         budget: Budget::new(limits),
         fallbacks: Vec::new(),
@@ -36,25 +35,22 @@ pub(crate) fn translate(rule: &Rule, input: &Value, limits: &Limits) -> Result<T
     }
 }
 
-struct Run<'v> {
-    /// The whole input, and what was gone into.
-    scopes: Vec<&'v Value>,
-    /// The same as conditions see them, made when one asks, with how many values that took.
-    seen: Vec<Option<(Json, usize)>>,
+pub(super) struct Run<'v> {
+    pub(super) scopes: Scopes<'v>,
     /// Where in the result.
-    place: Vec<Place<'v>>,
-    budget: Budget,
+    pub(super) place: Vec<Place<'v>>,
+    pub(super) budget: Budget,
     fallbacks: Vec<Fallback>,
     fallbacks_total: usize,
 }
 
-enum Place<'v> {
+pub(super) enum Place<'v> {
     Name(&'v str),
     Index(usize),
 }
 
 /// What an attempt gives.
-enum Made {
+pub(super) enum Made {
     Value(Value),
     /// There is nothing to make it of.
     Nothing,
@@ -62,7 +58,7 @@ enum Made {
     Unwanted,
 }
 
-type Attempt<T> = Result<T, Box<Failure>>;
+pub(super) type Attempt<T> = Result<T, Box<Failure>>;
 
 impl<'v> Run<'v> {
     fn rule(&mut self, rule: &'v Rule) -> Attempt<Option<Value>> {
@@ -110,9 +106,8 @@ impl<'v> Run<'v> {
             Make::Template(template) => self.template(rule, template),
             Make::From(from) => self.from(rule, from),
             Make::Jq(program) => {
-                let input = self.scopes.last().copied().unwrap_or(&Value::Null);
                 let output = program
-                    .run(input, &self.budget.limits)
+                    .run(self.scopes.here(), &self.budget.limits)
                     .map_err(|problem| self.failure(rule, None, Problem::Jq(problem)))?;
                 match output {
                     Some(value) => {
@@ -125,9 +120,14 @@ impl<'v> Run<'v> {
         }
     }
 
-    fn object(&mut self, fields: &'v Fields) -> Attempt<Value> {
+    pub(super) fn object(&mut self, fields: &'v Fields) -> Attempt<Value> {
         let mut object = fields.begin();
+        let here = self.scopes.here().as_object();
         for field in fields.iter() {
+            if let Some(value) = here.and_then(|here| self.member(&field.rule, here)) {
+                object.push_new(&field.name, value);
+                continue;
+            }
             self.place.push(Place::Name(&field.name));
             let value = self.rule(&field.rule)?;
             self.place.pop();
@@ -160,9 +160,7 @@ impl<'v> Run<'v> {
             }
             // A value may come again in each of a thousand items, so texts are counted while they grow.
             if text.len() > self.budget.bytes {
-                let limit = self.budget.limits.size as u64;
-                let problem = Problem::TooMuch { what: "bytes of text in its result", limit };
-                return Err(self.failure(rule, None, problem));
+                return Err(self.failure(rule, None, self.budget.too_long()));
             }
         }
         let value = Value::text(text);
@@ -170,171 +168,28 @@ impl<'v> Run<'v> {
         Ok(Made::Value(value))
     }
 
-    fn from(&mut self, rule: &'v Rule, from: &'v From) -> Attempt<Made> {
-        let mut found = Found::Nothing;
-        let mut path = None;
-        for candidate in &from.paths {
-            path = Some(candidate);
-            found = self.values(rule, candidate)?;
-            if !matches!(found, Found::Nothing) {
-                break;
-            }
-        }
-        if from.count.is_list() {
-            return self.list(rule, from, path, found);
-        }
-        match found {
-            Found::Nothing => Ok(Made::Nothing),
-            Found::One(value) => self.one(rule, from, path, value),
-            Found::Several(values) => Err(self.failure(rule, path, Problem::Several { found: values.len() })),
-        }
-    }
-
-    fn list(
-        &mut self,
-        rule: &'v Rule,
-        from: &'v From,
-        path: Option<&Path>,
-        found: Found<'v>,
-    ) -> Attempt<Made> {
-        let values = match found {
-            Found::Nothing => Vec::new(),
-            Found::One(value) => vec![value],
-            Found::Several(values) => values,
-        };
-        let mut list = Vec::with_capacity(values.len());
-        for (at, value) in values.into_iter().enumerate() {
-            self.place.push(Place::Index(at));
-            let depth = self.place.len();
-            let made = self.item(rule, from, path, value);
-            self.place.truncate(depth);
-            let made = match (made, &from.item) {
-                (Ok(Made::Value(value)), _) => Some(value),
-                (Ok(Made::Unwanted), _) => None,
-                // A blank in a list of numbers is as missing there as it is elsewhere.
-                (Ok(Made::Nothing), Otherwise::Fail) => {
-                    return Err(self.failure(rule, path, Problem::Missing));
-                }
-                (Ok(Made::Nothing), Otherwise::Omit) => None,
-                (Ok(Made::Nothing), Otherwise::Value(value)) => Some(value.clone()),
-                (Err(failure), _) if matches!(failure.problem, Problem::TooMuch { .. }) => {
-                    return Err(failure);
-                }
-                (Err(failure), Otherwise::Fail) => return Err(failure),
-                (Err(failure), otherwise) => {
-                    self.note(*failure);
-                    match otherwise {
-                        Otherwise::Value(value) => Some(value.clone()),
-                        _ => None,
-                    }
-                }
-            };
-            self.place.pop();
-            list.extend(made);
-        }
-        match from.count == Count::Some && list.is_empty() {
-            true => Ok(Made::Nothing),
-            false => Ok(Made::Value(Value::List(list))),
-        }
-    }
-
-    fn item(
-        &mut self,
-        rule: &'v Rule,
-        from: &'v From,
-        path: Option<&Path>,
-        value: &'v Value,
-    ) -> Attempt<Made> {
-        if let Some(only) = &from.only {
-            self.enter(value);
-            let holds = self.holds(rule, only);
-            self.leave();
-            if !holds? {
-                return Ok(Made::Unwanted);
-            }
-        }
-        self.one(rule, from, path, value)
-    }
-
-    fn one(
-        &mut self,
-        rule: &'v Rule,
-        from: &'v From,
-        path: Option<&Path>,
-        value: &'v Value,
-    ) -> Attempt<Made> {
-        let made = match &from.into {
-            Into::Object(fields) => {
-                self.enter(value);
-                let object = self.object(fields);
-                self.leave();
-                return Ok(Made::Value(object?));
-            }
-            Into::Same => Some(value.clone()),
-            Into::Converted(convert) => convert.apply(value).map_err(|()| {
-                let problem = Problem::Conversion { wanted: convert.noun(), found: the(value) };
-                self.failure(rule, path, problem)
-            })?,
-            Into::Listed(list) => match listed(list, value) {
-                Ok(value) => value,
-                Err(problem) => return Err(self.failure(rule, path, problem)),
-            },
-        };
-        match made {
-            Some(value) => {
-                self.spend(rule, &value)?;
-                Ok(Made::Value(value))
-            }
-            None => Ok(Made::Nothing),
-        }
-    }
-
-    fn enter(&mut self, value: &'v Value) {
-        self.scopes.push(value);
-        self.seen.push(None);
-    }
-
-    fn leave(&mut self) {
-        self.scopes.pop();
-        self.seen.pop();
-    }
-
-    fn holds(&mut self, rule: &Rule, condition: &Expression) -> Attempt<bool> {
-        let here = self.scopes.len() - 1;
-        for (name, scope) in [("item", here), ("root", 0)] {
-            if !condition.refers_to(name) {
-                continue;
-            }
-            let (_, nodes) = self.seen[scope].get_or_insert_with(|| {
-                let value = self.scopes[scope];
-                (value.approximate(), value.nodes())
-            });
-            let nodes = *nodes;
-            // Each evaluation looks at all of it anew.
-            self.budget.step(nodes).map_err(|fatal| self.failure(rule, None, fatal.0))?;
-        }
-        let mut context = Context::new();
-        for (name, scope) in [("item", here), ("root", 0)] {
-            if let Some((value, _)) = &self.seen[scope] {
-                context = context.with(name, value);
-            }
-        }
-        match condition.decide(&context) {
+    /// Whether a condition over the value at hand holds.
+    pub(super) fn holds(&mut self, rule: &Rule, condition: &Expression) -> Attempt<bool> {
+        let nodes = self.scopes.nodes(condition);
+        // Each evaluation looks at all of it anew.
+        self.budget.step(nodes).map_err(|fatal| self.failure(rule, None, fatal))?;
+        match self.scopes.decide(condition) {
             Verdict::Yes => Ok(true),
             Verdict::No => Ok(false),
             Verdict::Unknown(problem) => Err(self.failure(rule, None, Problem::Undecided(problem))),
         }
     }
 
-    fn values(&mut self, rule: &Rule, path: &Path) -> Attempt<Found<'v>> {
-        path.values(&self.scopes, &mut self.budget).map_err(|fatal| self.failure(rule, Some(path), fatal.0))
+    pub(super) fn values(&mut self, rule: &Rule, path: &Path) -> Attempt<Found<'v>> {
+        let found = path.values(self.scopes.all(), &mut self.budget);
+        found.map_err(|fatal| self.failure(rule, Some(path), fatal))
     }
 
-    fn spend(&mut self, rule: &Rule, value: &Value) -> Attempt<()> {
-        self.budget.spend(value).map_err(|fatal| self.failure(rule, None, fatal.0))
+    pub(super) fn spend(&mut self, rule: &Rule, value: &Value) -> Attempt<()> {
+        self.budget.spend(value).map_err(|fatal| self.failure(rule, None, fatal))
     }
 
-    fn note(&mut self, failure: Failure) {
+    pub(super) fn note(&mut self, failure: Failure) {
         self.fallbacks_total += 1;
         if self.fallbacks.len() < FALLBACKS_MAX {
             let Failure { rule, target, problem, .. } = failure;
@@ -343,7 +198,12 @@ impl<'v> Run<'v> {
     }
 
     #[cold]
-    fn failure(&self, rule: &Rule, path: Option<&Path>, problem: Problem) -> Box<Failure> {
+    pub(super) fn failure(
+        &self,
+        rule: &Rule,
+        path: Option<&Path>,
+        problem: impl Into<Problem>,
+    ) -> Box<Failure> {
         let mut target = String::new();
         for place in &self.place {
             match place {
@@ -356,7 +216,7 @@ impl<'v> Run<'v> {
             }
         }
         let source = path.map(|path| path.text.to_string());
-        Box::new(Failure { rule: rule.at.to_string(), target, source, problem })
+        Box::new(Failure { rule: rule.at.to_string(), target, source, problem: problem.into() })
     }
 }
 
@@ -364,29 +224,5 @@ fn first_path(rule: &Rule) -> Option<&Path> {
     match &rule.make {
         Make::From(from) => from.paths.first(),
         _ => None,
-    }
-}
-
-fn listed(list: &Enum, value: &Value) -> Result<Option<Value>, Problem> {
-    let text = scalar(value).ok_or(Problem::Conversion { wanted: "word", found: the(value) })?;
-    let word = text.trim();
-    if let Some((_, value)) = list.words.iter().find(|(own, _)| own == word) {
-        return Ok(Some(value.clone()));
-    }
-    match &list.other {
-        _ if word.is_empty() => Ok(None),
-        Other::Value(value) => Ok(Some(value.clone())),
-        Other::Error | Other::Unsaid => Err(Problem::Unlisted),
-    }
-}
-
-fn the(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "the null",
-        Value::Bool(_) => "the boolean",
-        Value::Number(_) => "the number",
-        Value::Text(_) => "the text",
-        Value::List(_) => "the list",
-        Value::Object(_) => "the object",
     }
 }

@@ -8,6 +8,7 @@ mod page;
 mod programs;
 mod reverse;
 mod rows;
+mod strange;
 mod tables;
 mod yaml;
 

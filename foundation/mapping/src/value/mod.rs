@@ -8,15 +8,17 @@
 mod number;
 mod object;
 mod serde;
+mod shape;
 
 use std::sync::Arc;
 
 pub use number::{Decimal, Number};
 pub(crate) use number::{Rounding, scan as number_scan};
 pub use object::Object;
-pub(crate) use object::Shape;
+pub(crate) use shape::Shape;
 /// A text that does not change: up to 23 bytes stand in it, more are shared.
 pub use smol_str::SmolStr as Text;
+pub(crate) use smol_str::SmolStrBuilder as TextBuilder;
 
 /// A piece of data of any format.
 ///

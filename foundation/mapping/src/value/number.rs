@@ -1,7 +1,7 @@
 //! Numbers as the decimal text they are.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use super::Text;
 
@@ -26,8 +26,8 @@ impl Number {
     }
 
     /// From a text that [`scan`] has found right.
-    pub(crate) fn checked(text: &str) -> Self {
-        match whole(text.as_bytes()) {
+    pub(crate) fn checked(text: impl AsRef<str> + Into<Text>) -> Self {
+        match whole(text.as_ref().as_bytes()) {
             Some(whole) => Self(Repr::Whole(whole)),
             None => Self(Repr::Text(text.into())),
         }
@@ -44,7 +44,7 @@ impl Number {
     /// Its text.
     pub fn as_text(&self) -> Cow<'_, str> {
         match &self.0 {
-            Repr::Whole(whole) => whole.to_string().into(),
+            Repr::Whole(whole) => itoa::Buffer::new().format(*whole).to_owned().into(),
             Repr::Text(text) => Cow::Borrowed(text),
         }
     }
@@ -52,8 +52,7 @@ impl Number {
     /// Appends its text.
     pub(crate) fn put(&self, text: &mut String) {
         match &self.0 {
-            // Writing to a string cannot fail.
-            Repr::Whole(whole) => drop(write!(text, "{whole}")),
+            Repr::Whole(whole) => text.push_str(itoa::Buffer::new().format(*whole)),
             Repr::Text(own) => text.push_str(own),
         }
     }
@@ -267,7 +266,7 @@ impl From<i64> for Decimal {
 
 impl From<&Decimal> for Number {
     fn from(decimal: &Decimal) -> Self {
-        Number::checked(&decimal.to_string())
+        Number::checked(decimal.to_string())
     }
 }
 

@@ -9,57 +9,12 @@
 //! with the shape of one like it; as long as each member has the name that is next there, only its value is kept, and
 //! the first that has not gives the object a shape of its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Value;
-
-/// From how many members on names are looked up in an index. Below, walking is faster.
-const INDEXED_FROM: usize = 24;
+use super::{Shape, Value};
 
 /// The most members that room is made for before they are seen.
 const EXPECTED_MAX: usize = 16;
-
-/// Names in order, each once.
-#[derive(Default)]
-pub(crate) struct Shape {
-    names: Vec<Arc<str>>,
-    /// Where each stands, once there are many.
-    index: Option<HashMap<Arc<str>, usize>>,
-}
-
-impl Shape {
-    /// Of names that are each there once.
-    pub(crate) fn of(names: impl IntoIterator<Item = Arc<str>>) -> Self {
-        let mut shape = Self::default();
-        names.into_iter().for_each(|name| shape.push(name));
-        shape
-    }
-
-    /// How many names there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    fn push(&mut self, name: Arc<str>) {
-        self.names.push(name);
-        let count = self.names.len();
-        if count >= INDEXED_FROM {
-            // All of them, where it is the first time.
-            let index = self.index.get_or_insert_default();
-            for at in index.len()..count {
-                index.insert(self.names[at].clone(), at);
-            }
-        }
-    }
-
-    fn place(&self, name: &str, count: usize) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(name).copied().filter(|at| *at < count),
-            None => self.names[..count].iter().position(|own| **own == *name),
-        }
-    }
-}
 
 /// Members of an object, in order, each name once.
 #[derive(Clone, Default)]
@@ -77,7 +32,7 @@ impl Object {
 
     /// Without members, which are expected to be those of another object.
     pub(crate) fn like(shape: Option<Arc<Shape>>) -> Self {
-        let expected = shape.as_ref().map_or(0, |shape| shape.names.len().min(EXPECTED_MAX));
+        let expected = shape.as_ref().map_or(0, |shape| shape.len().min(EXPECTED_MAX));
         Self { shape, values: Vec::with_capacity(expected) }
     }
 
@@ -97,12 +52,18 @@ impl Object {
     }
 
     fn names(&self) -> &[Arc<str>] {
-        self.shape.as_ref().map_or(&[], |shape| &shape.names[..self.values.len()])
+        self.shape.as_ref().map_or(&[], |shape| &shape.names()[..self.values.len()])
     }
 
     /// The members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Value)> {
         self.names().iter().zip(&self.values)
+    }
+
+    /// The members in order, their names as JSON has them before a value: `"sku":`.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let name = |at| self.shape.as_ref().and_then(|shape| shape.written(at)).unwrap_or_default();
+        self.values.iter().enumerate().map(move |(at, value)| (name(at), value))
     }
 
     /// The value of a member.
@@ -113,6 +74,11 @@ impl Object {
     /// The value of a member, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
         self.place(name).map(|at| &mut self.values[at])
+    }
+
+    /// The values in order.
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
     }
 
     /// The value of the member that stands here.
@@ -136,8 +102,13 @@ impl Object {
         self.next().is_some_and(|next| **next == *name)
     }
 
+    /// The name that the shape has next, as JSON has it before its value: `"sku":`.
+    pub(crate) fn next_written(&self) -> Option<&str> {
+        self.shape.as_ref()?.written(self.values.len())
+    }
+
     fn next(&self) -> Option<&Arc<str>> {
-        self.shape.as_ref()?.names.get(self.values.len())
+        self.shape.as_ref()?.names().get(self.values.len())
     }
 
     /// Makes this name the next one, unless it is there already.
@@ -171,7 +142,7 @@ impl Object {
     /// Goes on with a shape of its own, in which this name is next.
     fn part(&mut self, name: Arc<str>) {
         let count = self.values.len();
-        match self.shape.as_mut().and_then(Arc::get_mut).filter(|own| own.names.len() == count) {
+        match self.shape.as_mut().and_then(Arc::get_mut).filter(|own| own.len() == count) {
             Some(own) => own.push(name),
             None => self.shape = Some(Arc::new(Shape::of(self.names().iter().cloned().chain([name])))),
         }
@@ -179,7 +150,12 @@ impl Object {
 
     /// Where a member stands.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
-        self.shape.as_ref()?.place(name, self.values.len())
+        self.place_near(name, 0)
+    }
+
+    /// The same, for who has an idea where it stands.
+    pub(crate) fn place_near(&self, name: &str, guess: usize) -> Option<usize> {
+        self.shape.as_ref()?.place(name, self.values.len(), guess)
     }
 }
 
@@ -211,7 +187,8 @@ impl IntoIterator for Object {
 mod tests {
     use std::sync::Arc;
 
-    use super::{INDEXED_FROM, Object, Shape, Value};
+    use super::super::shape::INDEXED_FROM;
+    use super::{Object, Shape, Value};
 
     fn named(names: &[&str], shape: Option<Arc<Shape>>) -> Object {
         let mut object = Object::like(shape);

@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number(Number::checked(&number.to_string())))
+        Ok(Value::Number(Number::checked(number.to_string())))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {

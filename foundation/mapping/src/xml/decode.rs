@@ -142,6 +142,13 @@ impl<'t> Decoder<'t> {
             let value = self.attribute(&attribute.value)?;
             match name.split_once(':') {
                 None if name == "xmlns" => self.scope.declare("", &value),
+                // Only the namespace of names without a prefix can be taken away, and `xml` is one of the language.
+                Some(("xmlns", "xml" | "xmlns")) => {
+                    return Err(self.wrong("the prefixes `xml` and `xmlns` cannot be declared"));
+                }
+                Some(("xmlns", prefix)) if value.is_empty() => {
+                    return Err(self.wrong(format!("the prefix `{}` has no namespace", shown(prefix))));
+                }
                 Some(("xmlns", prefix)) => self.scope.declare(prefix, &value),
                 _ if attributes.len() == self.limits.attributes => {
                     return Err(self.too_much("attributes at one element", self.limits.attributes));

@@ -87,6 +87,26 @@ async fn a_full_bulkhead_refuses_and_a_deadline_ends_what_hangs() {
 }
 
 #[tokio::test]
+async fn who_was_never_asked_because_the_others_took_all_the_time_has_not_failed() {
+    let world = World::start(Router::new().route("/", get(std::future::pending::<&str>))).await;
+    let circuit =
+        json!({ "timeout": "1s", "circuit": { "requests-min": 1, "failure-percent": 50, "open": "1h" } });
+    let translators = world.translators(json!({
+        "providers": { "slow": circuit, "next": circuit },
+        "translators": { "it": { "timeout": "200ms", "calls": { "it": { "ask": [
+            way("slow", "GET", "/"), way("next", "GET", "/")
+        ] } } } }
+    }));
+    assert!(call(&translators, "it", "{}").await.starts_with("! provider-late 504"));
+    let open = |name: &str| {
+        let status = translators.providers().into_iter().find(|one| one.name == name).unwrap();
+        status.now.is_some_and(|now| now.circuit != dozen_dataplane::resilience::Circuit::Closed)
+    };
+    assert!(!open("next"), "it has not even been asked");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_provider_that_keeps_failing_is_left_alone() {
     let world = World::start(Router::new().route("/", get(|| async { StatusCode::BAD_GATEWAY }))).await;
     let circuit = json!({ "requests-min": 3, "failure-percent": 50, "open": "1h" });
@@ -115,7 +135,7 @@ async fn a_provider_that_keeps_failing_is_left_alone_whatever_a_rule_makes_of_it
              <faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>"
         )
     };
-    let (mine, theirs) = (fault("Server"), fault("Client"));
+    let (mine, theirs) = (fault("Server.Timeout"), fault("Client"));
     let with = |body: String| move || async move { (StatusCode::INTERNAL_SERVER_ERROR, body) };
     let router = Router::new()
         .route("/busy", get(|| async { StatusCode::TOO_MANY_REQUESTS }))
@@ -134,8 +154,8 @@ async fn a_provider_that_keeps_failing_is_left_alone_whatever_a_rule_makes_of_it
         "providers": { "busy": circuit, "broken": circuit, "opinion": circuit, "client": circuit },
         "translators": {
             "busy": asking("busy", "json", "status == 429", 429),
-            "broken": asking("broken", "soap", "fault.code == \"Server\"", 502),
-            "opinion": asking("opinion", "soap", "fault.code == \"Server\"", 404),
+            "broken": asking("broken", "soap", "fault.code == \"Server.Timeout\"", 502),
+            "opinion": asking("opinion", "soap", "fault.code == \"Server.Timeout\"", 404),
             "client": asking("client", "soap", "fault.code == \"Client\"", 502)
         }
     }));

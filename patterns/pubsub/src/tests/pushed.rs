@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use dozen_core::Backoff;
 use dozen_dataplane::{Caller, Limits, Place, Server};
 use dozen_lifecycle::{Ready, Service, Stop};
-use dozen_messaging::{Circuit, CircuitOptions, CircuitState, Policy, WhileClosed, Worker, WorkerOptions};
+use dozen_messaging::{Circuit, CircuitOptions, CircuitState, Policy, While, Worker, WorkerOptions};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -69,7 +69,7 @@ impl Pushed {
         let backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(50));
         let circuit = Circuit::new(CircuitOptions { failures_max: 3, backoff }, ids());
         let subscription = Topics::open(store).subscription("orders", "hook", earliest()).await.unwrap();
-        let subscriber = Arc::new(WhileClosed::new(Arc::new(subscription), circuit.clone()));
+        let subscriber = Arc::new(While::new(Arc::new(subscription), circuit.clone()));
         let policy = Policy { attempts_max, backoff };
         let options = WorkerOptions { running_max, policy, ..WorkerOptions::default() };
         let worker =

@@ -6,6 +6,8 @@
 //!  queue ─────────────────┘   bounds    asks others└ a dead letter at once, or again later ◄── what failed ─────┘
 //! ```
 //!
+//! While a queue that results go to is full, nothing is taken.
+//!
 //! The translator asks before the transaction is opened. The result and the acknowledgement are one transaction, so a message
 //! that is delivered twice has one result. A result that nothing gets is the reply to a message of a queue.
 
@@ -15,8 +17,8 @@ use async_trait::async_trait;
 use dozen_core::Ids;
 use dozen_lifecycle::Service;
 use dozen_messaging::{
-    Delivery, EffectError, Handler, JournalSubscriber, Settlement, SubscriptionOptions, Verdict, Worker,
-    WorkerOptions,
+    Delivery, EffectError, Handler, JournalSubscriber, Settlement, Subscriber, SubscriptionOptions, Verdict,
+    While, Worker, WorkerOptions,
 };
 use dozen_pubsub::{Subscription, Topics};
 use dozen_queue::Queue;
@@ -54,12 +56,20 @@ impl Wires<'_> {
         wire: &Wire,
         current: &Arc<Current>,
     ) -> Result<Arc<dyn Service>, Error> {
+        let to = wire.to.as_ref().and_then(|(to, kind)| Some((self.destination(to)?, kind.clone())));
+        // A message that is taken and cannot be passed on would use up its attempts.
+        let with_room = |subscriber: Arc<dyn Subscriber>| -> Arc<dyn Subscriber> {
+            match &to {
+                Some((To::Queue(queue), _)) => Arc::new(While::new(subscriber, queue.clone())),
+                _ => subscriber,
+            }
+        };
         let through = |from| Through {
             current: current.clone(),
             translator: wire.translator.clone(),
             store: self.store.clone(),
             from,
-            to: wire.to.as_ref().and_then(|(to, kind)| Some((self.destination(to)?, kind.clone()))),
+            to: to.clone(),
         };
         match &wire.from {
             End::Topic(topic) => {
@@ -73,17 +83,17 @@ impl Wires<'_> {
                     policy: wire.policy,
                     ..WorkerOptions::default()
                 };
-                let worker =
-                    Worker::new(name, Arc::new(opened), Arc::new(handler), options, self.ids.clone());
-                Ok(Arc::new(worker))
+                let subscriber = with_room(Arc::new(opened));
+                Ok(Arc::new(Worker::new(name, subscriber, Arc::new(handler), options, self.ids.clone())))
             }
             End::Queue(name) => {
                 let queues = self.messages.by_name();
                 // `check` has seen that it is there.
                 let queue =
                     queues.get(name).ok_or_else(|| Error::Usage(format!("there is no queue `{name}`")))?;
+                let subscriber = with_room(Arc::new(queue.subscriber()));
                 let from = Origin::Queue(queue.clone(), queue.subscriber());
-                Ok(Arc::new(queue.worker(Arc::new(through(from)), wire.in_flight_max)))
+                Ok(Arc::new(queue.worker_through(subscriber, Arc::new(through(from)), wire.in_flight_max)))
             }
         }
     }
@@ -112,6 +122,7 @@ impl Origin {
 }
 
 /// Where results go.
+#[derive(Clone)]
 enum To {
     Topic(Topics, String),
     Queue(Queue),
@@ -156,7 +167,6 @@ impl Through {
             }
             Some((To::Queue(queue), kind)) => {
                 let made = translator.message(message, &output, kind).map_err(EffectError)?;
-                queue.check_room().await?;
                 let mut tx = self.store.begin().await?;
                 queue.send_in(&mut tx, made)?;
                 tx

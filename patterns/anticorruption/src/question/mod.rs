@@ -4,6 +4,8 @@
 //! what mocks answer, and what [`Foreign`](crate::Foreign) is given. A statement is asked as `SQL /` with its values as the
 //! document, a message is sent as `SEND /`.
 
+mod made;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +17,7 @@ use crate::options::{RequestOptions, Speaks};
 use crate::problem::Problem;
 use crate::statement::Statement;
 use crate::template::Template;
+use made::{Document, Made};
 
 /// What is asked.
 #[derive(Debug)]
@@ -31,16 +34,6 @@ pub(crate) enum Question {
         values: Values,
     },
     Message(Document),
-}
-
-/// A document that is made for them.
-#[derive(Debug)]
-pub(crate) struct Document {
-    format: Format,
-    /// Without a table it is what `with` makes.
-    map: Option<Mapping>,
-    /// The header of an envelope.
-    header: Option<Mapping>,
 }
 
 /// What the names of a statement stand for.
@@ -185,8 +178,8 @@ impl Question {
                 let mut target = path.path(with, limits)?;
                 if let Some(query) = query {
                     let query = made.by(query)?;
-                    let query =
-                        form().encode(&query).map_err(|error| made.unwritable("the query", &error))?;
+                    let written = Format::form().encode(&query);
+                    let query = written.map_err(|error| made.unwritable("the query", &error))?;
                     if !query.is_empty() {
                         target.push(if target.contains('?') { '&' } else { '?' });
                         target.push_str(&String::from_utf8_lossy(&query));
@@ -221,32 +214,6 @@ impl Question {
     }
 }
 
-impl Document {
-    /// `Some(None)` where there is none.
-    fn compile(
-        format: Option<&Value>,
-        options: &RequestOptions,
-        at: &str,
-        asked: &Options<'_>,
-        gathered: &mut Gathered,
-    ) -> Option<Option<Self>> {
-        let map = table(&options.map, &format!("{at}.request.map"), asked, gathered);
-        let header_at = format!("{at}.request.header");
-        let header = table(&options.header, &header_at, asked, gathered);
-        let format = match format {
-            Some(format) => gathered.mapped(Format::parse(format, &format!("{at}.request.format"))).map(Some),
-            None => Some(None),
-        };
-        let is_soap = |format: &Option<Format>| format.as_ref().is_some_and(|format| format.name() == "soap");
-        if options.header.is_some() && format.as_ref().is_some_and(|format| !is_soap(format)) {
-            gathered
-                .add(header_at, "only an envelope has a header, `format: soap`; `headers` are those of HTTP");
-        }
-        let (map, header) = (map?, header?);
-        Some(format?.map(|format| Self { format, map, header }))
-    }
-}
-
 /// A table, if there is one.
 fn table(
     table: &Option<Value>,
@@ -258,66 +225,4 @@ fn table(
         Some(table) => gathered.mapped(Mapping::table(table, at, asked)).map(Some),
         None => Some(None),
     }
-}
-
-/// What a question is made of.
-struct Made<'a> {
-    with: &'a Value,
-    provider: &'a str,
-    limits: &'a Limits,
-    is_bare: bool,
-}
-
-impl Made<'_> {
-    fn by(&self, mapping: &Mapping) -> Result<Value, Problem> {
-        let made = mapping.apply(self.with, self.limits).map_err(|failure| {
-            Problem::untranslatable(format!("the request for `{}`: {failure}", self.provider))
-        })?;
-        Ok(made.value)
-    }
-
-    fn request(
-        &self,
-        method: &str,
-        target: &str,
-        headers: Vec<(HeaderName, HeaderValue)>,
-        document: Option<&Document>,
-    ) -> Result<http::Request<Bytes>, Problem> {
-        let body = match document {
-            None => Bytes::new(),
-            Some(Document { format, map, header }) => {
-                let made = |table: &Option<Mapping>| table.as_ref().map(|table| self.by(table)).transpose();
-                let header = if self.is_bare { None } else { made(header)? };
-                let made = made(map)?;
-                let written = format.encode_under(header.as_ref(), made.as_ref().unwrap_or(self.with));
-                written.map_err(|error| self.unwritable("the document", &error))?.into()
-            }
-        };
-        let request = http::Request::builder().method(method).uri(target).body(body);
-        let mut request = request.map_err(|_| self.unsendable())?;
-        let fields = request.headers_mut();
-        for (name, value) in headers {
-            fields.append(name, value);
-        }
-        if let Some(Document { format, .. }) = document
-            && !fields.contains_key(header::CONTENT_TYPE)
-        {
-            let kind = HeaderValue::from_str(&format.content_type()).map_err(|_| self.unsendable())?;
-            fields.insert(header::CONTENT_TYPE, kind);
-        }
-        Ok(request)
-    }
-
-    fn unsendable(&self) -> Problem {
-        Problem::invalid(format!("the values make no request for `{}`", self.provider))
-    }
-
-    fn unwritable(&self, what: &str, error: &dozen_mapping::EncodeError) -> Problem {
-        Problem::untranslatable(format!("{what} for `{}`: {error}", self.provider))
-    }
-}
-
-/// The form that queries have.
-fn form() -> Format {
-    Format::parse(&"form".into(), "query").unwrap_or_else(|_| Format::json())
 }
