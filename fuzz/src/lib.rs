@@ -13,8 +13,11 @@
 //! `DOZEN_FUZZ=100000` makes it so many. For more, with a nightly compiler and `cargo install cargo-fuzz`:
 //!
 //! ```text
-//! DOZEN_FUZZ_TARGET=xml cargo +nightly fuzz run --fuzz-dir fuzz/deep deep fuzz/corpus/xml
+//! mkdir -p fuzz/deep/corpus/xml
+//! DOZEN_FUZZ_TARGET=xml cargo +nightly fuzz run --fuzz-dir fuzz/deep deep fuzz/deep/corpus/xml fuzz/corpus/xml
 //! ```
+//!
+//! What leads it somewhere new it writes into the first folder, what breaks something into `fuzz/deep/artifacts`; git keeps neither.
 //!
 //! Input that broke something goes into the corpus under a name that says what it was.
 

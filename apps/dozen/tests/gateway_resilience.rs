@@ -155,6 +155,7 @@ async fn secure(ca: &Ca<'_>) -> SocketAddr {
 struct World<'w> {
     folder: &'w Path,
     gateway: u16,
+    plain: u16,
     console: u16,
     instances: [SocketAddr; 2],
     secure: SocketAddr,
@@ -162,7 +163,7 @@ struct World<'w> {
 
 impl World<'_> {
     fn file(&self, attempts_max: u32) -> String {
-        let Self { gateway, console, instances: [one, other], secure, .. } = self;
+        let Self { gateway, plain, console, instances: [one, other], secure, .. } = self;
         format!(
             "app: test
 store: 'sqlite:a.db'
@@ -188,7 +189,10 @@ services:
     tls: {{ ca: ca.pem, cert: gateway.pem, key: gateway.key, server-name: secure.example }}
 gateway:
   listen: 127.0.0.1:{gateway}
-  tls: {{ certificates: {{ cert: shop.pem, key: shop.key }}, client-ca: ca.pem }}
+  tls:
+    certificates: {{ cert: shop.pem, key: shop.key }}
+    client-ca: ca.pem
+    redirect-from: 127.0.0.1:{plain}
   connections-max: 1000
   head-max: 8KiB
   header-timeout: 5s
@@ -227,6 +231,7 @@ async fn gw_b1_a_service_fails_and_policy_and_certificates_change_without_a_clie
     let world = World {
         folder,
         gateway: free_port(),
+        plain: free_port(),
         console: free_port(),
         instances: [one.address, other.address],
         secure: secure(&ca).await,
@@ -239,6 +244,12 @@ async fn gw_b1_a_service_fails_and_policy_and_certificates_change_without_a_clie
     let alice = client(folder, "ca.pem", Some(&own));
     // Without HTTP/2 agreed on by ALPN there would be no connection to that service.
     assert_eq!(text(&alice, port, "/who").await, (200, "CN=gateway".into()));
+
+    // Whoever comes in plain HTTP is sent there.
+    let (parts, _) = ask(&Client::new(), world.plain, "/who?a=b").await.unwrap().into_parts();
+    let location = format!("https://127.0.0.1:{port}/who?a=b");
+    assert_eq!(parts.status, StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(parts.headers["location"], location);
 
     // One instance fails: clients do not notice, and somebody counts.
     one.status.store(503, Ordering::SeqCst);
