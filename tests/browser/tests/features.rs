@@ -1,4 +1,5 @@
 //! The page of features while a capability moves: a shift is started, its parity watched, the new side breaks, and it rolls back.
+//! The page is opened once for that; what it shows, it shows by itself.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
@@ -8,17 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dozen_browser::Browser;
-use dozen_faults::{Place, ports};
+use dozen_faults::{Place, ports, program};
 use dozen_harness::request;
 
-/// A system that tells a price to whoever asks: the right one, or the wrong one.
+/// A system that tells a price to whoever asks, the right one or the wrong one, and at which request.
 fn system(wrong: &Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let wrong = wrong.clone();
+    let (wrong, asked) = (wrong.clone(), Arc::new(AtomicU64::new(0)));
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let wrong = wrong.clone();
+            let (wrong, asked) = (wrong.clone(), asked.clone());
             std::thread::spawn(move || {
                 let mut head = Vec::new();
                 let mut byte = [0];
@@ -26,7 +27,8 @@ fn system(wrong: &Arc<AtomicBool>) -> u16 {
                     head.push(byte[0]);
                 }
                 let price = if wrong.load(Ordering::SeqCst) { 99 } else { 10 };
-                let body = format!(r#"{{"price":{price},"email":"ann@example.com"}}"#);
+                let at = asked.fetch_add(1, Ordering::SeqCst);
+                let body = format!(r#"{{"at":{at},"price":{price},"email":"ann@example.com"}}"#);
                 let _ = write!(
                     stream,
                     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -74,16 +76,40 @@ fn a_shift_is_started_on_the_page_and_rolls_back_before_the_eyes_when_the_new_si
     let stage = |wanted: &str| {
         browser.wait_for_texts(".ladder [aria-current=step]", |texts| texts == [wanted]).unwrap();
     };
+    // What is said to a page is gone once it is loaded again.
+    let stays = || drop(browser.run("window.stayed = true", &[]).unwrap());
+    let stayed = |what: &str| {
+        assert_eq!(browser.run("return window.stayed === true", &[]).unwrap(), true, "{what}");
+    };
     browser.open(&page).unwrap();
+    stays();
     stage("compare");
     browser.wait_for_texts("main", |texts| texts[0].contains("0 of") && texts[0].contains("pass")).unwrap();
+    // What the old side is unsure of is named, and is no difference.
+    browser.wait_for_texts("main", |texts| texts[0].contains("$.at")).unwrap();
+
+    // Somebody else gives orders, in another process.
+    let order = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(program("dozen"));
+        let by = ["feature", arguments[0], "checkout", "--by", "bob", "--why", arguments[1]];
+        place.mark(command.args(by));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    order(&["forward", "a look at half of it"]);
+    stage("50%");
+    order(&["back", "that was enough"]);
+    stage("compare");
+    browser.wait_for_texts("main", |texts| texts[0].contains("that was enough")).unwrap();
+    stayed("the page follows what others order without a reload");
+
     browser.run("document.querySelector('input[name=by]').value = 'ann'", &[]).unwrap();
     // Enter presses the first button, which is `Forward`.
     browser.type_and_enter("input[name=why]", "parity is fine").unwrap();
     browser.wait_for_texts(".notice", |texts| texts.iter().any(|text| text.starts_with("Done"))).unwrap();
+    stays();
     stage("50%");
 
-    browser.open(&page).unwrap();
     broken.store(true, Ordering::SeqCst);
     stage("compare");
     let told = browser.wait_for_texts("main", |texts| texts[0].contains("parity:")).unwrap().concat();
@@ -91,6 +117,7 @@ fn a_shift_is_started_on_the_page_and_rolls_back_before_the_eyes_when_the_new_si
         assert!(told.contains(part), "the page lacks `{part}`:\n{told}");
     }
     assert!(!told.contains("ann@example.com"), "personal data is on the page:\n{told}");
+    stayed("it rolls back before the eyes");
     browser.open(&format!("http://127.0.0.1:{console}/feature")).unwrap();
     browser.wait_for_texts("main", |texts| texts[0].contains("GET /reports/{id}")).unwrap();
     assert_eq!(browser.complaints().unwrap(), Vec::<String>::new());
