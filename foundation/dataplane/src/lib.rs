@@ -22,6 +22,7 @@ pub mod framing;
 mod headers;
 mod listen;
 mod moment;
+mod pipe;
 mod place;
 mod problem;
 mod proxy;

@@ -141,6 +141,16 @@ pub(crate) enum ReadHalf<'s> {
     Tls(&'s Mutex<TlsStream<TcpStream>>),
 }
 
+impl ReadHalf<'_> {
+    /// The socket, if nothing is between it and what is read.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(half) => Some(half.as_ref()),
+            Self::Tls(_) => None,
+        }
+    }
+}
+
 impl AsyncRead for ReadHalf<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
@@ -158,6 +168,14 @@ pub(crate) enum WriteHalf<'s> {
 }
 
 impl WriteHalf<'_> {
+    /// The socket, if nothing is between it and what is written.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(half) => Some(half.as_ref()),
+            Self::Tls(_) => None,
+        }
+    }
+
     /// Writes all of `bytes`, and sees to it that they leave: TLS may keep the end of them back.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes).await?;

@@ -56,6 +56,21 @@ impl Decoder {
         }
     }
 
+    /// How many bytes are still to come, if that was said before they came.
+    pub fn left(&self) -> Option<u64> {
+        match self {
+            Self::Exactly(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    /// So many of the bytes that are [left](Self::left) went another way.
+    pub fn passed(&mut self, count: u64) {
+        if let Self::Exactly(left) = self {
+            *left = left.saturating_sub(count);
+        }
+    }
+
     /// The connection has closed: was that the end of the body?
     pub fn closed(&self) -> Result<(), Refusal> {
         if self.is_done() || matches!(self, Self::UntilClose) { Ok(()) } else { Err(Refusal::Truncated) }

@@ -14,6 +14,7 @@ use super::worker::{Scratch, Worker};
 use super::{Cutoff, Failure, Handler, tunnel};
 use crate::buffer::{LARGE, SMALL};
 use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
+use crate::pipe::PASSED_MIN;
 use crate::stream::Stream;
 use crate::ticker::Alarm;
 
@@ -192,6 +193,26 @@ impl<H: Handler> Talk<'_, H> {
                 break;
             }
             self.alarm.set(stall);
+            if let Some(left) = decoder.left().filter(|left| *left >= PASSED_MIN)
+                && let (Some(from), Some(to)) = (from_upstream.socket(), to_client.socket())
+                && let Some(mut pipe) = self.worker.pipes.lend()
+            {
+                let count = match beside(self.alarm, &mut side, pipe.fill(from, left)).await {
+                    Ok(Ok(count)) if count > 0 => count,
+                    Ok(_) => return cut(Failure::Broken),
+                    Err(failure) => return cut(failure),
+                };
+                decoder.passed(count as u64);
+                account.bytes_out += count as u64;
+                let mark = pause(&mut patience, count);
+                match beside(self.alarm, &mut side, pipe.drain(to)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone),
+                    Err(failure) => return cut(failure),
+                }
+                patience.waited(self.alarm.since(mark));
+                continue;
+            }
             match beside(self.alarm, &mut side, buffer.fill(&mut from_upstream)).await {
                 Ok(Ok(0)) if decoder.closed().is_ok() => is_closed = true,
                 Ok(Ok(count)) if count > 0 => {}

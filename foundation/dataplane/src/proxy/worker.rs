@@ -18,6 +18,7 @@ use super::{Fields, Handler, ProxyOptions, connection};
 use crate::Sockets;
 use crate::buffer::Buffer;
 use crate::listen::pause_after;
+use crate::pipe::Pipes;
 use crate::streams::Streams;
 use crate::ticker::Ticker;
 
@@ -60,6 +61,7 @@ pub(crate) struct Worker<H> {
     pub(super) options: Arc<ProxyOptions>,
     pub(super) ticker: Arc<Ticker>,
     pub(super) pool: Pool,
+    pub(super) pipes: Pipes,
     /// Connections of HTTP/2 to endpoints, and the tasks that work them.
     pub(super) streams: Streams<Key>,
     pub(super) tasks: Arc<Tasks>,
@@ -84,6 +86,7 @@ impl<H: Handler> Worker<H> {
             handler,
             ticker: Ticker::new(),
             pool: Pool::new(options.kept_max),
+            pipes: Pipes::default(),
             streams: Streams::default(),
             tasks: Arc::default(),
             guests,

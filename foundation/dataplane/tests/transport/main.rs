@@ -6,6 +6,7 @@ mod callers;
 mod frames;
 mod gone;
 mod http2;
+mod large;
 mod limits;
 mod named;
 mod rates;
