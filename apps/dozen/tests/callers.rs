@@ -182,3 +182,39 @@ fn an_address_that_says_https_is_held_against_the_rest_of_its_service() {
         assert!(said.contains(says), "{service}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_an_instance_for_each_address_and_calls_are_counted_without_a_gateway() {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
+    let port = server.local_addr().port();
+    let router = Router::new()
+        .fallback(|headers: http::HeaderMap| async move { headers["host"].to_str().unwrap().to_owned() });
+    tokio::spawn(server.serving(router).run(Stop::new(), Ready::channel().0));
+    let [registry, console, sidecar] = [(); 3].map(|()| free_port());
+    let file = format!(
+        "app: test
+store: 'sqlite:a.db'
+registry: {{ listen: '127.0.0.1:{registry}' }}
+api: false
+console: {{ listen: '127.0.0.1:{console}' }}
+services:
+  web: {{ at: 'http://localhost:{port}' }}
+  shop: {{ run: 'sleep 60', sidecar: {{ port: {sidecar} }} }}
+"
+    );
+    let up = Up::in_folder(tempfile::tempdir().unwrap(), &file, &[]).ready();
+    let known =
+        || get(&format!("http://127.0.0.1:{registry}/dozen/v1/services/web?all=true")).unwrap().text();
+    let begun = std::time::Instant::now();
+    while !known().contains(&format!("\"host\":\"localhost:{port}\"")) {
+        assert!(begun.elapsed() < PATIENCE, "{}", known());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(known().contains(&format!("\"address\":\"127.0.0.1:{port}\"")), "{}", known());
+
+    let said = get(&format!("http://127.0.0.1:{sidecar}/v1.0/invoke/web/method/")).unwrap();
+    assert_eq!((said.status, said.text()), (200, format!("localhost:{port}")));
+    let page = get(&format!("http://127.0.0.1:{console}/metrics")).unwrap().text();
+    assert!(page.contains("dozen_service_attempts_total{service=\"web\"}"), "{page}");
+    drop(up);
+}

@@ -41,6 +41,7 @@ pub(super) struct Bound {
     observed: Arc<Observed>,
     pub(super) children: Arc<Children>,
     pub(super) registry: Arc<dozen_discovery::Registry>,
+    names: Arc<dozen_discovery::Names>,
     resolve: Resolve,
     calling: Arc<Calling>,
     caller: Caller,
@@ -78,7 +79,7 @@ impl Bound {
         let deadline = app.limits.stop_deadline;
         let children = Children::new(plans(app), printer.clone(), ids.clone(), deadline, standing)
             .map_err(Error::system("prepare to start processes"))?;
-        let registry = registry::declared(app)?;
+        let (registry, names) = registry::declared(app)?;
         registry::restore(&registry, predecessor.map_or(&[], Predecessor::registered));
         let resolve = registry::resolve(&registry);
         let calling = Calling::new(resolve.clone(), super::calling(app), ServicePolicy::default());
@@ -102,7 +103,7 @@ impl Bound {
         let running = reload::Running {
             app: known.clone(),
             sections: source.sections.clone(),
-            registry: registry.clone(),
+            names: names.clone(),
             gateway: gateway.gateway.clone(),
             features: features.clone(),
             traces: traces.clone(),
@@ -117,6 +118,7 @@ impl Bound {
             observed,
             children: Arc::new(children),
             registry,
+            names,
             resolve,
             calling,
             caller,
@@ -158,6 +160,7 @@ impl Bound {
         let mut parts: Parts = vec![
             ("registry".into(), face),
             ("expiry".into(), self.registry.clone()),
+            ("names".into(), self.names.clone()),
             ("health".into(), Arc::new(follow)),
             ("translators".into(), self.faces.clone()),
             ("upkeep".into(), Arc::new(messages::Upkeep(self.messages.clone()))),
@@ -250,6 +253,7 @@ impl Bound {
             topics: &self.messages.topics,
             relays: &self.relays,
             tallies: &self.tallies,
+            upstreams: self.calling.upstreams(),
             gateway: self.gateway.gateway.as_ref(),
             features: &self.features,
             traces: &self.traces,

@@ -12,7 +12,7 @@
 //! is gone, is *parted* with: a request that has begun ends with the places, the policy and the transport that were there.
 
 use dozen_core::Endpoint;
-use dozen_discovery::Registry;
+use dozen_discovery::Names;
 
 use crate::Error;
 use crate::config::{App, Origin, Service};
@@ -21,6 +21,8 @@ use crate::config::{App, Origin, Service};
 #[derive(Default)]
 pub(super) struct Moves {
     declared: Vec<(String, Vec<Endpoint>)>,
+    /// Those whose name is a translator's now, which says itself where it is.
+    left: Vec<String>,
     withdrawn: Vec<String>,
     /// Those whose place others take, or nobody.
     pub(super) parted: Vec<String>,
@@ -76,35 +78,37 @@ impl Moves {
         for service in elsewhere(old).filter(|service| new.service(&service.name).is_none()) {
             moves.told.removed.push(service.name.clone());
             moves.parted.push(service.name.clone());
-            if !is_translator(new, &service.name) {
-                moves.withdrawn.push(service.name.clone());
+            match is_translator(new, &service.name) {
+                true => moves.left.push(service.name.clone()),
+                false => moves.withdrawn.push(service.name.clone()),
             }
         }
         moves
     }
 
     /// Whether the registry can take it. Nothing has changed yet.
-    pub(super) fn check(&self, registry: &Registry) -> Result<(), Error> {
-        let check = |(name, endpoints): &(String, Vec<Endpoint>)| registry.check(name, endpoints);
+    pub(super) fn check(&self, names: &Names) -> Result<(), Error> {
+        let check = |(name, endpoints): &(String, Vec<Endpoint>)| names.check(name, endpoints);
         self.declared.iter().try_for_each(check).map_err(Error::pattern("declare the services"))
     }
 
     /// Says where they are now.
-    pub(super) fn declare(&self, registry: &Registry) {
+    pub(super) fn declare(&self, names: &Names) {
+        self.left.iter().for_each(|name| names.leave(name));
         for (name, endpoints) in &self.declared {
-            declare(registry, name, endpoints.clone());
+            declare(names, name, endpoints.clone());
         }
     }
 
     /// Says of those that are gone that they are.
-    pub(super) fn withdraw(&self, registry: &Registry) {
-        self.withdrawn.iter().for_each(|name| declare(registry, name, Vec::new()));
+    pub(super) fn withdraw(&self, names: &Names) {
+        self.withdrawn.iter().for_each(|name| declare(names, name, Vec::new()));
     }
 }
 
-fn declare(registry: &Registry, name: &str, endpoints: Vec<Endpoint>) {
+fn declare(names: &Names, name: &str, endpoints: Vec<Endpoint>) {
     // It has been asked before; since then somebody else may have taken the last room.
-    if let Err(error) = registry.declare(name, endpoints) {
+    if let Err(error) = names.declare(name, endpoints) {
         tracing::error!(service = name, "nobody hears where it is: {}", dozen_core::chain(&error));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dozen_core::{Endpoint, EndpointSet, SystemClock};
 use dozen_dataplane::{Server, Sockets};
-use dozen_discovery::Registry;
+use dozen_discovery::{Names, Registry, SystemLookup};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use dozen_sidecar::Sidecar;
 use tokio::sync::watch;
@@ -19,16 +19,18 @@ use crate::config::{App, Origin};
 /// How a service's name becomes its instances: the one way in which patterns find each other.
 pub(super) type Resolve = Arc<dyn Fn(&str) -> Option<watch::Receiver<Arc<EndpointSet>>> + Send + Sync>;
 
-/// A registry that knows the services of the file. Those that are started here are not healthy yet.
-pub(super) fn declared(app: &App) -> Result<Arc<Registry>, Error> {
-    let registry = Registry::new(Arc::new(SystemClock));
+/// A registry that knows the services of the file, and what looks up the names among their addresses. Those that are started
+/// here are not healthy yet.
+pub(super) fn declared(app: &App) -> Result<(Arc<Registry>, Arc<Names>), Error> {
+    let registry = Arc::new(Registry::new(Arc::new(SystemClock)));
+    let names = Names::new(registry.clone(), Arc::new(SystemLookup));
     for service in &app.services {
         let healthy = matches!(service.origin, Origin::At(_));
         let endpoint = |address: String| Endpoint { healthy, ..Endpoint::at(address) };
         let endpoints = service.addresses().into_iter().map(endpoint).collect();
-        registry.declare(&service.name, endpoints).map_err(Error::pattern("declare the services"))?;
+        names.declare(&service.name, endpoints).map_err(Error::pattern("declare the services"))?;
     }
-    Ok(Arc::new(registry))
+    Ok((registry, Arc::new(names)))
 }
 
 /// Takes in the instances that had registered themselves with an earlier dozen, as if they did it now.

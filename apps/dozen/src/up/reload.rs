@@ -36,7 +36,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
-use dozen_discovery::Registry;
+use dozen_discovery::Names;
 use dozen_gateway::{Beside, Gateway, Options};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
@@ -64,7 +64,7 @@ pub(super) struct Running {
     pub(super) app: Arc<ArcSwap<App>>,
     /// What of the file was started.
     pub(super) sections: Sections,
-    pub(super) registry: Arc<Registry>,
+    pub(super) names: Arc<Names>,
     pub(super) gateway: Option<Arc<Gateway>>,
     pub(super) features: Arc<Facade>,
     pub(super) traces: Arc<Traces>,
@@ -96,7 +96,7 @@ impl Reloader {
         let (read, seen) = read(self.path.clone()).await?;
         *files = if read.is_ok() { seen } else { std::mem::take(files).and(seen) };
         let Loaded { app, sections, .. } = read?;
-        let Running { gateway, features, translators, traces, registry, .. } = &self.running;
+        let Running { gateway, features, translators, traces, names, .. } = &self.running;
         let before = self.running.app.load_full();
         let mut fixed: BTreeSet<String> = self.running.sections.differing(&sections).into_iter().collect();
         if translators::can_change(&before, &app) {
@@ -111,7 +111,7 @@ impl Reloader {
 
         // All that can fail, before anything changes.
         let moves = Moves::between(&before, &app);
-        moves.check(registry)?;
+        moves.check(names)?;
         let changed =
             (before.translators != app.translators).then(|| translators.prepare(&app)).transpose()?;
         let view = features.prepare(&app.features).await?;
@@ -121,7 +121,7 @@ impl Reloader {
         let mut closing = Vec::new();
         let swap = || {
             closing = changed.map(|changed| translators.take_over(changed)).unwrap_or_default();
-            moves.declare(registry);
+            moves.declare(names);
             taken.features = view.take_over();
             taken.traces = traces.apply(app.traces.as_ref());
         };
@@ -144,7 +144,7 @@ impl Reloader {
             }
         }
         closing.retain(|name| app.service(name).is_none());
-        moves.withdraw(registry);
+        moves.withdraw(names);
         translators.close(closing);
         self.running.app.store(Arc::new(app));
         Ok(taken)

@@ -18,6 +18,7 @@ pub fn gateway_options(app: &App) -> Option<Options> {
         header_timeout: gateway.header_timeout,
         idle_timeout: gateway.idle_timeout,
         stall_timeout: gateway.stall_timeout,
+        body_rate_min: gateway.body_rate_min,
         services: calling(app),
         trusted: gateway.trusted.clone(),
         access_log: gateway.access_log.clone(),

@@ -32,6 +32,8 @@ pub struct Gateway {
     pub idle_timeout: Duration,
     /// How long either side may neither send nor take anything of a body.
     pub stall_timeout: Duration,
+    /// Bytes a second that a client has to move of a body; 0 for as slowly as it likes.
+    pub body_rate_min: u32,
     /// Proxies in front of it that are believed.
     pub trusted: Vec<Network>,
     /// Where a line for each request is written.
@@ -90,6 +92,7 @@ pub(super) fn gateway(item: &Item, folder: &Path, app: &App) -> Option<Gateway> 
         header_timeout: item.duration("header-timeout")?,
         idle_timeout: item.duration("idle-timeout")?,
         stall_timeout: item.duration("stall-timeout")?,
+        body_rate_min: u32::try_from(item.number("body-rate-min")?).ok()?,
         trusted: trusted.collect::<Option<_>>()?,
         access_log: item.get("access-log").map(|item| access_log(item, folder)),
         access: access(item, folder)?,

@@ -4,7 +4,8 @@ use super::super::schema::Presence::{Default, Optional, Required};
 use super::super::schema::{Key, Kind, Section, Short};
 use super::access::{CONSUMERS, IDENTITY, PLANS, SHED};
 use super::listener::{
-    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HEAD_MAX, HEADER_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT, TLS,
+    BODY_RATE_MIN, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, HEAD_MAX, HEADER_TIMEOUT, IDLE_TIMEOUT,
+    STALL_TIMEOUT, TLS,
 };
 use super::route::ROUTE;
 
@@ -20,6 +21,7 @@ pub(super) static GATEWAY: Section = Section {
         HEADER_TIMEOUT,
         IDLE_TIMEOUT,
         STALL_TIMEOUT,
+        BODY_RATE_MIN,
         Key::new(
             "trusted",
             Kind::Many(&Kind::Network),

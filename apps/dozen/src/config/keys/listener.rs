@@ -49,6 +49,14 @@ pub(super) const STALL_TIMEOUT: Key = Key::new(
     "How long either side may neither send nor take anything of a body.",
 );
 
+pub(super) const BODY_RATE_MIN: Key = Key::new(
+    "body-rate-min",
+    Kind::Count(0, 1_000_000),
+    Default("240"),
+    "Bytes a second that a client has to send of a body, and to take of one, after five seconds; 0 for as slowly as it likes. \
+     Not for WebSockets, events and gRPC.",
+);
+
 static TLS_KEYS: Section = Section {
     noun: "TLS of the gateway",
     short: Short::None,

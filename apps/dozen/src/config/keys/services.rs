@@ -37,7 +37,7 @@ const OWN: [Key; 11] = [
             Kind::Many(&URL),
             Optional,
             "Where it already runs, when nobody needs to start it: one address for each instance. `https://` is `tls: true`, \
-             and of port 443 without another.",
+             and of port 443 without another. A host's name is an instance for each of its addresses.",
         ),
         Key::new(
             "port",

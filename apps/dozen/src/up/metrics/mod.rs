@@ -16,6 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use dozen_dataplane::Upstreams;
 use dozen_gateway::Gateway;
 use dozen_metrics::{CONTENT_TYPE, Collector, Registry};
 use dozen_pubsub::Topics;
@@ -36,6 +37,7 @@ pub(super) struct Sources<'a> {
     pub(super) topics: &'a Topics,
     pub(super) relays: &'a [Carrying],
     pub(super) tallies: &'a Tallies,
+    pub(super) upstreams: &'a Arc<Upstreams>,
     pub(super) gateway: Option<&'a Arc<Gateway>>,
     pub(super) features: &'a Arc<Facade>,
     pub(super) traces: &'a Arc<Traces>,
@@ -57,10 +59,10 @@ impl Sources<'_> {
             Arc::new(subscriptions::Deliveries { tallies: self.tallies.clone(), only: None }),
             Arc::new(relays::Relays(relays)),
             Arc::new(translators::Measured(self.translators.clone())),
+            Arc::new(services::Services(self.upstreams.clone())),
         ];
         if let Some(gateway) = self.gateway {
             collectors.push(Arc::new(gateway::Routes(gateway.clone())));
-            collectors.push(Arc::new(services::Services(gateway.clone())));
             collectors.push(self.traces.measured());
             let (registry, shadow) = (self.features.registry.clone(), self.features.shadow.clone());
             collectors.push(Arc::new(dozen_strangler::Metrics::new(registry, Some(shadow))));

@@ -1,10 +1,10 @@
-//! The services that the gateway calls, and how they fare.
+//! The services that are called, and how they fare.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dozen_dataplane::Upstreams;
 use dozen_dataplane::resilience::Circuit;
-use dozen_gateway::Gateway;
 use dozen_metrics::{Collector, Page};
 
 use super::Collected;
@@ -12,7 +12,8 @@ use super::Collected;
 /// Services that are told; a file has fewer.
 const SERVICES_MAX: usize = 1000;
 
-pub(super) struct Services(pub(super) Arc<Gateway>);
+/// Whoever calls them: the gateway, sidecars, subscriptions and all others share what is known of a service.
+pub(super) struct Services(pub(super) Arc<Upstreams>);
 
 #[async_trait]
 impl Collector for Services {
@@ -21,7 +22,7 @@ impl Collector for Services {
     }
 
     async fn collect(&self, page: &mut Page) -> Collected {
-        for view in self.0.services().iter().take(SERVICES_MAX) {
+        for view in self.0.views().iter().take(SERVICES_MAX) {
             let service = ("service", view.service.as_str());
             let totals = &view.totals;
             page.counter("dozen_service_attempts_total", "Attempts that were given an instance.")
