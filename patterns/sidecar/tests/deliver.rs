@@ -245,7 +245,7 @@ async fn stopping_lets_the_app_finish_and_publish() {
     let reply = call("POST", format!("{url}/v1.0/publish/pubsub/done"), &[], b"x").await;
     assert_eq!(reply.status, 204, "the API is there until the last event is handled");
     release.notify_one();
-    stopping.await.unwrap();
+    stopping.await.unwrap().unwrap();
     assert_eq!(broker.settled("orders", "mail", 1).await[0].1, Settlement::Done);
 }
 

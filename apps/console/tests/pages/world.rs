@@ -16,20 +16,20 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// The address of the console itself.
-pub const OWN: &str = "http://127.0.0.1:4000";
-pub const NASTY: &str = "<script>alert(\"1\")</script>&'";
+pub(crate) const OWN: &str = "http://127.0.0.1:4000";
+pub(crate) const NASTY: &str = "<script>alert(\"1\")</script>&'";
 
-pub struct World {
-    pub router: Router,
-    pub store: Store,
-    pub clock: Arc<ManualClock>,
-    pub stop: Stop,
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) stop: Stop,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp(1_790_000_000_000_000)));
         let store = Store::new(Memory::new(), clock.clone() as Arc<dyn Clock>);
         let stop = Stop::new();
@@ -53,26 +53,26 @@ impl World {
         Self { router, store, clock, stop }
     }
 
-    pub async fn ask(&self, request: Request<Body>) -> (StatusCode, http::HeaderMap, String) {
+    pub(crate) async fn ask(&self, request: Request<Body>) -> (StatusCode, http::HeaderMap, String) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 1 << 22).await.unwrap();
         (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, String) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
         let (status, _, body) = self.ask(get(path).body(Body::empty()).unwrap()).await;
         (status, body)
     }
 
-    pub async fn twin(&self, path: &str) -> Value {
+    pub(crate) async fn twin(&self, path: &str) -> Value {
         let (status, body) = self.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         serde_json::from_str(&body).unwrap()
     }
 
     /// A queue `work` with one dead letter and one message that waits.
-    pub async fn dead_letter(&self) {
+    pub(crate) async fn dead_letter(&self) {
         let (stream, reader) = ("queue/work".into(), "workers".into());
         let journal = self.store.journal();
         journal.open(&stream, &reader, Start::Earliest).await.unwrap();
@@ -82,14 +82,14 @@ impl World {
         journal.settle(&stream, &reader, ends).await.unwrap();
     }
 
-    pub async fn parked(&self) -> usize {
+    pub(crate) async fn parked(&self) -> usize {
         let journal = self.store.journal();
         let (stream, reader) = ("queue/work".into(), "workers".into());
         journal.claims(&stream, &reader, ClaimState::Parked, 0, 10).await.unwrap().len()
     }
 
     /// Sends a form as the page at `page` would; gives where it leads.
-    pub async fn press(&self, page: &str, path: &str, form: &str) -> String {
+    pub(crate) async fn press(&self, page: &str, path: &str, form: &str) -> String {
         let (_, body) = self.get(page).await;
         let token =
             body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// A topic `orders` with the subscription `mail`, which has one dead letter and one message to go.
-    pub async fn subscription(&self, pattern: &str) -> Topics {
+    pub(crate) async fn subscription(&self, pattern: &str) -> Topics {
         let topics = Topics::open(&self.store);
         topics.declare_topic("orders", &TopicOptions::default()).await.unwrap();
         let options =
@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-pub fn get(path: &str) -> http::request::Builder {
+pub(crate) fn get(path: &str) -> http::request::Builder {
     Request::get(path).header("host", "127.0.0.1:4000")
 }
 
@@ -134,12 +134,12 @@ fn request() -> RequestView {
     }
 }
 
-pub fn message(id: &str) -> Message {
+pub(crate) fn message(id: &str) -> Message {
     let trace = format!("00-{TRACE}-00f067aa0ba902b7-01").parse().unwrap();
     Message::new(id, "/orders", NASTY).with_trace(trace).with_data(None, "{\"total\":\"</pre>\"}")
 }
 
-pub fn post(path: &str, site: &'static str, origin: &'static str, form: String) -> Request<Body> {
+pub(crate) fn post(path: &str, site: &'static str, origin: &'static str, form: String) -> Request<Body> {
     Request::post(path)
         .header("host", "127.0.0.1:4000")
         .header("origin", origin)
