@@ -44,8 +44,8 @@ pub use moment::{ManualTime, Moment, Monotonic, RunningTime};
 pub use place::{Place, PlaceError};
 pub use problem::problem_document;
 pub use proxy::{
-    Answered, Around, AttemptCount, BodyRate, Changes, Content, Context, Cutoff, Decision, Departed, Draft, Failure,
-    Fields, Forward, Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy,
+    Answered, Around, AttemptCount, BodyRate, Changes, Content, Context, Cutoff, Decision, Departed, Draft,
+    Failure, Fields, Forward, Handler, Http2Limits, Incoming, Names, Next, Outcome, Outgoing, OwnKey, Proxy,
     ProxyOptions, Reply, Serve, Serving, Step, Trail, Verdict, nested,
 };
 pub use server::{Limits, Peer, Server};

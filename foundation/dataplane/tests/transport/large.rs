@@ -1,8 +1,8 @@
 //! Answers that are larger than what is read at once.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use dozen_dataplane::Failure;
 use tokio::io::AsyncWriteExt;
