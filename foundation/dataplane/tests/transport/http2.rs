@@ -140,7 +140,7 @@ async fn what_fails_is_told_and_reported_as_ever() {
             status: 502,
             failure: Some(Failure::Connect),
             bytes_in: 0,
-            bytes_out: 0,
+            bytes_out: answer.body.len() as u64,
             reached: true
         }
     );
