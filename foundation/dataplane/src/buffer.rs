@@ -72,6 +72,16 @@ impl Buffer {
         cx: &mut Context<'_>,
         from: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<usize>> {
+        self.poll_fill_some(cx, usize::MAX, from)
+    }
+
+    /// The same, with `most` bytes at most.
+    fn poll_fill_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<usize>> {
         if self.end == self.bytes.len() {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -80,7 +90,8 @@ impl Buffer {
         if self.end == self.bytes.len() {
             return Poll::Ready(Err(io::Error::other("a buffer that is full was read into")));
         }
-        let mut room = ReadBuf::new(&mut self.bytes[self.end..]);
+        let until = self.end.saturating_add(most).min(self.bytes.len());
+        let mut room = ReadBuf::new(&mut self.bytes[self.end..until]);
         ready!(Pin::new(from).poll_read(cx, &mut room))?;
         let count = room.filled().len();
         self.end += count;
@@ -88,6 +99,14 @@ impl Buffer {
     }
 
     pub(crate) async fn fill(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
-        std::future::poll_fn(|cx| self.poll_fill(cx, from)).await
+        self.fill_some(usize::MAX, from).await
+    }
+
+    pub(crate) async fn fill_some(
+        &mut self,
+        most: usize,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_fill_some(cx, most, from)).await
     }
 }

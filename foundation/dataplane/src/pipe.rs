@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 const PIPES_MAX: usize = 32;
 /// What is left of a body has to be this large: below, two calls more cost as much as the copy.
 pub(crate) const PASSED_MIN: u64 = 16 * 1024;
+/// What is read for a head where the body behind it is likely to pass.
+pub(crate) const HEAD: usize = 4 * 1024;
 
 /// The pipes of one worker.
 #[derive(Default)]
@@ -60,27 +62,44 @@ pub(crate) struct Lent<'p> {
 }
 
 impl Lent<'_> {
+    /// Takes up to `most` bytes from a socket that it has at this moment, which may be none.
+    pub(crate) fn fill_now(&mut self, from: &TcpStream, most: u64) -> io::Result<usize> {
+        let Some(pipe) = &self.pipe else { return Ok(0) };
+        match pipe.try_fill(from, bounded(most)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            // The next wait finds the end, and takes it for what it is.
+            filled => filled.inspect(|count| self.held += count),
+        }
+    }
+
     /// Takes up to `most` bytes from a socket, as soon as it has some; none at its end.
     pub(crate) async fn fill(&mut self, from: &TcpStream, most: u64) -> io::Result<usize> {
         let Some(pipe) = &self.pipe else { return Ok(0) };
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let count = pipe.fill(from, most).await?;
+        let count = pipe.fill(from, bounded(most)).await?;
         self.held += count;
         Ok(count)
     }
 
-    /// Gives a socket all that was taken.
-    pub(crate) async fn drain(&mut self, to: &TcpStream) -> io::Result<()> {
-        while let Some(pipe) = &self.pipe
-            && self.held > 0
-        {
-            match pipe.drain(to, self.held).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => self.held = self.held.saturating_sub(count),
-            }
+    /// Gives a socket `head`, and behind it all that was taken. Both leave together.
+    pub(crate) async fn drain(&mut self, head: &[u8], to: &TcpStream) -> io::Result<()> {
+        let Some(pipe) = &self.pipe else { return Ok(()) };
+        let mut at = 0;
+        while at < head.len() {
+            at += some(pipe.send(to, &head[at..], self.held > 0).await?)?;
+        }
+        while self.held > 0 {
+            self.held = self.held.saturating_sub(some(pipe.drain(to, self.held).await?)?);
         }
         Ok(())
     }
+}
+
+fn bounded(most: u64) -> usize {
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+fn some(count: usize) -> io::Result<usize> {
+    if count > 0 { Ok(count) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 impl Drop for Lent<'_> {
@@ -100,6 +119,7 @@ mod system {
     use std::os::fd::{AsFd, OwnedFd};
     use std::task::{Context, Poll, ready};
 
+    use rustix::net::{SendFlags, send};
     use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
     use tokio::io::Interest;
     use tokio::net::TcpStream;
@@ -121,14 +141,25 @@ mod system {
         }
 
         /// Only for an empty pipe: one that is full could not be told from a socket that has nothing.
+        /// Only for an empty pipe: one that is full could not be told from a socket that has nothing.
+        pub(super) fn try_fill(&self, from: &TcpStream, most: usize) -> io::Result<usize> {
+            from.try_io(Interest::READABLE, || moved(from, &self.inlet, most))
+        }
+
         pub(super) async fn fill(&self, from: &TcpStream, most: usize) -> io::Result<usize> {
-            let ready = |cx: &mut Context<'_>| from.poll_read_ready(cx);
-            passed(ready, || from.try_io(Interest::READABLE, || moved(from, &self.inlet, most))).await
+            passed(|cx| from.poll_read_ready(cx), || self.try_fill(from, most)).await
+        }
+
+        /// Sends bytes; they wait for those of the pipe if `more` follow at once.
+        pub(super) async fn send(&self, to: &TcpStream, bytes: &[u8], more: bool) -> io::Result<usize> {
+            let flags = if more { SendFlags::MORE } else { SendFlags::empty() };
+            let attempt = || Ok(send(to, bytes, flags | SendFlags::NOSIGNAL)?);
+            passed(|cx| to.poll_write_ready(cx), || to.try_io(Interest::WRITABLE, attempt)).await
         }
 
         pub(super) async fn drain(&self, to: &TcpStream, most: usize) -> io::Result<usize> {
-            let ready = |cx: &mut Context<'_>| to.poll_write_ready(cx);
-            passed(ready, || to.try_io(Interest::WRITABLE, || moved(&self.outlet, to, most))).await
+            let attempt = || moved(&self.outlet, to, most);
+            passed(|cx| to.poll_write_ready(cx), || to.try_io(Interest::WRITABLE, attempt)).await
         }
     }
 
@@ -165,6 +196,14 @@ mod system {
     impl Pipe {
         pub(super) fn open() -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn try_fill(&self, _: &TcpStream, _: usize) -> io::Result<usize> {
+            match *self {}
+        }
+
+        pub(super) async fn send(&self, _: &TcpStream, _: &[u8], _: bool) -> io::Result<usize> {
+            match *self {}
         }
 
         pub(super) async fn fill(&self, _: &TcpStream, _: usize) -> io::Result<usize> {

@@ -28,6 +28,7 @@ mod attempt;
 mod connection;
 mod cutoff;
 mod deadline;
+mod delivery;
 mod dial;
 mod draft;
 mod exchange;

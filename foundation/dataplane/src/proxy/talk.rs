@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::answer::{self, Answer};
+use super::delivery::{Delivery, Waits};
 use super::dial::Link;
 use super::patience::Patience;
 use super::plan::Asked;
@@ -12,16 +13,14 @@ use super::pool::Key;
 use super::relay::{Side, Upload, beside};
 use super::worker::{Scratch, Worker};
 use super::{Cutoff, Failure, Handler, tunnel};
-use crate::buffer::{LARGE, SMALL};
-use crate::framing::{self, Decoder, HeadScan, Length, Refusal};
-use crate::pipe::PASSED_MIN;
+use crate::buffer::SMALL;
+use crate::framing::{Decoder, HeadScan, Length, Refusal};
+use crate::pipe::{self, PASSED_MIN};
 use crate::stream::Stream;
 use crate::ticker::Alarm;
 
 /// Interim answers that are skipped before an endpoint is taken for a broken one.
 const INTERIM_MAX: usize = 8;
-/// From this size on, data is written from where it was read instead of being copied behind the head.
-const COPY_MAX: usize = 4096;
 
 /// How far an exchange got before it failed.
 pub(super) enum Ended {
@@ -73,7 +72,7 @@ impl<H: Handler> Talk<'_, H> {
         let Scratch { client: ahead, upstream: buffer, request, answer: out, .. } = scratch;
         buffer.clear();
         out.clear();
-        let (from_client, mut to_client) = client.split();
+        let (from_client, to_client) = client.split();
         let (mut from_upstream, mut to_upstream) = stream.split();
         let stall = self.worker.options.stall_timeout;
 
@@ -88,6 +87,10 @@ impl<H: Handler> Talk<'_, H> {
             false => Side::Watch(&mut *ahead, from_client),
         };
 
+        let service = account.upstream.clone();
+        let may_pass = from_upstream.socket().is_some() && to_client.socket().is_some();
+        let is_large = may_pass && service.as_ref().is_some_and(|service| service.is_large());
+        let first = if is_large { pipe::HEAD } else { SMALL };
         // The head of the answer; interim ones are skipped, because the client was told what it needs already.
         let mut scan = HeadScan::default();
         let mut interim = 0;
@@ -111,7 +114,7 @@ impl<H: Handler> Talk<'_, H> {
                 }
             }
             let untouched = buffer.is_empty() && interim == 0;
-            match beside(self.alarm, &mut side, buffer.fill(&mut from_upstream)).await {
+            match beside(self.alarm, &mut side, buffer.fill_some(first, &mut from_upstream)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) => return unanswered(Failure::Broken, untouched),
                 Err(failure) => return unanswered(failure, false),
@@ -119,11 +122,11 @@ impl<H: Handler> Talk<'_, H> {
         };
 
         // Its body.
-        let mut decoder = Decoder::new(answer.length);
+        let decoder = Decoder::new(answer.length);
         let cut = |failure| Ended::Cut { status: answer.status, failure };
         account.status = Some(answer.status);
-        if matches!(answer.length, Length::Exactly(bytes) if bytes > SMALL as u64) {
-            buffer.grow(LARGE);
+        if let Some(service) = service.filter(|_| may_pass) {
+            service.note_large(decoder.left().is_some_and(|all| all >= 2 * PASSED_MIN));
         }
         // Only an answer that goes on can be cut.
         if !matches!(answer.length, Length::Exactly(bytes) if bytes <= buffer.len() as u64)
@@ -140,85 +143,20 @@ impl<H: Handler> Talk<'_, H> {
             };
         }
         let rate = self.worker.options.body_rate.filter(|_| !answer.is_stream);
-        let mut patience = Patience::new(rate, stall);
-        let pause = |patience: &mut Patience, bytes| {
-            patience.moved(bytes);
-            self.alarm.set(patience.left());
-            self.alarm.mark()
+        let patience = Patience::new(rate, stall);
+        let delivery = Delivery {
+            answer: &answer,
+            waits: Waits { alarm: self.alarm, side: &mut side, patience, stall },
+            pipes: &self.worker.pipes,
+            from: from_upstream,
+            to: to_client,
+            buffer: &mut *buffer,
+            out,
+            decoder,
+            sent: &mut account.bytes_out,
         };
-        let mut trailers = Vec::new();
-        let mut is_closed = false;
-        loop {
-            while !buffer.is_empty() && !decoder.is_done() {
-                let piece = match decoder.take(buffer.filled()) {
-                    Ok(piece) => piece,
-                    Err(refusal) => return cut(Failure::Refused(refusal)),
-                };
-                account.bytes_out += piece.data.len() as u64;
-                trailers.extend_from_slice(piece.trailer);
-                if answer.chunked {
-                    framing::chunk(piece.data, out);
-                } else if piece.data.len() < COPY_MAX {
-                    out.extend_from_slice(piece.data);
-                } else {
-                    let mark = pause(&mut patience, out.len() + piece.data.len());
-                    let written = to_client.send_both(out, piece.data);
-                    match beside(self.alarm, &mut side, written).await {
-                        Ok(Ok(())) => out.clear(),
-                        Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone),
-                        Err(failure) => return cut(failure),
-                    }
-                    patience.waited(self.alarm.since(mark));
-                }
-                let consumed = piece.consumed;
-                buffer.consume(consumed);
-            }
-            let is_done = decoder.is_done() || is_closed;
-            if is_done
-                && answer.chunked
-                && let Err(refusal) = framing::last_chunk_with(&trailers, &answer.announced, out)
-            {
-                return cut(Failure::Refused(refusal));
-            }
-            if !out.is_empty() {
-                let mark = pause(&mut patience, out.len());
-                match beside(self.alarm, &mut side, to_client.send(out)).await {
-                    Ok(Ok(())) => out.clear(),
-                    Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone),
-                    Err(failure) => return cut(failure),
-                }
-                patience.waited(self.alarm.since(mark));
-            }
-            if is_done {
-                break;
-            }
-            self.alarm.set(stall);
-            if let Some(left) = decoder.left().filter(|left| *left >= PASSED_MIN)
-                && let (Some(from), Some(to)) = (from_upstream.socket(), to_client.socket())
-                && let Some(mut pipe) = self.worker.pipes.lend()
-            {
-                let count = match beside(self.alarm, &mut side, pipe.fill(from, left)).await {
-                    Ok(Ok(count)) if count > 0 => count,
-                    Ok(_) => return cut(Failure::Broken),
-                    Err(failure) => return cut(failure),
-                };
-                decoder.passed(count as u64);
-                account.bytes_out += count as u64;
-                let mark = pause(&mut patience, count);
-                match beside(self.alarm, &mut side, pipe.drain(to)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(Failure::TimedOut) => return cut(Failure::ClientGone),
-                    Err(failure) => return cut(failure),
-                }
-                patience.waited(self.alarm.since(mark));
-                continue;
-            }
-            match beside(self.alarm, &mut side, buffer.fill(&mut from_upstream)).await {
-                Ok(Ok(0)) if decoder.closed().is_ok() => is_closed = true,
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(_) => return cut(Failure::Broken),
-                Err(failure) => return cut(failure),
-            }
+        if let Err(failure) = delivery.run().await {
+            return cut(failure);
         }
 
         // An odd end leaves a connection that nobody should use again.

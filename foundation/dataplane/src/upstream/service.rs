@@ -1,6 +1,6 @@
 //! One service: where its policy, its roster and what all its requests share come together.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct Upstream {
     turn: AtomicU64,
     pub(super) shared: Arc<Shared>,
     transport: ArcSwapOption<Transport>,
+    /// Whether its last answer was a large one.
+    large: AtomicBool,
 }
 
 impl std::fmt::Debug for Upstream {
@@ -52,6 +54,7 @@ impl Upstream {
             turn: AtomicU64::new(0),
             shared,
             transport: ArcSwapOption::empty(),
+            large: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +80,18 @@ impl Upstream {
 
     pub(super) fn speak(&self, transport: Option<Arc<Transport>>) {
         self.transport.store(transport);
+    }
+
+    /// Whether its last answer was a large one: the next one is likely to be.
+    pub(crate) fn is_large(&self) -> bool {
+        self.large.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether an answer was a large one. All workers read what this writes, so it is written only if it changes.
+    pub(crate) fn note_large(&self, is_large: bool) {
+        if self.is_large() != is_large {
+            self.large.store(is_large, Ordering::Relaxed);
+        }
     }
 
     /// Chooses an endpoint and counts the request in, or says at once why not.
