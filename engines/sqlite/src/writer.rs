@@ -23,8 +23,8 @@ use crate::watch::Hints;
 pub(crate) const GROUP_MAX: usize = 1_024;
 /// A group takes no further caller after this long.
 const GROUP_TIME: Duration = Duration::from_millis(20);
-/// Row versions that one group may give, as a power of two: it has milliseconds for them.
-const VERSIONS_BITS: u32 = 20;
+/// Row versions that one group may give, as a power of two: sixteen million in the seconds that it may last.
+const VERSIONS_BITS: u32 = 24;
 /// How long a transaction may stay open, its owner's thinking included. Everybody else waits meanwhile.
 pub(crate) const TRANSACTION_MAX: Duration = Duration::from_secs(5);
 
