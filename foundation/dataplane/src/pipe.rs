@@ -11,8 +11,8 @@
 //! changed). Whoever finds none copies. On other systems there are none.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard};
 
+use dozen_core::Mutex;
 use tokio::net::TcpStream;
 
 /// Pipes of one worker, at most.
@@ -36,7 +36,7 @@ struct Kept {
 impl Pipes {
     /// An empty pipe, if one is free or may be made.
     pub(crate) fn lend(&self) -> Option<Lent<'_>> {
-        let mut kept = self.lock();
+        let mut kept = self.0.lock();
         let pipe = match kept.idle.pop() {
             Some(pipe) => pipe,
             None if kept.open < PIPES_MAX => {
@@ -47,10 +47,6 @@ impl Pipes {
             None => return None,
         };
         Some(Lent { pipes: self, pipe: Some(pipe), held: 0 })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -104,7 +100,7 @@ fn some(count: usize) -> io::Result<usize> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        let mut kept = self.pipes.lock();
+        let mut kept = self.pipes.0.lock();
         match self.pipe.take() {
             Some(pipe) if self.held == 0 => kept.idle.push(pipe),
             _ => kept.open -= 1,
@@ -114,10 +110,8 @@ impl Drop for Lent<'_> {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::future::poll_fn;
     use std::io;
     use std::os::fd::{AsFd, OwnedFd};
-    use std::task::{Context, Poll, ready};
 
     use rustix::net::{SendFlags, send};
     use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
@@ -141,47 +135,27 @@ mod system {
         }
 
         /// Only for an empty pipe: one that is full could not be told from a socket that has nothing.
-        /// Only for an empty pipe: one that is full could not be told from a socket that has nothing.
         pub(super) fn try_fill(&self, from: &TcpStream, most: usize) -> io::Result<usize> {
             from.try_io(Interest::READABLE, || moved(from, &self.inlet, most))
         }
 
         pub(super) async fn fill(&self, from: &TcpStream, most: usize) -> io::Result<usize> {
-            passed(|cx| from.poll_read_ready(cx), || self.try_fill(from, most)).await
+            from.async_io(Interest::READABLE, || moved(from, &self.inlet, most)).await
         }
 
         /// Sends bytes; they wait for those of the pipe if `more` follow at once.
         pub(super) async fn send(&self, to: &TcpStream, bytes: &[u8], more: bool) -> io::Result<usize> {
             let flags = if more { SendFlags::MORE } else { SendFlags::empty() };
-            let attempt = || Ok(send(to, bytes, flags | SendFlags::NOSIGNAL)?);
-            passed(|cx| to.poll_write_ready(cx), || to.try_io(Interest::WRITABLE, attempt)).await
+            to.async_io(Interest::WRITABLE, || Ok(send(to, bytes, flags | SendFlags::NOSIGNAL)?)).await
         }
 
         pub(super) async fn drain(&self, to: &TcpStream, most: usize) -> io::Result<usize> {
-            let attempt = || moved(&self.outlet, to, most);
-            passed(|cx| to.poll_write_ready(cx), || to.try_io(Interest::WRITABLE, attempt)).await
+            to.async_io(Interest::WRITABLE, || moved(&self.outlet, to, most)).await
         }
     }
 
     fn moved(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
         Ok(splice(from, None, to, None, most, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)?)
-    }
-
-    /// Tries whenever the socket is ready, until it was.
-    async fn passed(
-        ready: impl Fn(&mut Context<'_>) -> Poll<io::Result<()>>,
-        attempt: impl Fn() -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        poll_fn(|cx| {
-            loop {
-                ready!(ready(cx))?;
-                match attempt() {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    passed => return Poll::Ready(passed),
-                }
-            }
-        })
-        .await
     }
 }
 

@@ -22,11 +22,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dozen_core::{Endpoint, chain};
+use dozen_core::{Endpoint, Mutex, chain};
 use dozen_lifecycle::{BoxError, Ready, Service, Stop};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -68,7 +68,7 @@ struct Answer {
 
 impl std::fmt::Debug for Names {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Names").field("names", &self.inner().names()).finish_non_exhaustive()
+        f.debug_struct("Names").field("names", &self.inner.lock().names()).finish_non_exhaustive()
     }
 }
 
@@ -78,13 +78,9 @@ impl Names {
         Self { registry, lookup, inner: Mutex::default(), changed: Notify::new() }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Replaces what the configuration says of `service`, as [`Registry::declare`] does.
     pub fn declare(&self, service: &str, endpoints: Vec<Endpoint>) -> Result<(), Error> {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         self.registry.declare(service, inner.spread(&endpoints))?;
         match endpoints.iter().any(is_named) {
             true => drop(inner.written.insert(service.to_owned(), endpoints)),
@@ -97,19 +93,19 @@ impl Names {
 
     /// Whether this can be declared at the moment, and why not.
     pub fn check(&self, service: &str, endpoints: &[Endpoint]) -> Result<(), Error> {
-        self.registry.check(service, &self.inner().spread(endpoints))
+        self.registry.check(service, &self.inner.lock().spread(endpoints))
     }
 
     /// Declares nothing more of `service`: somebody else does.
     pub fn leave(&self, service: &str) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         inner.written.remove(service);
         inner.forget_unused();
     }
 
     /// Takes in what a look-up gave.
     fn answered(&self, name: &str, answer: io::Result<Vec<SocketAddr>>) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         if !inner.names().contains(name) {
             return;
         }
@@ -208,7 +204,7 @@ impl Service for Names {
         let mut looks: JoinSet<(String, io::Result<Vec<SocketAddr>>)> = JoinSet::new();
         loop {
             let now = Instant::now();
-            let names = self.inner().names();
+            let names = self.inner.lock().names();
             // One that is gone while it is looked up is forgotten when the answer comes.
             due.retain(|name, at| at.is_none() || names.contains(name));
             for name in names {

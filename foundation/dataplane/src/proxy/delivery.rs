@@ -94,11 +94,9 @@ impl Delivery<'_, '_> {
         let Some(left) = self.decoder.left().filter(|left| *left >= PASSED_MIN) else {
             return Ok(false);
         };
-        let (Some(from), Some(to)) = (self.from.socket(), self.to.socket()) else {
-            self.buffer.grow(LARGE);
-            return Ok(false);
-        };
-        let Some(mut pipe) = self.pipes.lend() else {
+        let sockets = self.from.socket().zip(self.to.socket());
+        let Some(((from, to), mut pipe)) = sockets.and_then(|sockets| Some((sockets, self.pipes.lend()?)))
+        else {
             self.buffer.grow(LARGE);
             return Ok(false);
         };

@@ -41,14 +41,15 @@ impl HttpBody for Limited {
         let refuse = |refusal: Refusal| Poll::Ready(Some(Err(Box::new(refusal) as BoxError)));
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.stall.moved(frame.data_ref().map_or(0, Bytes::len));
+                let count = frame.data_ref().map_or(0, Bytes::len);
+                this.stall.moved(count);
                 if let Some(trailers) = frame.trailers_ref() {
                     // As of HTTP/1.1: what would have changed a decision must stand in the head.
                     let passed = trailers.iter().filter(|(name, _)| framing::may_trail(name.as_str()));
                     let passed = passed.map(|(name, value)| (name.clone(), value.clone())).collect();
                     return Poll::Ready(Some(Ok(Frame::trailers(passed))));
                 }
-                let count = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let count = count as u64;
                 let taken = this.taken.fetch_add(count, Ordering::Relaxed) + count;
                 if taken > this.body_max {
                     refuse(Refusal::BodyTooLarge)

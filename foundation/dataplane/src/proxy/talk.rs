@@ -87,9 +87,8 @@ impl<H: Handler> Talk<'_, H> {
             false => Side::Watch(&mut *ahead, from_client),
         };
 
-        let service = account.upstream.clone();
         let may_pass = from_upstream.socket().is_some() && to_client.socket().is_some();
-        let is_large = may_pass && service.as_ref().is_some_and(|service| service.is_large());
+        let is_large = may_pass && account.upstream.as_ref().is_some_and(|service| service.is_large());
         let first = if is_large { pipe::HEAD } else { SMALL };
         // The head of the answer; interim ones are skipped, because the client was told what it needs already.
         let mut scan = HeadScan::default();
@@ -125,7 +124,7 @@ impl<H: Handler> Talk<'_, H> {
         let decoder = Decoder::new(answer.length);
         let cut = |failure| Ended::Cut { status: answer.status, failure };
         account.status = Some(answer.status);
-        if let Some(service) = service.filter(|_| may_pass) {
+        if may_pass && let Some(service) = &account.upstream {
             service.note_large(decoder.left().is_some_and(|all| all >= 2 * PASSED_MIN));
         }
         // Only an answer that goes on can be cut.
